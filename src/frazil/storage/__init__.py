@@ -1,0 +1,1 @@
+"""Where repositories live: the public names, and behind them the backends."""

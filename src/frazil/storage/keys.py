@@ -52,3 +52,12 @@ def _encode_segment(segment: str, key: str) -> str:
     return "".join(
         chr(b) if 0x20 <= b < 0x7F and chr(b) not in _ESCAPED else f"%{b:02X}" for b in raw
     )
+
+
+def folder_prefix(prefix: str) -> str:
+    """What the keys below the folder `prefix` start with; a slash at its end is fine."""
+    folder = prefix.removesuffix("/")
+    if folder:
+        encode_key(folder)
+        return folder + "/"
+    return ""

@@ -1,0 +1,171 @@
+"""How values show themselves: text, HTML for notebooks, and the constructor form.
+
+    text                          HTML                    constructor form
+    <frazil.ops.GCSummary>        the same fields,        frazil.ops.GCSummary(
+    bytes_deleted: 0              groups folded               bytes_deleted=0,
+    ...                                                       ...
+                                                          )
+
+A value joins by naming its fields (`Displayed._shown`); groups inside groups are indented.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, ClassVar
+
+INDENT = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One field as displayed: `fallback` stands in, marked as default, where value is None."""
+
+    name: str
+    value: object
+    fallback: object = None
+
+    def effective(self) -> tuple[object, bool]:
+        """The value that applies, and whether it is the default."""
+        if self.value is None and self.fallback is not None:
+            return self.fallback, True
+        return self.value, False
+
+
+class Displayed:
+    """Text and HTML forms made from `_public_name` and `_shown()`; repr is the text."""
+
+    __slots__ = ()
+    _public_name: ClassVar[str]
+
+    def _shown(self) -> Iterable[Shown]:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def __repr__(self) -> str:
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        return _STYLE + _html(self)
+
+
+class DisplayedAsCall(Displayed):
+    """As `Displayed`, but repr is the constructor form: for values that users write."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return call(self)
+
+
+def text(value: Displayed) -> str:
+    """`<name>`, then a `key: value` line for each field."""
+    return "\n".join(_lines(value)) + "\n"
+
+
+def call(value: Displayed) -> str:
+    """`name(`, then a `key=value,` line for each field, then `)`."""
+    lines = [f"{value._public_name}("]
+    for shown in value._shown():
+        body = literal(shown.value).split("\n")
+        lines.append(f"{INDENT}{shown.name}={body[0]}" + ("," if len(body) == 1 else ""))
+        lines += [f"{INDENT}{line}" for line in body[1:-1]]
+        if len(body) > 1:
+            lines.append(f"{INDENT}{body[-1]},")
+    return "\n".join([*lines, ")"])
+
+
+def literal(value: object) -> str:
+    """A value as it would be written in Python, strings with double quotes."""
+    if isinstance(value, Mapping):
+        pairs = value.items()
+        if not pairs:
+            return "{}"
+        items = [
+            f"{literal(k)}: {literal(v)},".replace("\n", f"\n{INDENT}") for k, v in value.items()
+        ]
+        return "\n".join(["{", *(INDENT + item for item in items), "}"])
+    if isinstance(value, (list, tuple)):
+        inside = ", ".join(literal(v) for v in value)
+        return f"[{inside}]"
+    if isinstance(value, str) and not isinstance(value, Enum):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _plain(value: object) -> str:
+    """A value on the right of `key:`; strings without quotes."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return "{" + ", ".join(literal(v) for v in sorted(value)) + "}"
+    return literal(value) if isinstance(value, (list, tuple)) else repr(value)
+
+
+def _lines(value: Displayed) -> list[str]:
+    lines = [f"<{value._public_name}>"]
+    for shown in value._shown():
+        lines += _field_lines(shown)
+    return lines
+
+
+def _field_lines(shown: Shown) -> list[str]:
+    value, is_default = shown.effective()
+    if isinstance(value, Displayed):
+        return [f"{shown.name}:", *(INDENT + line for line in _lines(value))]
+    if isinstance(value, Mapping) and any(isinstance(v, Displayed) for v in value.values()):
+        nested = [line for k, v in value.items() for line in _field_lines(Shown(str(k), v))]
+        return [f"{shown.name}:", *(INDENT + line for line in nested)]
+    body = (_plain(value) + (" (default)" if is_default else "")).split("\n")
+    if len(body) > 1:
+        return [f"{shown.name}:", *(INDENT + line for line in body)]
+    return [f"{shown.name}: {body[0]}"]
+
+
+def _html(value: Displayed) -> str:
+    rows = "".join(_html_field(shown) for shown in value._shown())
+    head = html.escape(value._public_name)
+    return f'<div class="frazil-repr"><div class="frazil-name">{head}</div>{rows}</div>'
+
+
+def _html_field(shown: Shown) -> str:
+    value, is_default = shown.effective()
+    name = html.escape(shown.name)
+    if isinstance(value, Displayed):
+        return f"<details><summary>{name}</summary>{_html(value)}</details>"
+    if isinstance(value, Mapping) and any(isinstance(v, Displayed) for v in value.values()):
+        inner = "".join(_html_field(Shown(str(k), v)) for k, v in value.items())
+        return f'<details><summary>{name}</summary><div class="frazil-repr">{inner}</div></details>'
+    shown_value = html.escape(_plain(value))
+    note = ' <span class="frazil-default">default</span>' if is_default else ""
+    return (
+        f'<div class="frazil-field"><span class="frazil-key">{name}</span> '
+        f"<span>{shown_value}</span>{note}</div>"
+    )
+
+
+# Colours come from the notebook's theme, so that dark and light both read well.
+_STYLE = """<style>
+.frazil-repr { max-width: 60em; line-height: 1.5; padding-left: .8em;
+  border-left: 2px solid var(--jp-border-color2, #9ab); margin: .2em 0; }
+.frazil-repr .frazil-name { font-weight: 600; }
+.frazil-repr .frazil-field span { white-space: pre-wrap; overflow-wrap: anywhere; }
+.frazil-repr .frazil-key, .frazil-repr summary { opacity: .7; }
+.frazil-repr .frazil-key::after { content: ":"; }
+.frazil-repr .frazil-default { opacity: .55; font-style: italic; }
+.frazil-repr summary { cursor: pointer; }
+</style>"""
+
+
+def record(names: Iterable[str], value: Any) -> tuple[Shown, ...]:
+    """The named attributes of a value, as fields to show."""
+    return tuple(Shown(name, getattr(value, name)) for name in names)

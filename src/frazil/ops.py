@@ -1,0 +1,213 @@
+"""The operations log and the summary of a garbage collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import ClassVar
+
+from frazil.display import Displayed, Shown, literal, record
+from frazil.status import RepoStatus
+
+
+class UpdateType:
+    """What an update of a repository did: one subclass for each kind.
+
+    The subclasses are also reachable as `UpdateType.NewCommit` and so on.
+    """
+
+    RepoInitialized: ClassVar[type[RepoInitialized]]
+    RepoMigrated: ClassVar[type[RepoMigrated]]
+    ConfigChanged: ClassVar[type[ConfigChanged]]
+    MetadataChanged: ClassVar[type[MetadataChanged]]
+    TagCreated: ClassVar[type[TagCreated]]
+    TagDeleted: ClassVar[type[TagDeleted]]
+    BranchCreated: ClassVar[type[BranchCreated]]
+    BranchDeleted: ClassVar[type[BranchDeleted]]
+    BranchReset: ClassVar[type[BranchReset]]
+    NewCommit: ClassVar[type[NewCommit]]
+    CommitAmended: ClassVar[type[CommitAmended]]
+    NewDetachedSnapshot: ClassVar[type[NewDetachedSnapshot]]
+    GCRan: ClassVar[type[GCRan]]
+    ExpirationRan: ClassVar[type[ExpirationRan]]
+    FeatureFlagChanged: ClassVar[type[FeatureFlagChanged]]
+    RepoStatusChanged: ClassVar[type[RepoStatusChanged]]
+
+
+@dataclass(frozen=True, repr=False)
+class _Kind(UpdateType):
+    """Base of the kinds: shown as a call, on one line unless a field takes more."""
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{f.name}={literal(getattr(self, f.name))}" for f in fields(self))
+        return f"frazil.ops.UpdateType.{type(self).__name__}({inside})"
+
+
+@dataclass(frozen=True, repr=False)
+class RepoInitialized(_Kind):
+    """The repository was created."""
+
+
+@dataclass(frozen=True, repr=False)
+class RepoMigrated(_Kind):
+    """The repository was brought from one version of the format to another."""
+
+    from_version: int
+    to_version: int
+
+
+@dataclass(frozen=True, repr=False)
+class ConfigChanged(_Kind):
+    """The stored configuration was replaced."""
+
+
+@dataclass(frozen=True, repr=False)
+class MetadataChanged(_Kind):
+    """The repository's metadata was replaced."""
+
+
+@dataclass(frozen=True, repr=False)
+class TagCreated(_Kind):
+    """A tag was created."""
+
+    name: str
+
+
+@dataclass(frozen=True, repr=False)
+class TagDeleted(_Kind):
+    """A tag was deleted; it pointed to `previous_snap_id`."""
+
+    name: str
+    previous_snap_id: str
+
+
+@dataclass(frozen=True, repr=False)
+class BranchCreated(_Kind):
+    """A branch was created."""
+
+    name: str
+
+
+@dataclass(frozen=True, repr=False)
+class BranchDeleted(_Kind):
+    """A branch was deleted; it pointed to `previous_snap_id`."""
+
+    name: str
+    previous_snap_id: str
+
+
+@dataclass(frozen=True, repr=False)
+class BranchReset(_Kind):
+    """A branch was pointed elsewhere; before, it pointed to `previous_snap_id`."""
+
+    name: str
+    previous_snap_id: str
+
+
+@dataclass(frozen=True, repr=False)
+class NewCommit(_Kind):
+    """A commit was added to a branch."""
+
+    branch: str
+    new_snap_id: str
+
+
+@dataclass(frozen=True, repr=False)
+class CommitAmended(_Kind):
+    """The newest commit of a branch was replaced."""
+
+    branch: str
+    previous_snap_id: str
+    new_snap_id: str
+
+
+@dataclass(frozen=True, repr=False)
+class NewDetachedSnapshot(_Kind):
+    """A snapshot was written that is on no branch."""
+
+    new_snap_id: str
+
+
+@dataclass(frozen=True, repr=False)
+class GCRan(_Kind):
+    """Unreachable files were collected."""
+
+
+@dataclass(frozen=True, repr=False)
+class ExpirationRan(_Kind):
+    """Old snapshots were expired."""
+
+
+@dataclass(frozen=True, repr=False)
+class FeatureFlagChanged(_Kind):
+    """A feature flag was set, or with None reset to its default."""
+
+    id: int
+    new_value: bool | None
+
+
+@dataclass(frozen=True, repr=False)
+class RepoStatusChanged(_Kind):
+    """The repository's status was set."""
+
+    status: RepoStatus
+
+    def __repr__(self) -> str:
+        s = self.status
+        return (
+            f"frazil.ops.UpdateType.RepoStatusChanged(availability={s.availability}, "
+            f"set_at={s.set_at.isoformat()}, "
+            f"limited_availability_reason={literal(s.limited_availability_reason)})"
+        )
+
+
+UPDATE_KINDS: tuple[type[UpdateType], ...] = tuple(_Kind.__subclasses__())
+for _kind in UPDATE_KINDS:
+    setattr(UpdateType, _kind.__name__, _kind)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class Update(Displayed):
+    """One entry of the operations log.
+
+    backup_path: where the state before the next update is kept, relative to the
+    repository's `overwritten` folder; None for the newest entry.
+    """
+
+    kind: UpdateType
+    updated_at: datetime
+    backup_path: str | None = None
+
+    _public_name: ClassVar[str] = "frazil.ops.Update"
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("kind", "updated_at", "backup_path"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class GCSummary(Displayed):
+    """What a garbage collection deleted, or in a dry run would delete.
+
+    Counts of objects and bytes; `delete_errors` holds the first texts, `skipped_phases` the
+    kinds of files left alone because deleting of an earlier kind had failed.
+    """
+
+    bytes_deleted: int = 0
+    chunks_deleted: int = 0
+    manifests_deleted: int = 0
+    snapshots_deleted: int = 0
+    attributes_deleted: int = 0
+    transaction_logs_deleted: int = 0
+    objects_failed_to_delete: int = 0
+    throttled_batches: int = 0
+    delete_errors: list[str] = field(default_factory=list)
+    skipped_phases: list[str] = field(default_factory=list)
+
+    _public_name: ClassVar[str] = "frazil.ops.GCSummary"
+
+    def __hash__(self) -> int:
+        return hash((self.bytes_deleted, self.chunks_deleted, self.snapshots_deleted))
+
+    def _shown(self) -> Iterable[Shown]:
+        return record([f.name for f in fields(self)], self)

@@ -1,0 +1,283 @@
+"""What is measured. Each case runs the same lines with `lib` = frazil or icechunk.
+
+A case has two parts: `prepare` builds, untimed and once per library, the repository that the
+case needs, with that library; `run` does the work in a fresh process and returns the seconds
+that the interesting part took. Files are in the system's page cache: this compares the
+libraries, not disks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.core.buffer import default_buffer_prototype
+
+Lib = Any  # the module frazil or icechunk: the same names
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the cases are. Chunks are counted, chunk sizes are in bytes."""
+
+    small_chunks: int = 20_000
+    small_chunk_bytes: int = 8 * 1024
+    large_chunks: int = 200
+    large_chunk_bytes: int = 4 * 1024 * 1024
+    references: int = 1_000_000
+    nodes: int = 10_000
+    commits: int = 1_000
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    small_chunks=100,
+    large_chunks=4,
+    large_chunk_bytes=1024 * 1024,
+    references=5_000,
+    nodes=60,
+    commits=8,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    title: Callable[[Sizes], str]
+    run: Callable[[Lib, Path, Sizes], float]
+    prepare: Callable[[Lib, Path, Sizes], None] | None = None
+    shares: str | None = None  # the case whose prepared repository this one uses too
+
+
+class Clock:
+    seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+
+def _create(lib: Lib, folder: Path) -> Any:
+    return lib.Repository.create(lib.local_filesystem_storage(str(folder)))
+
+
+def _open(lib: Lib, folder: Path) -> Any:
+    return lib.Repository.open(lib.local_filesystem_storage(str(folder)))
+
+
+# Many chunks, small and large -------------------------------------------------------------
+
+
+def _block(chunks: int, chunk_bytes: int) -> np.ndarray:
+    """Incompressible data for some chunks, as float32 cells of any bit pattern."""
+    count = chunks * chunk_bytes // 4
+    return np.random.default_rng(0).integers(0, 2**31, count, dtype=np.int32).view(np.float32)
+
+
+def _array(store: Any, chunks: int, chunk_bytes: int) -> Any:
+    cells = chunk_bytes // 4
+    return zarr.create_array(
+        store, name="x", shape=(chunks * cells,), chunks=(cells,), dtype="float32", compressors=None
+    )
+
+
+def _write_chunks(lib: Lib, folder: Path, chunks: int, chunk_bytes: int) -> float:
+    """Write in steps of 64 MiB at most, and commit."""
+    step = max(1, min(chunks, 64 * 1024 * 1024 // chunk_bytes))
+    data = _block(step, chunk_bytes)
+    session = _create(lib, folder).writable_session("main")
+    array = _array(session.store, chunks, chunk_bytes)
+    clock = Clock()
+    with clock.running():
+        for start in range(0, array.size, data.size):
+            stop = min(start + data.size, array.size)
+            array[start:stop] = data[: stop - start]
+        session.commit("write")
+    return clock.seconds
+
+
+def _read_chunks(lib: Lib, folder: Path, chunk_bytes: int) -> float:
+    clock = Clock()
+    with clock.running():
+        store = _open(lib, folder).readonly_session("main").store
+        array = zarr.open_array(store, path="x", mode="r")
+        step = 64 * 1024 * 1024 // 4
+        for start in range(0, array.size, step):
+            array[start : start + step]
+    return clock.seconds
+
+
+def write_small(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    return _write_chunks(lib, folder, sizes.small_chunks, sizes.small_chunk_bytes)
+
+
+def write_large(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    return _write_chunks(lib, folder, sizes.large_chunks, sizes.large_chunk_bytes)
+
+
+def prepare_small(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    write_small(lib, folder, sizes)
+
+
+def prepare_large(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    write_large(lib, folder, sizes)
+
+
+def read_small(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    return _read_chunks(lib, folder, sizes.small_chunk_bytes)
+
+
+def read_large(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    return _read_chunks(lib, folder, sizes.large_chunk_bytes)
+
+
+# An array with a million references -------------------------------------------------------
+
+
+def _side(sizes: Sizes) -> int:
+    return int(sizes.references**0.5)
+
+
+def prepare_references(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    """A square array of one-cell chunks, all inline, written past zarr's array layer."""
+    side = _side(sizes)
+    session = _create(lib, folder).writable_session("main")
+    zarr.create_array(
+        session.store, name="x", shape=(side, side), chunks=(1, 1), dtype="<u4", compressors=None
+    )
+    buffer = default_buffer_prototype().buffer
+
+    async def write(rows: range) -> None:
+        for row in rows:
+            for column in range(side):
+                cell = (row * side + column).to_bytes(4, "little")
+                await session.store.set(f"x/c/{row}/{column}", buffer.from_bytes(cell))
+
+    async def write_all() -> None:
+        await asyncio.gather(*(write(range(lane, side, 8)) for lane in range(8)))
+
+    asyncio.run(write_all())
+    session.commit("a reference for each cell")
+
+
+def commit_one_chunk(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    """Change one chunk of the array and commit; opening is not timed."""
+    session = _open(lib, folder).writable_session("main")
+    array = zarr.open_array(session.store, path="x", mode="r+")
+    middle = _side(sizes) // 2
+    clock = Clock()
+    with clock.running():
+        array[middle, middle] = np.uint32(time.time_ns() % 2**32)
+        session.commit("one chunk")
+    return clock.seconds
+
+
+def open_and_read(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    """From nothing in memory to the value of one chunk."""
+    clock = Clock()
+    with clock.running():
+        store = _open(lib, folder).readonly_session("main").store
+        value = zarr.open_array(store, path="x", mode="r")[0, 7]
+    if int(value) != 7:
+        raise AssertionError(f"read {value} instead of 7")
+    return clock.seconds
+
+
+# Many nodes, many commits -----------------------------------------------------------------
+
+_GROUPS = 50
+
+
+def prepare_nodes(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    session = _create(lib, folder).writable_session("main")
+    root = zarr.create_group(session.store)
+    arrays = sizes.nodes - 1 - _GROUPS
+    for group in range(_GROUPS):
+        parent = root.create_group(f"g{group}")
+        for number in range(group, arrays, _GROUPS):
+            parent.create_array(f"a{number}", shape=(10,), chunks=(5,), dtype="float32")
+    session.commit("many nodes")
+
+
+def list_keys(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    async def count(store: Any) -> int:
+        return sum([1 async for _ in store.list()])
+
+    clock = Clock()
+    with clock.running():
+        found = asyncio.run(count(_open(lib, folder).readonly_session("main").store))
+    return _checked(clock, found, sizes.nodes)
+
+
+def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    clock = Clock()
+    with clock.running():
+        store = _open(lib, folder).readonly_session("main").store
+        found = 1 + zarr.open_group(store, mode="r").nmembers(max_depth=None)
+    return _checked(clock, found, sizes.nodes)
+
+
+def _checked(clock: Clock, found: int, expected: int) -> float:
+    if found != expected:
+        raise AssertionError(f"listed {found} nodes instead of {expected}")
+    return clock.seconds
+
+
+def small_commits(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    """Each commit writes one inline chunk, in a session of its own."""
+    repo = _create(lib, folder)
+    with repo.transaction("main", message="create") as store:
+        zarr.create_array(store, name="x", shape=(100,), chunks=(1,), dtype="int32")
+    clock = Clock()
+    with clock.running():
+        for number in range(sizes.commits):
+            session = repo.writable_session("main")
+            zarr.open_array(session.store, path="x", mode="r+")[number % 100] = number
+            session.commit(f"commit {number}")
+    return clock.seconds
+
+
+def _large_title(what: str) -> Callable[[Sizes], str]:
+    return lambda s: f"{what} {s.large_chunks:,} chunks of {s.large_chunk_bytes // 2**20} MiB"
+
+
+def _small_title(what: str) -> Callable[[Sizes], str]:
+    return lambda s: f"{what} {s.small_chunks:,} chunks of {s.small_chunk_bytes // 2**10} KiB"
+
+
+CASES = (
+    Case("write-small", _small_title("write and commit"), write_small),
+    Case("read-small", _small_title("open and read"), read_small, prepare_small),
+    Case("write-large", _large_title("write and commit"), write_large),
+    Case("read-large", _large_title("open and read"), read_large, prepare_large),
+    Case(
+        "commit-one-chunk",
+        lambda s: f"commit one chunk of an array with {s.references:,} references",
+        commit_one_chunk,
+        prepare_references,
+    ),
+    Case(
+        "open-and-read",
+        lambda s: f"open the repository with {s.references:,} references and read one chunk",
+        open_and_read,
+        shares="commit-one-chunk",
+    ),
+    Case("list-keys", lambda s: f"open and list {s.nodes:,} nodes", list_keys, prepare_nodes),
+    Case(
+        "list-members",
+        lambda s: f"open and walk {s.nodes:,} nodes with zarr",
+        list_members,
+        shares="list-keys",
+    ),
+    Case("small-commits", lambda s: f"{s.commits:,} small commits", small_commits),
+)
+BY_NAME = {case.name: case for case in CASES}

@@ -146,7 +146,7 @@ def test_reads_what_other_writers_store(data: str, value: object) -> None:
     ],
 )
 def test_damage_is_a_format_error(data: str) -> None:
-    with pytest.raises(FormatError, match="^some file: "):
+    with pytest.raises(FormatError, match=r"^some file: "):
         flexbuf.decode(bytes.fromhex(data), where="some file")
 
 

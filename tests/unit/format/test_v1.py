@@ -38,7 +38,7 @@ def test_ref_json_may_be_spaced_and_hold_more() -> None:
     ],
 )
 def test_a_damaged_ref_is_a_format_error(data: bytes) -> None:
-    with pytest.raises(FormatError, match="^refs/branch.main/ref.json: "):
+    with pytest.raises(FormatError, match=r"^refs/branch\.main/ref\.json: "):
         decode_ref(data, where="refs/branch.main/ref.json")
 
 
@@ -82,7 +82,7 @@ def test_msgpack_without_numbers_that_json_lacks() -> None:
     ],
 )
 def test_damaged_msgpack_is_a_format_error(data: bytes) -> None:
-    with pytest.raises(FormatError, match="^some file: "):
+    with pytest.raises(FormatError, match=r"^some file: "):
         decode_msgpack(data, where="some file")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ class ByteColumn:
         rows = list(values)
         size = np.array([-1 if v is None else len(v) for v in rows], dtype=np.int64)
         heap = np.frombuffer(b"".join(v for v in rows if v is not None), dtype=np.uint8)
-        return cls(heap, _starts(size), size)
+        return cls(heap, row_starts(size), size)
 
     @classmethod
     def absent(cls, n: int) -> ByteColumn:
@@ -65,11 +65,11 @@ class ByteColumn:
         size = np.concatenate([c.size for c in columns])
         if all(c.heap is heap for c in columns):
             return cls(heap, np.concatenate([c.start for c in columns]), size)
-        return cls(np.concatenate([c.compact().heap for c in columns]), _starts(size), size)
+        return cls(np.concatenate([c.compact().heap for c in columns]), row_starts(size), size)
 
     def compact(self) -> ByteColumn:
         """The same rows over a heap that holds just their bytes, in row order."""
-        start = _starts(self.size)
+        start = row_starts(self.size)
         tight = int(np.maximum(self.size, 0).sum()) == len(self.heap)
         if tight and bool(((start == self.start) | (self.size <= 0)).all()):
             return ByteColumn(self.heap, start, self.size)
@@ -109,22 +109,36 @@ def gather_bytes(
             out[at : at + length] = heap[begin : begin + length]
             at += length
         return out
+    for rows in _blocks(end):
+        first, last = rows[0], rows[-1]
+        done, upto = int(end[first] - size[first]), int(end[last])
+        if first == last:
+            begin = int(start[first])
+            out[done:upto] = heap[begin : begin + upto - done]
+        else:
+            out[done:upto] = heap[_byte_index(start[first : last + 1], size[first : last + 1])]
+    return out
+
+
+def _blocks(end: npt.NDArray[np.int64]) -> Iterator[range]:
+    """Rows in blocks of a bounded number of bytes; a longer row is a block of its own.
+
+    A single row can be of any length and is to be copied without an index of its bytes.
+    """
     row = 0
-    while row < len(size):
+    while row < len(end):
         done = int(end[row - 1]) if row else 0
         stop = max(row + 1, int(np.searchsorted(end, done + _BLOCK, side="right")))
-        if stop == row + 1:
-            # A single row can be of any length: no index for its bytes.
-            begin = int(start[row])
-            out[done : int(end[row])] = heap[begin : begin + int(size[row])]
-        else:
-            block = size[row:stop]
-            shift = start[row:stop] - (end[row:stop] - block)
-            index = np.repeat(shift, block)
-            index += np.arange(done, int(end[stop - 1]))
-            out[done : int(end[stop - 1])] = heap[index]
+        yield range(row, stop)
         row = stop
-    return out
+
+
+def _byte_index(start: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The positions of all bytes of some rows."""
+    end = np.cumsum(size)
+    index = np.repeat(start - (end - size), size)
+    index += np.arange(len(index))
+    return index
 
 
 def fixed_rows(
@@ -138,7 +152,37 @@ def fixed_rows(
     return windows[start].view(np.uint8).reshape(len(start), width)
 
 
-def _starts(size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def scatter_bytes(
+    out: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], column: ByteColumn
+) -> None:
+    """Copy row i of the column to `out[at[i]:]`; the inverse of `gather_bytes`."""
+    heap, start, size = column.heap, column.start, column.size
+    present = size > 0
+    if not present.all():
+        at, start, size = at[present], start[present], size[present]
+    if not len(size):
+        return
+    width = int(size[0])
+    if bool((size == width).all()):
+        windows = np.ndarray((len(out) - width + 1,), f"V{width}", out, strides=(1,))
+        windows[at] = fixed_rows(heap, start, width).view(f"V{width}").reshape(-1)
+        return
+    end = np.cumsum(size)
+    if int(end[-1]) >= _LONG * len(size):
+        for target, begin, length in zip(at.tolist(), start.tolist(), size.tolist(), strict=True):
+            out[target : target + length] = heap[begin : begin + length]
+        return
+    for rows in _blocks(end):
+        if len(rows) == 1:
+            row = rows[0]
+            target, begin, length = int(at[row]), int(start[row]), int(size[row])
+            out[target : target + length] = heap[begin : begin + length]
+        else:
+            block = slice(rows.start, rows.stop)
+            out[_byte_index(at[block], size[block])] = heap[_byte_index(start[block], size[block])]
+
+
+def row_starts(size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Where each row begins when all are laid end to end."""
     start = np.zeros(len(size), dtype=np.int64)
     np.cumsum(np.maximum(size[:-1], 0), out=start[1:])

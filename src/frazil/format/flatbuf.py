@@ -1,0 +1,418 @@
+"""FlatBuffers in columns: the fields of all tables of a kind are read by one gather.
+
+    buffer  = u32 root, "Ichk", anything          positions count from the first byte
+    table   = i32 back to its vtable, fields      vtable = position of the table - value
+    vtable  = u16 its size, u16 size of the table, u16 per slot: offset in the table or 0
+    field   = scalar | struct | u32 ahead to a string, vector or table (from the field)
+    vector  = u32 count, items;  string = u32 bytes, UTF-8, NUL
+    union   = a u8 slot with the tag, then a slot with the table
+
+Reading, with one `Slot` constant per field of the schema:
+
+    root = read_root(body, where="snapshots/…")       Table: one table, scalars as Python values
+    root.string(MESSAGE); root.blob(EXTRA); root.scalar(FLUSHED_AT, "<u8"); root.struct(ID, 12)
+    if root.has(PARENT): root.struct(PARENT, 12)      has() is how optional fields are read
+    nodes = root.tables(NODES)                        Tables: a column of tables
+    nodes.string(PATH)                                ByteColumn sharing the body as its heap
+    nodes.scalar(KIND, "u1"); nodes.struct(ID, 8)     arrays [n], [n, 8]
+    arrays = nodes.take(kind == 1).table(DATA)        Tables, one per row (also for unions)
+    refs, counts = arrays.tables(MANIFESTS)           Tables of all rows end to end, int64[n]
+    extents, counts = refs.items(EXTENTS, EXTENT)     array of all items end to end, int64[n]
+
+The other direction is in `flatbuf_writer`.
+
+Input is hostile: every access is checked against the buffer, and what vectors announce is
+paid from a budget. No writer lets two vectors share items, so the items of all vectors
+together are at most the file; a file whose vectors overlap to claim more is refused before
+the memory is taken. Bytes and strings, which are not copied here, may be shared up to the
+2 GiB that the FlatBuffers verifiers of other implementations allow. Each violation raises
+`FormatError`, which names the file, the field and the position.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.errors import ErrorKind, FormatError
+from frazil.format.columns import ByteColumn, fixed_rows, gather_bytes
+
+Positions = npt.NDArray[np.int64]
+
+_MAX_APPARENT = 1 << 31
+_SLACK = 1 << 16
+"""What vectors may claim beyond the size of the file, so that tiny files may share a little."""
+_UTF8_BLOCK = 1 << 22
+_PLAIN: Final = {"u1": "<B", "<u2": "<H", "<u4": "<I", "<i4": "<i", "<u8": "<Q"}
+
+
+class Slot(NamedTuple):
+    """A field of a table: its number in the vtable, and its name for messages."""
+
+    number: int
+    name: str
+
+
+def read_root(body: bytes, *, where: str) -> Table:
+    """The root table of a FlatBuffers buffer; `where` names the file in errors."""
+    buffer = Buffer(body, where)
+    at = buffer.number(0, "<I", "root table")
+    return Table(buffer, at, "root table")
+
+
+class Buffer:
+    """The bytes of one file, with checked access and a budget for what its vectors claim."""
+
+    __slots__ = ("_budget", "_strings", "bytes", "data", "where")
+
+    def __init__(self, body: bytes, where: str) -> None:
+        self.bytes = body
+        self.data: npt.NDArray[np.uint8] = np.frombuffer(body, np.uint8)
+        self.where = where
+        self._budget = len(body) + _SLACK
+        self._strings = _MAX_APPARENT
+
+    def fail(self, what: str) -> FormatError:
+        return FormatError(f"{self.where}: {what}", ErrorKind.INVALID_FILE_FORMAT)
+
+    def spend(self, count: int, name: str) -> None:
+        """Count bytes that vector items take; more than the file has is an attack or damage."""
+        self._budget -= count
+        if self._budget < 0:
+            raise self.fail(f"{name}: vectors claim more items than the file has bytes for")
+
+    def spend_strings(self, count: int, name: str) -> None:
+        self._strings -= count
+        if self._strings < 0:
+            raise self.fail(f"{name}: strings and byte vectors claim more than {_MAX_APPARENT}")
+
+    def number(self, at: int, layout: str, name: str) -> int:
+        """One scalar of a `struct` layout."""
+        if not 0 <= at <= len(self.bytes) - struct.calcsize(layout):
+            raise self.outside(name, at)
+        value: int = struct.unpack_from(layout, self.bytes, at)[0]
+        return value
+
+    def gather(self, at: Positions, dtype: npt.DTypeLike, name: str) -> npt.NDArray[Any]:
+        """The scalars or structs at these positions, which need no alignment."""
+        dtype = np.dtype(dtype)
+        last = len(self.data) - dtype.itemsize
+        if not len(at):
+            return np.empty(0, dtype)
+        self.check(at, dtype.itemsize, name)
+        # One item per byte position, overlapping: the index picks among them.
+        items: npt.NDArray[Any] = np.ndarray((last + 1,), dtype, self.data, strides=(1,))
+        return items[at]
+
+    def check(self, at: Positions, size: int | Positions, name: str) -> None:
+        """All of `[at, at + size)` must lie in the buffer."""
+        if not len(at):
+            return
+        end = at + size
+        low, high = int(at.min()), int(end.max())
+        if low < 0 or high > len(self.data):
+            worst = int(at[end.argmax()]) if high > len(self.data) else low
+            raise self.outside(name, worst)
+
+    def outside(self, name: str, at: int) -> FormatError:
+        return self.fail(
+            f"{name}: position {at} is outside the {len(self.data)} bytes of the file, "
+            "which is damaged or cut off"
+        )
+
+    def missing(self, name: str) -> FormatError:
+        return self.fail(f"required field {name} is missing")
+
+    def follow(self, at: Positions, name: str) -> Positions:
+        """Where the offsets at these positions lead."""
+        ahead: npt.NDArray[np.uint32] = self.gather(at, "<u4", name)
+        return at + ahead
+
+    def check_utf8(self, column: ByteColumn, name: str) -> None:
+        """`FormatError` unless each present row is UTF-8."""
+        row = 0
+        end = np.cumsum(np.maximum(column.size, 0))
+        while row < len(column):
+            done = int(end[row - 1]) if row else 0
+            stop = max(row + 1, int(np.searchsorted(end, done + _UTF8_BLOCK, side="right")))
+            start, size = column.start[row:stop], column.size[row:stop]
+            text = gather_bytes(column.heap, start, size)
+            if text.size and int(text.max()) >= 0x80:
+                # All rows together are valid, and none begins inside a character.
+                first = column.heap[start[size > 0]]
+                if bool(((first & 0xC0) == 0x80).any()) or not _is_utf8(text.tobytes()):
+                    raise self.fail(f"{name}: not UTF-8")
+            row = stop
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Tables:
+    """`n` tables of one type, each at a position; made by `Table.tables` and the like.
+
+    Methods with `required` (the default) raise `FormatError` where a row lacks the field.
+    """
+
+    __slots__ = ("_sizes", "_vtables", "at", "buffer")
+
+    def __init__(self, buffer: Buffer, at: Positions, name: str) -> None:
+        self.buffer = buffer
+        self.at = at
+        vtables = at - buffer.gather(at, "<i4", name)
+        if len(at) and int(vtables.min()) == int(vtables.max()):
+            # The usual case: one vtable for all, so a slot is at one offset in all.
+            vtables = vtables[:1]
+        self._vtables = vtables
+        self._sizes = buffer.gather(vtables, "<u2", f"vtable of {name}")
+        if bool((self._sizes < 4).any()):
+            raise buffer.fail(f"vtable of {name}: shorter than its own header")
+        buffer.check(vtables, self._sizes.astype(np.int64), f"vtable of {name}")
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __getitem__(self, i: int) -> Table:
+        return Table(self.buffer, int(self.at[i]), "table")
+
+    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Tables:
+        """The rows at these positions or under this mask."""
+        return Tables(self.buffer, self.at[rows], "table")
+
+    def _offset(self, slot: Slot) -> int | Positions:
+        """Where the field is in the tables, 0 = absent: one offset for all rows, or one each."""
+        at = 4 + 2 * slot.number
+        present = self._sizes >= at + 2
+        if len(self._vtables) == 1:
+            if not present[0]:
+                return 0
+            return int(self.buffer.gather(self._vtables + at, "<u2", slot.name)[0])
+        if present.all():
+            return self.buffer.gather(self._vtables + at, "<u2", slot.name).astype(np.int64)
+        offset = np.zeros(len(self.at), np.int64)
+        offset[present] = self.buffer.gather(self._vtables[present] + at, "<u2", slot.name)
+        return offset
+
+    def _fields(self, slot: Slot, required: bool) -> tuple[Positions, npt.NDArray[np.bool_] | None]:
+        """Positions of the field in the rows that have it, and the mask of these (None: all)."""
+        offset = self._offset(slot)
+        if isinstance(offset, int):
+            if offset or not len(self.at):
+                return self.at + offset, None
+            present = np.zeros(len(self.at), np.bool_)
+        else:
+            present = offset != 0
+            if present.all():
+                return self.at + offset, None
+        if required:
+            raise self.buffer.missing(slot.name)
+        if isinstance(offset, int):
+            return np.empty(0, np.int64), present
+        return self.at[present] + offset[present], present
+
+    def has(self, slot: Slot) -> npt.NDArray[np.bool_]:
+        """bool[n]: which rows have the field."""
+        present = self._fields(slot, required=False)[1]
+        return np.ones(len(self.at), np.bool_) if present is None else present
+
+    def scalar(self, slot: Slot, dtype: npt.DTypeLike, default: int = 0) -> npt.NDArray[Any]:
+        """The field in all rows, the schema's default where it is absent: array [n]."""
+        at, present = self._fields(slot, required=False)
+        values = self.buffer.gather(at, dtype, slot.name)
+        if present is None:
+            return values
+        filled = np.full(len(self.at), default, dtype)
+        filled[present] = values
+        return filled
+
+    def struct(self, slot: Slot, size: int, *, required: bool = True) -> npt.NDArray[np.uint8]:
+        """uint8[n, size]: the bytes of a struct such as an id, zeros where it is absent."""
+        at, present = self._fields(slot, required)
+        self.buffer.check(at, size, slot.name)
+        values = fixed_rows(self.buffer.data, at, size)
+        if present is None:
+            return values
+        filled = np.zeros((len(self.at), size), np.uint8)
+        filled[present] = values
+        return filled
+
+    def table(self, slot: Slot) -> Tables:
+        """The sub-table (or value of a union) of every row; all must have it."""
+        at, _ = self._fields(slot, required=True)
+        return Tables(self.buffer, self.buffer.follow(at, slot.name), slot.name)
+
+    def blob(self, slot: Slot, *, required: bool = True) -> ByteColumn:
+        """The [u8] vector of each row, size -1 where absent; shares the memory of the file."""
+        start, count, present = self._vectors(slot, 1, required)
+        self.buffer.spend_strings(int(count.sum()), slot.name)
+        if present is None:
+            return ByteColumn(self.buffer.data, start, count)
+        column = ByteColumn(
+            self.buffer.data, np.zeros(len(self.at), np.int64), np.full(len(self.at), -1)
+        )
+        column.start[present] = start
+        column.size[present] = count
+        return column
+
+    def string(self, slot: Slot, *, required: bool = True) -> ByteColumn:
+        """The string of each row, known to be UTF-8; otherwise as `blob`."""
+        column = self.blob(slot, required=required)
+        self.buffer.check_utf8(column, slot.name)
+        return column
+
+    def items(
+        self, slot: Slot, dtype: npt.DTypeLike, *, required: bool = True
+    ) -> tuple[npt.NDArray[Any], Positions]:
+        """The vectors of scalars or structs: all items end to end, and int64[n] counts.
+
+        An absent vector counts -1.
+        """
+        dtype = np.dtype(dtype)
+        start, count, present = self._vectors(slot, dtype.itemsize, required)
+        size = count * dtype.itemsize
+        self.buffer.spend(int(size.sum()), slot.name)
+        items = gather_bytes(self.buffer.data, start, size).view(dtype)
+        return items, self._all_rows(count, present, -1)
+
+    def tables(self, slot: Slot, *, required: bool = True) -> tuple[Tables, Positions]:
+        """The vectors of tables: all tables end to end, and int64[n] counts (absent: 0)."""
+        entries, counts = self._entries(slot, required)
+        return Tables(self.buffer, entries, slot.name), counts
+
+    def strings(self, slot: Slot, *, required: bool = True) -> tuple[ByteColumn, Positions]:
+        """The vectors of strings: all strings end to end, and int64[n] counts (absent: 0)."""
+        entries, counts = self._entries(slot, required)
+        start, size = self._vector_at(entries, 1, slot.name)
+        self.buffer.spend_strings(int(size.sum()), slot.name)
+        column = ByteColumn(self.buffer.data, start, size)
+        self.buffer.check_utf8(column, slot.name)
+        return column, counts
+
+    def _entries(self, slot: Slot, required: bool) -> tuple[Positions, Positions]:
+        """Where the entries of vectors of offsets lead, and the count of each row."""
+        start, count, present = self._vectors(slot, 4, required)
+        # A table or string takes 4 bytes at least, besides the offset to it.
+        self.buffer.spend(8 * int(count.sum()), slot.name)
+        if len(start) == 1:
+            field = np.arange(int(count[0]), dtype=np.int64)
+            field *= 4
+            field += start[0]
+            first = int(start[0])
+            ahead = self.buffer.data[first : first + 4 * int(count[0])].view("<u4")
+            field += ahead
+        else:
+            field = np.repeat(start - 4 * (np.cumsum(count) - count), count)
+            field += 4 * np.arange(len(field), dtype=np.int64)
+            field = self.buffer.follow(field, slot.name)
+        return field, self._all_rows(count, present, 0)
+
+    def _vectors(
+        self, slot: Slot, item: int, required: bool
+    ) -> tuple[Positions, Positions, npt.NDArray[np.bool_] | None]:
+        """First item and count of the vectors of the rows that have one, and the mask of these."""
+        at, present = self._fields(slot, required)
+        start, count = self._vector_at(self.buffer.follow(at, slot.name), item, slot.name)
+        return start, count, present
+
+    def _vector_at(self, at: Positions, item: int, name: str) -> tuple[Positions, Positions]:
+        count = self.buffer.gather(at, "<u4", name).astype(np.int64)
+        start = at + 4
+        self.buffer.check(start, count * item, name)
+        return start, count
+
+    def _all_rows(
+        self, count: Positions, present: npt.NDArray[np.bool_] | None, absent: int
+    ) -> Positions:
+        if present is None:
+            return count
+        counts = np.full(len(self.at), absent, np.int64)
+        counts[present] = count
+        return counts
+
+
+class Table:
+    """One table. Its scalars are Python values; vectors are read as columns of one row.
+
+    All methods but `has` and `scalar` raise `FormatError` when the field is absent.
+    """
+
+    __slots__ = ("_fields", "at", "buffer")
+
+    def __init__(self, buffer: Buffer, at: int, name: str) -> None:
+        self.buffer = buffer
+        self.at = at
+        vtable = at - buffer.number(at, "<i", name)
+        size = buffer.number(vtable, "<H", f"vtable of {name}")
+        if size < 4 or vtable + size > len(buffer.bytes):
+            raise buffer.fail(f"vtable of {name}: size {size} at position {vtable} is impossible")
+        self._fields: tuple[int, ...] = struct.unpack_from(
+            f"<{size // 2 - 2}H", buffer.bytes, vtable + 4
+        )
+
+    def has(self, slot: Slot) -> bool:
+        """Whether the table has the field."""
+        return slot.number < len(self._fields) and self._fields[slot.number] != 0
+
+    def _field(self, slot: Slot) -> int:
+        if not self.has(slot):
+            raise self.buffer.missing(slot.name)
+        return self.at + self._fields[slot.number]
+
+    def scalar(self, slot: Slot, dtype: str, default: int = 0) -> int:
+        """An integer of dtype u1, <u2, <u4, <i4 or <u8; the schema's default where absent."""
+        if not self.has(slot):
+            return default
+        return self.buffer.number(self._field(slot), _PLAIN[dtype], slot.name)
+
+    def struct(self, slot: Slot, size: int) -> bytes:
+        """The bytes of a struct such as an id."""
+        at = self._field(slot)
+        if at + size > len(self.buffer.bytes):
+            raise self.buffer.outside(slot.name, at)
+        return self.buffer.bytes[at : at + size]
+
+    def blob(self, slot: Slot) -> bytes:
+        """A [u8] vector."""
+        at = self._target(slot)
+        size = self.buffer.number(at, "<I", slot.name)
+        if at + 4 + size > len(self.buffer.bytes):
+            raise self.buffer.outside(slot.name, at + 4 + size)
+        return self.buffer.bytes[at + 4 : at + 4 + size]
+
+    def string(self, slot: Slot) -> str:
+        """A string."""
+        try:
+            return self.blob(slot).decode()
+        except UnicodeDecodeError as error:
+            raise self.buffer.fail(f"{slot.name}: not UTF-8: {error}") from None
+
+    def table(self, slot: Slot) -> Table:
+        """A sub-table, or the value of a union."""
+        return Table(self.buffer, self._target(slot), slot.name)
+
+    def tables(self, slot: Slot) -> Tables:
+        """A vector of tables."""
+        return self._row().tables(slot)[0]
+
+    def strings(self, slot: Slot) -> ByteColumn:
+        """A vector of strings."""
+        return self._row().strings(slot)[0]
+
+    def items(self, slot: Slot, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """A vector of scalars or structs."""
+        return self._row().items(slot, dtype)[0]
+
+    def _target(self, slot: Slot) -> int:
+        at = self._field(slot)
+        return at + self.buffer.number(at, "<I", slot.name)
+
+    def _row(self) -> Tables:
+        return Tables(self.buffer, np.array([self.at], np.int64), "table")

@@ -196,8 +196,12 @@ _COLUMN, _LINE, _MARGIN, _RADIUS, _CHARACTER = 20, 28, 15, 5, 8
 """Pixels: between columns, between commits, around, of a commit, of one character."""
 
 
+_INK = "#7f7f7f"
+"""Notebooks show SVG as an image that cannot know their theme: grey reads on any."""
+
+
 def svg(rows: Sequence[GraphRow]) -> str:
-    """The drawing for notebooks; text takes the colour of its surroundings."""
+    """The drawing for notebooks."""
     places = layout(rows)
     left = _MARGIN + _width(places) * _COLUMN
     longest = max((_columns(_label(place, _unpainted)) for place in places), default=0)
@@ -254,17 +258,15 @@ def _commit(number: int, place: Place, left: int) -> str:
     y = _y(number)
     return (
         f'<circle cx="{_x(place.column)}" cy="{y}" r="{_RADIUS}" fill="{_hue(place.colour)}"/>'
-        f'<text x="{left}" y="{y + 4}" fill="currentColor" xml:space="preserve">'
+        f'<text x="{left}" y="{y + 4}" fill="{_INK}" xml:space="preserve">'
         f"{_label(place, _styled)}</text>"
     )
 
 
+_SVG_STYLES = {"bold": 'font-weight="bold"', "italic": 'font-style="italic"', "dim": 'opacity=".8"'}
+
+
 def _styled(content: str, style: str) -> str:
-    attributes = {
-        "bold": 'font-weight="bold"',
-        "italic": 'font-style="italic"',
-        "dim": 'opacity=".6"',
-    }
-    words = [attributes.get(word, f'fill="{word}"') for word in style.split()]
+    words = [_SVG_STYLES.get(word, f'fill="{word}"') for word in style.split()]
     escaped = html.escape(content)
     return f"<tspan {' '.join(words)}>{escaped}</tspan>" if words else escaped

@@ -15,7 +15,6 @@ numbers, booleans and None, with one key for each field.
 from __future__ import annotations
 
 import operator
-from abc import ABC
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from enum import Enum
@@ -26,7 +25,7 @@ from frazil.display import DisplayedAsCall, Shown
 from frazil.errors import ErrorKind, FormatError
 
 
-class Kind(ABC):
+class Kind:
     """What a field holds. `default` applies when it is unset."""
 
     def __init__(self, default: object = None) -> None:
@@ -140,7 +139,7 @@ class Choice(Instance[Enum]):
 
     def __init__(self, names: Mapping[Any, str], default: Enum | None = None) -> None:
         super().__init__(type(next(iter(names))), default)
-        self.names = dict(names)
+        self.names: dict[Any, str] = dict(names)
 
     def encode(self, value: Enum) -> str:
         return self.names[value]
@@ -148,7 +147,7 @@ class Choice(Instance[Enum]):
     def decode(self, name: str, document: Any) -> Enum:
         for member, text in self.names.items():
             if text == document:
-                return member
+                return self.accept(name, member)
         raise ValueError(f"{name} takes one of {sorted(self.names.values())}, not {document!r}")
 
 
@@ -175,7 +174,6 @@ class Settings(DisplayedAsCall):
     """Base of the configuration classes: compared by value, not hashable."""
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]  # mutable, compared by value
 
     def __setattr__(self, name: str, value: Any) -> None:
         kind = _kinds(type(self)).get(name)
@@ -244,7 +242,7 @@ class Settings(DisplayedAsCall):
 
 
 @cache
-def _kinds(cls: type[Settings]) -> Mapping[str, Kind]:
+def _kinds(cls: Any) -> Mapping[str, Kind]:
     """The fields of a class that hold settings, in the order of their declaration."""
     found = {}
     for name, hint in get_type_hints(cls, include_extras=True).items():

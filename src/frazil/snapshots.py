@@ -78,7 +78,6 @@ class Diff(Displayed):
         "updated_arrays",
         "updated_groups",
     )
-    __hash__ = None  # type: ignore[assignment]  # compared by value, holds sets
     _public_name: ClassVar[str] = "frazil.snapshots.Diff"
 
     def __init__(

@@ -22,7 +22,7 @@ BENCH ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean environment version
+.PHONY: demo test check lint types imports bench clean environment version
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
@@ -31,10 +31,16 @@ demo: $(VENV)/.ready-demo
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
-check: $(VENV)/.ready-test $(VENV)/.ready-check
+check: lint types imports
+
+lint: $(VENV)/.ready-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-test $(VENV)/.ready-check
 	$(BIN)/mypy
+
+imports: $(VENV)/.ready-check
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test
@@ -64,5 +70,5 @@ $(VENV)/.ready-%: pyproject.toml | $(BIN)/python
 	@if $(BIN)/python -m pip --version >/dev/null 2>&1; \
 	then pip="$(BIN)/python -m pip"; \
 	else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
-	$$pip install --quiet --editable '.[$*]'
+	$$pip install -qq --editable '.[$*]'
 	@touch $@

@@ -18,7 +18,6 @@ import operator
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from enum import Enum
-from functools import cache
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_type_hints
 
 from frazil.display import DisplayedAsCall, Shown
@@ -241,12 +240,16 @@ class Settings(DisplayedAsCall):
         ]
 
 
-@cache
-def _kinds(cls: Any) -> Mapping[str, Kind]:
+_known: dict[type, Mapping[str, Kind]] = {}
+
+
+def _kinds(cls: type[Settings]) -> Mapping[str, Kind]:
     """The fields of a class that hold settings, in the order of their declaration."""
-    found = {}
+    if cls in _known:
+        return _known[cls]
+    found: dict[str, Kind] = {}
     for name, hint in get_type_hints(cls, include_extras=True).items():
         kinds = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Kind)]
         if kinds:
             found[name] = kinds[0]
-    return found
+    return _known.setdefault(cls, found)

@@ -174,7 +174,7 @@ class Backend(ABC):
     @property
     @abstractmethod
     def conditional(self) -> bool:
-        """Whether the conditions of `put` hold against every other writer."""
+        """Whether the conditions of `put` hold against every writer that sets conditions."""
 
 
 def resolve_range(key: str, size: int, start: int | None, end: int | None) -> tuple[int, int]:

@@ -1,0 +1,408 @@
+"""Objects as files in a folder of this machine, safe for any number of processes.
+
+    <root>/<key>              an object; the segments of the key are spelled as in `keys`
+    <root>/.frazil-lock#0     the lock of `rootlock`
+    .frazil#<digits>          an unfinished file, next to what it will become
+
+Every write makes a new file beside its target and renames it, so a file is never seen half
+written and is never changed in place. What a reader has open stays as it was, and a hard
+link is a true copy.
+
+An immutable object is written without waiting for the disk and brought there by `sync`. A
+mutable one is written under the lock: the version is compared with what is there, the new
+file brought to the disk, renamed, and its name brought to the disk.
+
+The environment variable FRAZIL_FSYNC=0, read when a backend is opened, leaves out all
+waiting for the disk: for tests and data that may be lost when the power fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from typing_extensions import override
+
+from frazil.errors import ErrorKind, StorageError
+from frazil.storage import osfiles
+from frazil.storage.base import (
+    OVERWRITE,
+    UNVERSIONED,
+    Backend,
+    Create,
+    Fetched,
+    ObjectInfo,
+    Overwrite,
+    PreconditionFailed,
+    PutMode,
+    Update,
+    Version,
+    is_immutable,
+    not_found,
+    resolve_range,
+    too_short,
+)
+from frazil.storage.folders import Folders
+from frazil.storage.keys import decode_key, encode_key, folder_prefix
+from frazil.storage.rootlock import root_lock
+from frazil.storage.unsynced import Unsynced, flush_folder
+
+_SETTLED_NS = 2_000_000_000
+"""A file that was changed less than this before it was read may have been replaced within
+the same tick of the clock, by one that looks the same from outside (git's racy rule)."""
+
+_REMEMBERED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the object of a key is: `folder` as spelled in the key, `path` of the file."""
+
+    folder: str
+    folder_path: str
+    path: str
+
+
+def _version(data: bytes | memoryview) -> Version:
+    return Version(hashlib.blake2b(data, digest_size=16).hexdigest())
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _time(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _waits_for_disk() -> bool:
+    return os.environ.get("FRAZIL_FSYNC", "").strip().lower() not in ("0", "false", "no", "off")
+
+
+class LocalBackend(Backend):
+    """The objects below the folder `root`, which the first write makes."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._root = os.path.abspath(root)
+        self._unsynced = Unsynced() if _waits_for_disk() else None
+        self._folders = Folders(self._root, self._unsynced)
+        self._versions: dict[str, tuple[tuple[int, ...], Version]] = {}
+
+    # reading
+
+    def _place(self, key: str) -> _Place:
+        folder, _, name = encode_key(key).rpartition("/")
+        path = self._folders.path(folder)
+        return _Place(folder, path, f"{path}{os.sep}{name}")
+
+    def _open(self, key: str, doing: str = "read") -> tuple[int, os.stat_result]:
+        try:
+            fd = osfiles.open_read(self._place(key).path)
+        except OSError as error:
+            raise self._error(error, doing, key) from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            wrong = IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            raise self._error(wrong, doing, key)
+        return fd, status
+
+    def _read(self, fd: int, key: str, first: int, last: int) -> bytes:
+        try:
+            data = osfiles.read_at(fd, last - first, first)
+        except OSError as error:
+            raise self._error(error, "read", key) from error
+        if len(data) != last - first:
+            raise too_short(key, first, last, first + len(data))
+        return data
+
+    @override
+    def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
+        fd, status = self._open(key)
+        try:
+            first, last = resolve_range(key, status.st_size, start, end)
+            return self._read(fd, key, first, last)
+        finally:
+            os.close(fd)
+
+    @override
+    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        fd, status = self._open(key)
+        try:
+            pieces = [resolve_range(key, status.st_size, start, end) for start, end in ranges]
+            return [self._read(fd, key, first, last) for first, last in pieces]
+        finally:
+            os.close(fd)
+
+    @override
+    def fetch(self, key: str, *, unless: Version | None = None) -> Fetched | None:
+        now = time.time_ns()
+        fd, status = self._open(key)
+        try:
+            identity = _identity(status)
+            if unless is not None and self._versions.get(key) == (identity, unless):
+                return None
+            data = self._read(fd, key, 0, status.st_size)
+        finally:
+            os.close(fd)
+        version = _version(data)
+        if now - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+            if len(self._versions) >= _REMEMBERED:
+                self._versions.clear()
+            self._versions[key] = (identity, version)
+        return None if version == unless else Fetched(data, version, _time(status))
+
+    @override
+    def exists(self, key: str) -> bool:
+        try:
+            path = self._place(key).path
+            status = os.stat(path, follow_symlinks=False)
+            osfiles.refuse_link(status, path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._error(error, "look for", key) from error
+        return stat.S_ISREG(status.st_mode)
+
+    @override
+    def info(self, key: str) -> ObjectInfo:
+        fd, status = self._open(key, "look at")
+        os.close(fd)
+        return ObjectInfo(key, status.st_size, _time(status))
+
+    @override
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        start = folder_prefix(prefix).removesuffix("/")
+        waiting = [encode_key(start) if start else ""]
+        while waiting:
+            folder = waiting.pop()
+            for spelling, status in self._entries(folder):
+                if stat.S_ISREG(status.st_mode):
+                    key = decode_key(spelling)
+                    if key is not None:
+                        yield ObjectInfo(key, status.st_size, _time(status))
+                elif stat.S_ISDIR(status.st_mode) and not osfiles.is_link(status):
+                    waiting.append(spelling)
+
+    def _entries(self, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+        try:
+            path = self._folders.path(folder)
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # removed in this moment
+                        status = entry.stat(follow_symlinks=False)
+                        yield f"{folder}/{entry.name}" if folder else entry.name, status
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if folder and isinstance(error, NotADirectoryError):
+                return  # an object has this name
+            raise self._error(error, "list", folder) from error
+
+    # writing
+
+    @override
+    def put(
+        self,
+        key: str,
+        data: bytes | memoryview,
+        *,
+        mode: PutMode = OVERWRITE,
+        content_type: str | None = None,
+    ) -> Version:
+        if isinstance(mode, Overwrite) and is_immutable(key):
+            try:  # no context manager here: this is the path of every chunk
+                place = self._place_for_writing(key)
+                scratch = self._scratch(place)
+                osfiles.write_new(scratch, data, durable=False)
+                self._rename(scratch, place)
+            except OSError as error:
+                raise osfiles.storage_error(error, "write", self._path_of(key)) from error
+            return UNVERSIONED
+        version = _version(data)
+        with self._locked(key):
+            self._require(key, mode)
+            with self._translated("write", key):
+                place = self._place_for_writing(key)
+                scratch = self._scratch(place)
+                osfiles.write_new(scratch, data, durable=self._unsynced is not None)
+                if not (isinstance(mode, Create) and self._link(scratch, key, place)):
+                    self._rename(scratch, place)
+                self._settle(place)
+        return version
+
+    def _require(self, key: str, mode: PutMode) -> None:
+        if isinstance(mode, Create) and self.exists(key):
+            raise PreconditionFailed(f"object {key!r} exists already in {self._root}")
+        if isinstance(mode, Update):
+            try:
+                changed = self.fetch(key, unless=mode.version) is not None
+            except StorageError as error:
+                if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                    raise
+                changed = True
+            if changed:
+                raise self._moved_on(key)
+
+    def _rename(self, scratch: str, place: _Place) -> None:
+        try:
+            osfiles.replace(scratch, place.path)
+        except BaseException:
+            osfiles.remove(scratch)
+            raise
+        if self._unsynced is not None:
+            self._unsynced.add_file(place.path, place.folder_path)
+
+    def _link(self, scratch: str, key: str, place: _Place) -> bool:
+        # Fails, unlike a rename, if a program that does not know the lock was faster.
+        try:
+            linked = osfiles.link(scratch, place.path)
+        except FileExistsError:
+            osfiles.remove(scratch)
+            raise PreconditionFailed(f"object {key!r} exists already in {self._root}") from None
+        if linked:
+            osfiles.remove(scratch)
+            if self._unsynced is not None:
+                self._unsynced.add_file(place.path, place.folder_path)
+        return linked
+
+    def _settle(self, place: _Place) -> None:
+        """Bring the names that lead to a durable file to the disk."""
+        if self._unsynced is not None:
+            self._unsynced.forget_file(place.path)
+            self._unsynced.flush_folders(self._folders.chain(place.folder))
+
+    @override
+    def copy(self, source: str, target: str, *, version: Version | None = None) -> None:
+        if is_immutable(target) and self._copy_by_link(source, target, version):
+            return
+        found = self.fetch(source)
+        assert found is not None
+        if version is not None and found.version != version:
+            raise self._moved_on(source)
+        self.put(target, found.data)
+
+    def _copy_by_link(self, source: str, target: str, version: Version | None) -> bool:
+        """Copy as another name of the file, which no write will ever change."""
+        with self._translated("copy", source):
+            try:
+                path = self._place(source).path
+                osfiles.refuse_link(os.lstat(path), path)
+            except FileNotFoundError as error:
+                raise self._error(error, "copy", source) from None
+            place = self._place_for_writing(target)
+            scratch = self._scratch(place)
+            if not osfiles.link(path, scratch):
+                return False
+            try:
+                if version is not None and self._version_of(scratch) != version:
+                    raise self._moved_on(source)
+                self._rename(scratch, place)
+            finally:
+                # Also after the rename: one between two names of a file does nothing.
+                osfiles.remove(scratch)
+        return True
+
+    @override
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if is_immutable(key):
+                self._remove(key)
+            elif self.exists(key):
+                with self._locked(key):
+                    place = self._remove(key)
+                    if place is not None and self._unsynced is not None:
+                        flush_folder(place.folder_path)
+
+    def _remove(self, key: str) -> _Place | None:
+        try:
+            place = self._place(key)
+            removed = osfiles.remove(place.path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._error(error, "delete", key) from error
+        if self._unsynced is not None:
+            self._unsynced.forget_file(place.path)
+        return place if removed else None
+
+    @override
+    def sync(self) -> None:
+        if self._unsynced is not None:
+            self._unsynced.flush()
+
+    @override
+    def close(self) -> None:
+        pass
+
+    @property
+    @override
+    def read_only(self) -> bool:
+        return False
+
+    @property
+    @override
+    def local(self) -> bool:
+        return True
+
+    @property
+    @override
+    def conditional(self) -> bool:
+        return True
+
+    # helpers
+
+    def _place_for_writing(self, key: str) -> _Place:
+        folder, _, name = encode_key(key).rpartition("/")
+        path = self._folders.path_for_writing(folder)
+        return _Place(folder, path, f"{path}{os.sep}{name}")
+
+    def _scratch(self, place: _Place) -> str:
+        return f"{place.folder_path}{os.sep}{osfiles.scratch_name()}"
+
+    def _version_of(self, path: str) -> Version:
+        fd = osfiles.open_read(path)
+        try:
+            return _version(osfiles.read_at(fd, os.fstat(fd).st_size, 0))
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        with self._translated("write", key):
+            self._folders.path_for_writing("")
+        with root_lock(self._root).held():
+            yield
+
+    @contextmanager
+    def _translated(self, doing: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise osfiles.storage_error(error, doing, self._path_of(key)) from error
+
+    def _path_of(self, key: str) -> str:
+        return os.path.join(self._root, encode_key(key)) if key else self._root
+
+    def _error(self, error: OSError, doing: str, key: str) -> StorageError:
+        if isinstance(error, FileNotFoundError):
+            return not_found(key, self._root)
+        return osfiles.storage_error(error, doing, self._path_of(key))
+
+    def _moved_on(self, key: str) -> PreconditionFailed:
+        return PreconditionFailed(
+            f"object {key!r} in {self._root} is not the version that was read"
+        )

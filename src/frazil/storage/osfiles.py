@@ -1,0 +1,183 @@
+"""The door to the operating system: every call that a local backend makes on files.
+
+Paths are whole paths. Errors are `OSError`; `storage_error` turns one into the error that
+the user sees. A link is never followed in the last segment of a path.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import stat
+import time
+
+from frazil.errors import ErrorKind, StorageError
+
+WINDOWS = os.name == "nt"
+UNLISTED = "#"
+"""Files with this character in their name are no objects (see `frazil.storage.keys`)."""
+
+_NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+_COMMON: int = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# O_NONBLOCK: opening a pipe that somebody left in the folder must not wait for a writer.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
+_PREAD = hasattr(os, "pread")
+
+# A scratch name holds a random number, the process id (a forked child has the same random
+# number) and a count: digits only after the "#", which Icechunk asks for as well.
+_RANDOM = int.from_bytes(os.urandom(6), "big")
+_COUNT = itertools.count()
+
+_ADVICE = {
+    errno.EACCES: "check who may read and write there",
+    errno.EPERM: "check who may read and write there",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.ENOSPC: "free some space and try again",
+    errno.EDQUOT: "the quota is used up: free some space and try again",
+    errno.EFBIG: "the file system does not take files of this size",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "the system has too many open files",
+    errno.EISDIR: "a folder is in the place of an object: move it out of the repository",
+    errno.ENOTDIR: "a file is in the place of a folder: move it out of the repository",
+    errno.ELOOP: "links inside a repository are not followed: put the real file or folder there",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.EIO: "check the disk",
+}
+
+
+def storage_error(error: OSError, doing: str, path: str) -> StorageError:
+    """The `StorageError` that says what failed where, and what to do about it."""
+    reason = error.strerror or type(error).__name__
+    advice = _ADVICE.get(error.errno or 0)
+    text = f"cannot {doing} {path}: {reason}"
+    return StorageError(f"{text}; {advice}" if advice else text, ErrorKind.IO)
+
+
+def is_link(status: os.stat_result) -> bool:
+    """Whether the `lstat` of a path is that of something that leads elsewhere."""
+    if WINDOWS:
+        tags = (stat.IO_REPARSE_TAG_SYMLINK, stat.IO_REPARSE_TAG_MOUNT_POINT)  # type: ignore[attr-defined,unused-ignore]
+        return getattr(status, "st_reparse_tag", 0) in tags
+    return stat.S_ISLNK(status.st_mode)
+
+
+def open_read(path: str) -> int:
+    """A file descriptor to read from; ELOOP if the path is a link."""
+    if not _NO_FOLLOW:
+        refuse_link(os.lstat(path), path)
+    return os.open(path, _READ)
+
+
+def refuse_link(status: os.stat_result, path: str) -> None:
+    """Raise ELOOP for the `lstat` of a link."""
+    if is_link(status):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+
+def read_at(fd: int, size: int, offset: int) -> bytes:
+    """`size` bytes from `offset`, or fewer where the file ends."""
+    data = _read_once(fd, size, offset)
+    if len(data) == size or not data:
+        return data
+    parts = [data]
+    offset += len(data)
+    size -= len(data)
+    while size and (data := _read_once(fd, size, offset)):
+        parts.append(data)
+        offset += len(data)
+        size -= len(data)
+    return b"".join(parts)
+
+
+def _read_once(fd: int, size: int, offset: int) -> bytes:
+    if _PREAD:
+        return os.pread(fd, size, offset)
+    os.lseek(fd, offset, os.SEEK_SET)  # nobody else uses this descriptor
+    return os.read(fd, size)
+
+
+def scratch_name() -> str:
+    """A new name for an unfinished file, which no listing shows."""
+    return f".frazil{UNLISTED}{_RANDOM}{os.getpid()}{next(_COUNT):010d}"
+
+
+def write_new(path: str, data: bytes | memoryview, *, durable: bool) -> None:
+    """Make the file with these bytes; nothing is left of it if that fails."""
+    fd = os.open(path, _NEW, 0o666)
+    try:
+        try:
+            rest = memoryview(data).cast("B") if isinstance(data, memoryview) else data
+            while (written := os.write(fd, rest)) < len(rest):
+                rest = memoryview(rest)[written:]
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        remove(path)
+        raise
+
+
+def replace(source: str, target: str) -> None:
+    """Give the file its final name; a file that had it is gone."""
+    if not WINDOWS:
+        os.replace(source, target)
+        return
+    # Windows refuses while any other process has the target open, which takes a moment.
+    for pause in (0.001, 0.005, 0.02, 0.1, 0.5):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(source, target)
+
+
+def link(source: str, target: str) -> bool:
+    """A second name for a file; False where the file system has no such thing.
+
+    `FileExistsError` if the target exists, `FileNotFoundError` if the source does not.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except (OSError, NotImplementedError):
+        return False
+    return True
+
+
+def remove(path: str) -> bool:
+    """Remove the file; False if there is none."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def fsync_file(path: str) -> None:
+    """Wait until the bytes of the file are on the disk."""
+    # Windows flushes only through a descriptor that may write.
+    fd = os.open(path, (os.O_RDWR if WINDOWS else os.O_RDONLY) | _COMMON)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def fsync_folder(path: str) -> None:
+    """Wait until the names in the folder are on the disk, where a system can be asked to."""
+    if WINDOWS:
+        return
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some network file systems do not know this; their server does it by itself.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)

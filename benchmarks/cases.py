@@ -186,8 +186,8 @@ def open_and_read(lib: Lib, folder: Path, sizes: Sizes) -> float:
     clock = Clock()
     with clock.running():
         store = _open(lib, folder).readonly_session("main").store
-        value = zarr.open_array(store, path="x", mode="r")[0, 7]
-    if int(value) != 7:
+        value = int(np.asarray(zarr.open_array(store, path="x", mode="r")[0, 7]))
+    if value != 7:
         raise AssertionError(f"read {value} instead of 7")
     return clock.seconds
 

@@ -190,13 +190,13 @@ def history(repo: frazil.Repository) -> str:
 def changes(repo: frazil.Repository, from_tag: str, to_tag: str) -> str:
     """What differs between two versions, and in how many chunks of each array."""
     diff = repo.diff(from_tag=from_tag, to_tag=to_tag)
-    root = zarr.open_group(repo.readonly_session(tag=to_tag).store, mode="r")
+    store = repo.readonly_session(tag=to_tag).store
     lines = []
     for what in ("new", "deleted", "updated"):
         for kind in ("groups", "arrays"):
             lines += [f"{what} {kind}: {path}" for path in sorted(getattr(diff, f"{what}_{kind}"))]
     for path, chunks in sorted(diff.updated_chunks.items()):
-        array = root[path.lstrip("/")]
+        array = zarr.open_array(store, path=path.lstrip("/"), mode="r")
         lines.append(f"updated chunks: {path}, {len(chunks)} of {array.nchunks}")
         lines.append("    " + " ".join(",".join(map(str, chunk)) for chunk in sorted(chunks)))
     return "\n".join(lines)
@@ -207,8 +207,9 @@ def changes(repo: frazil.Repository, from_tag: str, to_tag: str) -> str:
 
 def read(repo: Any, group: str, **version: str) -> xr.Dataset:
     """One group of one version, whichever of the two libraries opened the repository."""
-    session = repo.readonly_session(**version)
-    return xr.open_zarr(session.store, group=group, consolidated=False).load()
+    store = repo.readonly_session(**version).store
+    ds: xr.Dataset = xr.open_zarr(store, group=group, consolidated=False)
+    return ds.load()
 
 
 def check(repo: Any) -> None:

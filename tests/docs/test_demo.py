@@ -61,7 +61,7 @@ def test_demo_check_notices_one_wrong_cell(tmp_path: Path, monkeypatch: pytest.M
     original = demo.atmosphere
 
     def altered() -> xr.Dataset:
-        ds = original()
+        ds: xr.Dataset = original()
         ds["air_temperature"].values[17, 3, 5] += 0.01
         return ds
 

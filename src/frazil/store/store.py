@@ -1,0 +1,479 @@
+"""The Zarr store of a session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from typing_extensions import ParamSpec
+from zarr.abc.store import Store
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.sync import SyncMixin
+
+from frazil.display import Displayed, Shown
+from frazil.engine.reader import resolve_range
+from frazil.engine.workspace import Workspace
+from frazil.errors import (
+    ErrorKind,
+    InvalidInputError,
+    NodeNotFoundError,
+    SessionStateError,
+)
+from frazil.format.snapshot import Node, NodeKind
+from frazil.storage.pool import io_pool, map_parallel
+from frazil.store import listing
+from frazil.store.errors import KeyNotFoundError, ReadOnlyStoreError
+from frazil.store.iterators import AsyncCloseableIterator
+from frazil.store.keys import ChunkKey, LegacyKey, MetadataKey, StoreKey, parse_key
+from frazil.store.ranges import EVERYTHING, Bounds, ByteRequest, Read, bounds_of, plan_reads
+
+if TYPE_CHECKING:
+    from zarr.core.common import BytesLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Data = bytes | memoryview
+_Buffers = list[Buffer | None]
+
+DIRECT_BYTES = 256 * 1024
+"""Smaller values are written on the event loop: that only puts them into a buffer."""
+
+
+class SessionLike(Protocol):
+    """What a store needs of its session."""
+
+    @property
+    def _workspace(self) -> Workspace: ...
+    @property
+    def read_only(self) -> bool: ...
+    @property
+    def snapshot_id(self) -> str: ...
+    @property
+    def branch(self) -> str | None: ...
+
+
+class IcechunkStore(Displayed, Store, SyncMixin):
+    """The groups and arrays of a session, as Zarr reads and writes them.
+
+    Holds Zarr v3 documents and chunks only; which keys there are is told in
+    `frazil.store.keys`. Reads see the session's own uncommitted changes.
+
+    `read_only` None follows the session; True refuses writes whatever the session allows.
+    """
+
+    _public_name = "frazil.IcechunkStore"
+
+    def __init__(
+        self, store: SessionLike, read_only: bool | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(read_only=store.read_only if read_only is None else read_only)
+        self._session = store
+        self._flag = read_only
+
+    # --- what this store is ---
+
+    @property
+    def session(self) -> Any:
+        """The session (`Session` or `ForkSession`) whose data this is."""
+        return self._session
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writes are refused."""
+        return self._session.read_only if self._flag is None else self._flag
+
+    def with_read_only(self, read_only: bool = False) -> IcechunkStore:
+        """Another store on the same session. A read-only session stays read-only."""
+        return type(self)(self._session, read_only)
+
+    @property
+    def supports_writes(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def supports_deletes(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def supports_listing(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def supports_partial_writes(self) -> Literal[False]:
+        """False."""
+        return False
+
+    @property
+    def supports_consolidated_metadata(self) -> bool:
+        """False: all metadata of a snapshot is in one file anyway."""
+        return False
+
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, IcechunkStore) and self._session == value._session
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"session": self._session, "read_only": self._flag}
+
+    def __setstate__(self, state: Any) -> None:
+        # Not through __init__: that is what `pickle` would do to a class with no state.
+        IcechunkStore.__init__(self, state["session"], state["read_only"])
+
+    def _shown(self) -> tuple[Shown, ...]:
+        return (
+            Shown("read_only", self.read_only),
+            Shown("snapshot_id", self._session.snapshot_id),
+            Shown("branch", self._session.branch),
+        )
+
+    # --- reading ---
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """The value of a key, or a part of it; None if there is none.
+
+        Raises `InvalidInputError`: `invalid-key`, `not-an-array`, or `invalid-byte-range` for
+        a range that does not lie within the value.
+        """
+        target = parse_key(key)
+        bounds = EVERYTHING if byte_range is None else bounds_of(byte_range)
+        data: Data | None
+        if type(target) is ChunkKey:
+            workspace = self._session._workspace
+            node = _array_at(workspace, target.path)
+            if node is None:
+                return None
+            if workspace.is_quick(node, target.coords):
+                data = workspace.get_chunk(node, target.coords, *bounds)
+            else:
+                data = await _in_pool(workspace.get_chunk, node, target.coords, *bounds)
+        else:
+            data = self._read(target, bounds)
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """`get` for callers without an event loop."""
+        data = self._read(parse_key(key), bounds_of(byte_range))
+        if data is None:
+            return None
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(data)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> _Buffers:
+        """Many values or parts of them, in order, as one planned read; None where none is."""
+        found = await _in_pool(self._read_many, list(key_ranges))
+        from_bytes = prototype.buffer.from_bytes
+        return [None if data is None else from_bytes(data) for data in found]
+
+    async def _get_many(
+        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
+    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
+        wanted = list(requests)
+        found = await _in_pool(self._read_many, [(key, part) for key, _, part in wanted])
+        for (key, prototype, _), data in zip(wanted, found, strict=True):
+            yield key, None if data is None else prototype.buffer.from_bytes(data)
+
+    async def get_ranges(
+        self,
+        key: str,
+        byte_ranges: Sequence[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_concurrency: int = 10,
+        max_gap_bytes: int = 1 << 20,
+        max_coalesced_bytes: int = 16 << 20,
+    ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
+        """Many byte ranges of one value, near ones read together; one batch with all of them.
+
+        See `get_ranges_sync`. `max_concurrency` has no effect: the I/O pool has its own bound.
+        """
+        if byte_ranges:
+            yield await _in_pool(
+                self.get_ranges_sync,
+                key,
+                byte_ranges,
+                prototype=prototype,
+                max_gap_bytes=max_gap_bytes,
+                max_coalesced_bytes=max_coalesced_bytes,
+            )
+
+    def get_ranges_sync(
+        self,
+        key: str,
+        byte_ranges: Sequence[ByteRequest | None],
+        *,
+        prototype: BufferPrototype,
+        max_gap_bytes: int = 1 << 20,
+        max_coalesced_bytes: int = 16 << 20,
+    ) -> Sequence[tuple[int, Buffer | None]]:
+        """(index, part of the value) for each range.
+
+        Any error comes in an `ExceptionGroup`, as Zarr expects of this method; a missing
+        value is a `FileNotFoundError` in it.
+        """
+
+        def read(plan: Read) -> list[tuple[int, Buffer | None]]:
+            data = self._read(target, plan.bounds)
+            if data is None:
+                raise FileNotFoundError(key)
+            whole = prototype.buffer.from_bytes(data)
+            return [(i, whole if part is None else whole[part]) for i, part in plan.answers]
+
+        try:
+            target = parse_key(key)
+            plans = plan_reads(byte_ranges, max_gap=max_gap_bytes, max_size=max_coalesced_bytes)
+            return [answer for answers in map_parallel(read, plans) for answer in answers]
+        except Exception as error:
+            raise ExceptionGroup(f"cannot read all ranges of {key!r}", [error]) from None
+
+    async def exists(self, key: str) -> bool:
+        """Whether a key has a value; `NodeNotFoundError` (`key-not-found`) for Zarr v2 keys."""
+        target = parse_key(key)
+        if isinstance(target, ChunkKey):
+            return await self._chunk_size(target) is not None
+        if isinstance(target, LegacyKey):
+            raise _no_legacy_key(target)
+        return self._session._workspace.node(target.path) is not None
+
+    async def getsize(self, key: str) -> int:
+        """Bytes of a value; 0 for a chunk that is not initialised.
+
+        Raises `NodeNotFoundError` (`node-not-found`; for Zarr v2 keys `key-not-found`), which
+        is a `FileNotFoundError` as well.
+        """
+        target = parse_key(key)
+        if isinstance(target, LegacyKey):
+            raise _no_legacy_key(target)
+        node = self._session._workspace.node(target.path)
+        if node is None:
+            raise KeyNotFoundError(
+                f"no group or array at {target.path!r}, looked up for key {key!r}",
+                ErrorKind.NODE_NOT_FOUND,
+            )
+        if isinstance(target, MetadataKey):
+            return len(node.user_data)
+        return await self._chunk_size(target) or 0
+
+    # --- writing ---
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a document or a chunk.
+
+        Raises `ReadOnlyError`, `InvalidInputError` (`invalid-key`, `bad-metadata`,
+        `not-an-array`, `invalid-chunk-index`, `zero-length-chunk`), `NodeNotFoundError` for a
+        chunk of a missing array, `AlreadyExistsError` where an array would replace a group or
+        the reverse, `SessionStateError` (`unimplemented`) for Zarr v2 keys.
+        """
+        if len(_checked(value)) < DIRECT_BYTES:
+            self.set_sync(key, value)
+        else:
+            await _in_pool(self.set_sync, key, value)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """`set` for callers without an event loop."""
+        _checked(value)
+        self._check_writable()
+        target = parse_key(key)
+        workspace = self._session._workspace
+        if isinstance(target, ChunkKey):
+            workspace.set_chunk(target.path, target.coords, _bytes_of(value))
+        elif isinstance(target, MetadataKey):
+            workspace.set_metadata(target.path, value.to_bytes())
+        else:
+            raise SessionStateError(
+                f"cannot set {key!r}: Zarr v2 metadata is not supported; use zarr_format=3",
+                ErrorKind.UNIMPLEMENTED,
+            )
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """`set`, unless the key has a value."""
+        _checked(value)
+        target = parse_key(key)
+        if isinstance(target, LegacyKey):
+            raise _no_legacy_key(target)
+        if self.read_only or self._session.read_only:
+            if not await self.exists(key):
+                self._check_writable()
+            return
+        workspace = self._session._workspace
+        if isinstance(target, MetadataKey):
+            workspace.set_metadata_if_absent(target.path, value.to_bytes())
+        else:
+            # The look-up may have to fetch a manifest.
+            await _in_pool(
+                workspace.set_chunk_if_absent, target.path, target.coords, _bytes_of(value)
+            )
+
+    async def set_partial_values(
+        self, key_start_values: Iterable[tuple[str, int, BytesLike]]
+    ) -> None:
+        """Not possible: `SessionStateError` (`unimplemented`)."""
+        raise SessionStateError(
+            "cannot set parts of values: chunks are written as a whole", ErrorKind.UNIMPLEMENTED
+        )
+
+    async def delete(self, key: str) -> None:
+        """Delete a node with all that is under it, or a chunk; nothing if there is none."""
+        self.delete_sync(key)
+
+    def delete_sync(self, key: str) -> None:
+        """`delete` for callers without an event loop."""
+        self._check_flag()
+        target = parse_key(key)
+        workspace = self._session._workspace
+        if isinstance(target, MetadataKey):
+            workspace.delete_node(target.path)
+        elif isinstance(target, ChunkKey):
+            workspace.delete_chunk(target.path, target.coords)
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Delete the nodes at and under a path, or the chunks in a folder such as `a/c/0`."""
+        self._check_writable()
+        await _in_pool(listing.delete_prefix, self._session._workspace, prefix)
+
+    async def clear(self) -> None:
+        """Delete all nodes, the root too."""
+        self.sync_clear()
+
+    def sync_clear(self) -> None:
+        """`clear` for callers without an event loop."""
+        self._check_flag()
+        self._session._workspace.clear()
+
+    # --- listing ---
+
+    def list(self) -> AsyncCloseableIterator[str]:
+        """All keys: documents and initialised chunks, in no order."""
+        return self.list_prefix("")
+
+    def list_prefix(self, prefix: str) -> AsyncCloseableIterator[str]:
+        """The keys of the node at a path and of all nodes under it.
+
+        The iterator raises `InvalidInputError` (`bad-key-prefix`) if there is no such node.
+        """
+        return AsyncCloseableIterator(listing.key_batches(self._session._workspace, prefix))
+
+    def list_dir(self, prefix: str) -> AsyncCloseableIterator[str]:
+        """The names directly under a path."""
+
+        def once() -> Iterable[Sequence[str]]:
+            yield listing.entries(workspace, prefix)
+
+        workspace = self._session._workspace
+        return AsyncCloseableIterator(iter(once()))
+
+    async def is_empty(self, prefix: str) -> bool:
+        """Whether `list_dir` finds nothing."""
+        return not await _in_pool(listing.entries, self._session._workspace, prefix)
+
+    async def getsize_prefix(self, prefix: str) -> int:
+        """Bytes of all values that `list_prefix` names."""
+        return await _in_pool(listing.total_size, self._session._workspace, prefix)
+
+    # --- inner workings ---
+
+    def _check_writable(self) -> None:
+        if self.read_only or self._session.read_only:
+            raise ReadOnlyStoreError(
+                "store was opened in read-only mode and does not support writing; use a store of "
+                "a writable session",
+                ErrorKind.READ_ONLY_STORE,
+            )
+
+    def _check_flag(self) -> None:
+        # A read-only session itself tells deletes that would change something from others.
+        if not self._session.read_only:
+            self._check_writable()
+
+    def _read(self, target: StoreKey, bounds: Bounds) -> Data | None:
+        if isinstance(target, LegacyKey):
+            return None
+        workspace = self._session._workspace
+        if isinstance(target, ChunkKey):
+            node = _array_at(workspace, target.path)
+            return None if node is None else workspace.get_chunk(node, target.coords, *bounds)
+        node = workspace.node(target.path)
+        if node is None or bounds is EVERYTHING:
+            return None if node is None else node.user_data
+        start, end = resolve_range(len(node.user_data), *bounds)
+        return node.user_data[start:end]
+
+    def _read_many(
+        self, requests: Sequence[tuple[str, ByteRequest | None]]
+    ) -> Sequence[Data | None]:
+        workspace = self._session._workspace
+        found: dict[int, Data | None] = {}
+        chunks: dict[str, dict[int, tuple[int, ...]]] = {}
+        others: dict[int, tuple[StoreKey, Bounds]] = {}
+        for index, (key, part) in enumerate(requests):
+            target = parse_key(key)
+            if part is None and isinstance(target, ChunkKey):
+                chunks.setdefault(target.path, {})[index] = target.coords
+            else:
+                others[index] = target, bounds_of(part)
+        for path, wanted in chunks.items():
+            node = _array_at(workspace, path)
+            if node is not None:
+                found.update(
+                    zip(wanted, workspace.get_chunks(node, list(wanted.values())), strict=True)
+                )
+        parts = map_parallel(lambda other: self._read(*other), others.values())
+        found.update(zip(others, parts, strict=True))
+        return [found.get(index) for index in range(len(requests))]
+
+    async def _chunk_size(self, target: ChunkKey) -> int | None:
+        workspace = self._session._workspace
+        node = _array_at(workspace, target.path)
+        if node is None:
+            return None
+        if workspace.is_quick(node, target.coords):
+            return workspace.chunk_size(node, target.coords)
+        return await _in_pool(workspace.chunk_size, node, target.coords)
+
+
+async def _in_pool(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    return await asyncio.wrap_future(io_pool().submit(fn, *args, **kwargs))
+
+
+def _array_at(workspace: Workspace, path: str) -> Node | None:
+    node = workspace.node(path)
+    if node is not None and node.kind is not NodeKind.ARRAY:
+        raise InvalidInputError(f"{path!r} is a group, not an array", ErrorKind.NOT_AN_ARRAY)
+    return node
+
+
+def _checked(value: Buffer) -> Buffer:
+    if not isinstance(value, Buffer):
+        raise TypeError(
+            "IcechunkStore.set(): `value` must be a Buffer instance. "
+            f"Got an instance of {type(value)} instead."
+        )
+    return value
+
+
+def _bytes_of(value: Buffer) -> memoryview:
+    return memoryview(value.as_buffer_like())
+
+
+def _no_legacy_key(target: LegacyKey) -> NodeNotFoundError:
+    return KeyNotFoundError(
+        f"no value at {target.key!r}: Zarr v2 is not supported; use zarr_format=3",
+        ErrorKind.KEY_NOT_FOUND,
+    )

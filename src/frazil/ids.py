@@ -10,9 +10,7 @@ reading accepts either case.
 from __future__ import annotations
 
 import os
-from typing import ClassVar
-
-from typing_extensions import Self
+from typing import ClassVar, Self
 
 from frazil.errors import ErrorKind, InvalidInputError
 

@@ -1,0 +1,1 @@
+"""Effects: reading, writing, committing and rebasing, in blocking code."""

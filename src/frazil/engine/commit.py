@@ -1,0 +1,209 @@
+"""From a session's changes to a new snapshot that a branch points at.
+
+The order of writes: chunks, then manifests, then snapshot and transaction log, then the
+reference, by compare-and-swap. Nothing refers to what is not stored yet, so a process may die
+after any step and no reader notices.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from frazil.conflicts import ConflictSolver
+from frazil.engine.manifests import ManifestWriter, Rewritten
+from frazil.engine.rebase import rebase
+from frazil.engine.workspace import Workspace
+from frazil.errors import ConflictError, ErrorKind, SessionStateError
+from frazil.format.history import SnapshotRecord
+from frazil.format.snapshot import Node, Snapshot
+from frazil.format.transaction_log import TransactionLog
+from frazil.ids import NodeId, SnapshotId
+from frazil.library.catalog import Catalog
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.model.refs import check_amendable, next_time
+from frazil.storage.pool import map_parallel
+
+Metadata = dict[str, Any]
+
+BACKOFF_SECONDS = 0.005
+MAX_BACKOFF_SECONDS = 0.5
+
+
+class Committer:
+    """Commits the changes of one workspace; not for several threads at once."""
+
+    def __init__(self, workspace: Workspace, catalog: Catalog, manifests: ManifestWriter) -> None:
+        self._workspace = workspace
+        self._catalog = catalog
+        self._manifests = manifests
+
+    def commit(
+        self,
+        branch: str,
+        message: str,
+        metadata: Metadata,
+        *,
+        rebase_with: ConflictSolver | None,
+        rebase_tries: int,
+        allow_empty: bool,
+    ) -> SnapshotId:
+        """Make the changes the next commit of the branch; the workspace becomes read-only.
+
+        With a solver, commits that were there first are rebased over, at most `rebase_tries`
+        times, and how often is recorded in the metadata. Raises `ConflictError` when the
+        branch has moved, `RebaseFailedError` when the changes exclude each other; the changes
+        are kept then.
+        """
+        workspace = self._workspace
+        self._check_changes(allow_empty)
+        attempts = 0
+        while True:
+            tip = self._catalog.commit_tip(branch)
+            if tip == workspace.snapshot_id:
+                tagged = metadata
+                if rebase_with is not None:
+                    tagged = metadata | {"__icechunk": {"rebase_attempts": attempts}}
+                try:
+                    return self._publish(
+                        message, tagged, lambda record: self._catalog.add_commit(branch, record)
+                    )
+                except ConflictError as error:
+                    if error.kind != ErrorKind.COMMIT_CONFLICT:
+                        raise
+                    conflict = error
+                    if rebase_with is not None:
+                        time.sleep(_pause(attempts))
+            else:
+                conflict = ConflictError(str(workspace.snapshot_id), str(tip))
+            if rebase_with is None or attempts >= rebase_tries:
+                raise conflict
+            attempts += 1
+            rebase(workspace, self._catalog, branch, rebase_with)
+
+    def amend(
+        self, branch: str, message: str, metadata: Metadata, *, allow_empty: bool
+    ) -> SnapshotId:
+        """Put the branch's tip together with the changes in the place of the tip."""
+        catalog, workspace = self._catalog, self._workspace
+        assert isinstance(catalog, CatalogV2)
+        self._check_changes(allow_empty)
+        tip = catalog.commit_tip(branch)
+        check_amendable(tip)
+        replaced = workspace.snapshot_id
+        if tip != replaced:
+            raise ConflictError(str(replaced), str(tip))
+        return self._publish(
+            message,
+            metadata,
+            lambda record: catalog.amend_commit(branch, replaced, record),
+            instead_of=catalog.record(replaced),
+        )
+
+    def flush(self, message: str, metadata: Metadata) -> SnapshotId:
+        """Store the changes as a snapshot that no branch points at."""
+        return self._publish(message, metadata, self._catalog.add_detached)
+
+    def _check_changes(self, allow_empty: bool) -> None:
+        if self._workspace.changes.is_empty() and not allow_empty:
+            raise SessionStateError(
+                "there are no changes to commit (allow_empty=True commits all the same)",
+                ErrorKind.NO_CHANGES_TO_COMMIT,
+            )
+
+    def _publish(
+        self,
+        message: str,
+        metadata: Metadata,
+        publish: Callable[[SnapshotRecord], None],
+        instead_of: SnapshotRecord | None = None,
+    ) -> SnapshotId:
+        """Store all files of the changes, make them visible, and freeze the workspace."""
+        workspace, library = self._workspace, self._workspace.library
+        if workspace.writer is not None:
+            workspace.writer.flush()
+        base = workspace.base
+        id_ = library.new_id(SnapshotId)
+        rewritten = self._rewrite_manifests()
+        parent = base.id if instead_of is None else instead_of.parent
+        log = workspace.changes.log(id_)
+        if instead_of is not None:
+            log = TransactionLog.union([library.transaction_log(base.id), log], id=id_)
+        snapshot = _snapshot(
+            workspace,
+            rewritten,
+            id_=id_,
+            parent=parent,
+            flushed_at=next_time(library.now(), base.flushed_at),
+            message=message,
+            metadata=metadata,
+        )
+        map_parallel(
+            lambda write: write(),
+            [lambda: library.write_log(log), lambda: library.write_snapshot(snapshot)],
+        )
+        publish(
+            SnapshotRecord(
+                id=id_,
+                parent=parent,
+                flushed_at=snapshot.flushed_at,
+                message=message,
+                metadata=metadata,
+                pruned=() if instead_of is None else instead_of.pruned,
+            )
+        )
+        workspace.freeze(snapshot)
+        return id_
+
+    def _rewrite_manifests(self) -> list[Rewritten]:
+        workspace = self._workspace
+        changes, nodes = workspace.changes, workspace.base.nodes
+        created = {node.id: node for node in changes.created.values()}
+
+        def current(id_: NodeId) -> Node:
+            node = created.get(id_) or changes.updated.get(id_)
+            return node if node is not None else nodes.node(nodes.find_id(id_))
+
+        return map_parallel(
+            lambda item: self._manifests.rewrite(current(item[0]), item[1]),
+            [(id_, e) for id_, e in changes.chunks.items() if e or e.shrunk],
+        )
+
+
+def _snapshot(
+    workspace: Workspace,
+    rewritten: list[Rewritten],
+    *,
+    id_: SnapshotId,
+    parent: SnapshotId | None,
+    flushed_at: int,
+    message: str,
+    metadata: Metadata,
+) -> Snapshot:
+    """The base with all changes applied; only changed nodes are handled one by one."""
+    base, changes = workspace.base, workspace.changes
+    nodes = {node.path: node for node in changes.updated.values()}
+    nodes |= changes.created
+    nodes |= {item.node.path: item.node for item in rewritten}
+    gone = {node.path for node in changes.deleted.values()} | set(nodes)
+    rows = np.array([row for path in gone if (row := base.nodes.find(path)) >= 0], np.intp)
+    table = base.nodes.replace(rows, nodes.values())
+    new = [info for item in rewritten for info in item.new]
+    return Snapshot(
+        id=id_,
+        parent_id=parent if workspace.spec == 1 else None,
+        flushed_at=flushed_at,
+        message=message,
+        metadata=metadata,
+        nodes=table,
+        manifests=base.manifests.select(table.manifest_ids(), new),
+    )
+
+
+def _pause(attempts: int) -> float:
+    """Seconds to wait after a lost race: random, so that the racers part."""
+    return random.uniform(0, min(BACKOFF_SECONDS * 2.0 ** min(attempts, 10), MAX_BACKOFF_SECONDS))

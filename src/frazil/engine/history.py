@@ -1,0 +1,71 @@
+"""Reading what happened: the difference between two snapshots, a session's changes."""
+
+from __future__ import annotations
+
+import logging
+
+from frazil.engine.workspace import Workspace
+from frazil.errors import ErrorKind, InvalidInputError, StorageError
+from frazil.format.transaction_log import TransactionLog
+from frazil.ids import NodeId, SnapshotId
+from frazil.library.catalog import Catalog
+from frazil.library.files import Library
+from frazil.model.diff import diff
+from frazil.snapshots import Diff
+from frazil.storage.pool import map_parallel
+
+logger = logging.getLogger(__name__)
+
+
+def status(workspace: Workspace) -> Diff:
+    """The uncommitted changes."""
+    with workspace.lock:
+        changes, nodes = workspace.changes, workspace.base.nodes
+        created = {node.id: node.path for node in changes.created.values()}
+
+        def path_of(id_: NodeId) -> str | None:
+            return created.get(id_) or nodes.path_of(nodes.find_id(id_))
+
+        return diff([changes.log(workspace.snapshot_id)], path_of)
+
+
+def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: SnapshotId) -> Diff:
+    """What the commits after `older` up to `newer` changed.
+
+    Raises `InvalidInputError` (`bad-snapshot-chain-for-diff`) unless `older` is an ancestor of
+    `newer`.
+    """
+    between = []
+    for record in catalog.ancestry(newer):
+        if record.id == older:
+            break
+        between.append(record)
+    else:
+        between = []
+    if not between:
+        raise InvalidInputError(
+            f"snapshot {older} is not in the history of {newer}: give the older version first",
+            ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF,
+        )
+    ids = [id_ for record in reversed(between) for id_ in (*record.pruned, record.id)]
+    before, after = map_parallel(library.snapshot, [older, newer])
+
+    def path_of(id_: NodeId) -> str | None:
+        for nodes in (after.nodes, before.nodes):
+            row = nodes.find_id(id_)
+            if row >= 0:
+                return nodes.path_of(row)
+        return None
+
+    logs = map_parallel(lambda id_: _log_if_any(library, id_), ids)
+    return diff([log for log in logs if log is not None], path_of)
+
+
+def _log_if_any(library: Library, id_: SnapshotId) -> TransactionLog | None:
+    try:
+        return library.transaction_log(id_)
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+        logger.warning("the changes of commit %s are not recorded and missing in the diff", id_)
+        return None

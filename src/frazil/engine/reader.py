@@ -1,0 +1,111 @@
+"""Finding a chunk through the manifests of its array, and reading its bytes."""
+
+from __future__ import annotations
+
+from frazil.engine.packs import ChunkWriter, chunk_key
+from frazil.errors import ErrorKind, InvalidInputError
+from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef, Ref, VirtualRef
+from frazil.format.snapshot import ManifestRef, Node
+from frazil.library.files import Library
+from frazil.model.overlay import contains, inside
+from frazil.storage.pool import map_parallel
+
+QUICK_BYTES = 256 * 1024
+"""Up to this many bytes from a local disk are read where the caller stands."""
+
+
+class ChunkReader:
+    """Reads the chunks that committed manifests and a session's writer refer to."""
+
+    def __init__(self, library: Library, writer: ChunkWriter | None) -> None:
+        self._library = library
+        self._writer = writer
+
+    def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
+        """The committed reference of a chunk; None where there is none."""
+        for manifest in node.manifests:
+            if contains(manifest.extents, coords):
+                refs = self.refs(node, manifest)
+                row = refs.find(coords) if refs is not None else -1
+                if refs is not None and row >= 0:
+                    return refs.row(row)
+        return None
+
+    def is_loaded(self, node: Node, coords: tuple[int, ...]) -> bool:
+        """Whether `locate` needs no request."""
+        return all(
+            self._library.has_manifest(manifest.id)
+            for manifest in node.manifests
+            if contains(manifest.extents, coords)
+        )
+
+    def refs(self, node: Node, manifest: ManifestRef) -> ChunkRefs | None:
+        """The node's references in one manifest, if they are of the array's rank."""
+        refs = self._library.manifest(manifest.id).arrays.get(node.id)
+        return refs if refs is not None and refs.ndim == len(node.shape) else None
+
+    def all_refs(self, node: Node) -> list[ChunkRefs]:
+        """The node's references in all its manifests, fetched in parallel."""
+        found = map_parallel(lambda manifest: self.refs(node, manifest), node.manifests)
+        result = []
+        for manifest, refs in zip(node.manifests, found, strict=True):
+            if refs is not None:
+                mask = inside(refs.index, manifest.extents)
+                result.append(refs if mask.all() else refs.take(mask))
+        return result
+
+    def is_quick(self, ref: Ref) -> bool:
+        """Whether reading is so short that it is best done without another thread."""
+        match ref:
+            case InlineRef():
+                return True
+            case NativeRef():
+                return self._library.backend.local and ref.length <= QUICK_BYTES
+            case VirtualRef():
+                return False
+
+    def read(self, ref: Ref, start: int, end: int) -> bytes:
+        """Bytes `start` to `end` (exclusive) of the chunk, which must lie within it."""
+        match ref:
+            case InlineRef():
+                return ref.data[start:end]
+            case NativeRef():
+                if self._writer is not None:
+                    pending = self._writer.pending(ref)
+                    if pending is not None:
+                        return pending[start:end]
+                return self._library.backend.get(
+                    chunk_key(ref.object), start=ref.offset + start, end=ref.offset + end
+                )
+            case VirtualRef():
+                raise InvalidInputError(
+                    f"the chunk is a virtual reference to {ref.location}, and no virtual chunk "
+                    "container that covers this location is authorized",
+                    ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER,
+                )
+
+
+def ref_length(ref: Ref) -> int:
+    """The number of bytes of a chunk."""
+    return len(ref.data) if isinstance(ref, InlineRef) else ref.length
+
+
+def resolve_range(
+    length: int, start: int | None, end: int | None, suffix: int | None
+) -> tuple[int, int]:
+    """The (start, end) asked for in a chunk of `length` bytes, which must lie within it.
+
+    Raises `InvalidInputError` (`invalid-byte-range`); nothing is clamped.
+    """
+    if suffix is not None:
+        first, last = length - suffix, length
+    else:
+        first, last = start or 0, length if end is None else end
+    beyond = start is not None and end is None and start >= length
+    if first < 0 or first > last or last > length or beyond:
+        wanted = f"the last {suffix}" if suffix is not None else f"{start or 0} to {end or 'end'}"
+        raise InvalidInputError(
+            f"invalid byte range: {wanted} of a chunk of {length} bytes",
+            ErrorKind.INVALID_BYTE_RANGE,
+        )
+    return first, last

@@ -1,0 +1,234 @@
+"""Creating and opening repositories; what all sessions of one share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from frazil.config import Attribution, RepositoryConfig
+from frazil.engine.manifests import ManifestWriter
+from frazil.engine.session_state import SessionState
+from frazil.engine.workspace import Workspace
+from frazil.errors import (
+    ErrorKind,
+    InvalidInputError,
+    ReadOnlyError,
+    RepositoryNotFoundError,
+    SnapshotNotFoundError,
+)
+from frazil.format.snapshot import Node, initial_snapshot
+from frazil.format.transaction_log import TransactionLog
+from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
+from frazil.library import catalog_v1, catalog_v2
+from frazil.library.catalog import Catalog
+from frazil.library.catalog_v1 import CatalogV1
+from frazil.library.catalog_v2 import CatalogV2, Retries
+from frazil.library.files import Library
+from frazil.model.manifest_plan import default_sizes
+from frazil.model.refs import check_online
+from frazil.model.splits import split_sizes
+from frazil.storage import Storage
+from frazil.storage.base import Backend
+from frazil.types import SpecVersion
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RepositoryCore:
+    """One opened repository: its storage, effective configuration, files and catalog."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        spec: int,
+        config: RepositoryConfig,
+        attribution: Attribution,
+        default_metadata: dict[str, Any],
+    ) -> None:
+        self.storage = storage
+        self.spec = spec
+        self.attribution = attribution
+        self.default_metadata = default_metadata
+        self.library = Library(storage.backend(), spec=spec)
+        self.catalog: Catalog = CatalogV1(self.library) if spec == 1 else CatalogV2(self.library)
+        self.configure(config)
+
+    def configure(self, config: RepositoryConfig) -> None:
+        """Use this as the effective configuration."""
+        self.config = config
+        compression = config.compression
+        if compression is not None and compression.level is not None:
+            self.library.level = compression.level
+        if isinstance(self.catalog, CatalogV2):
+            self.catalog.retries = _retries(config)
+            self.catalog.updates_per_file = config.num_updates_per_repo_info_file or 1000
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RepositoryCore, (
+            self.storage,
+            self.spec,
+            self.config,
+            self.attribution,
+            self.default_metadata,
+        )
+
+    def session(self, snapshot: SnapshotId, *, branch: str | None = None) -> SessionState:
+        """A session on a snapshot: writable for a branch whose tip it is, else read-only."""
+        inline = self.config.inline_chunk_threshold_bytes
+        limit = None if branch is None else 512 if inline is None else inline
+        return SessionState(
+            Workspace(self.library, self.library.snapshot(snapshot), inline_bytes=limit),
+            self.catalog,
+            ManifestWriter(self.library, self._split_sizes),
+            branch=branch,
+            default_metadata=self.default_metadata,
+        )
+
+    def writable_session(self, branch: str) -> SessionState:
+        """A session whose changes can be committed to the branch."""
+        self.check_writable()
+        return self.session(self.catalog.branch(branch), branch=branch)
+
+    def check_writable(self) -> None:
+        """Raise `ReadOnlyError` if the storage or the repository takes no changes."""
+        if self.library.backend.read_only:
+            raise _read_only_storage()
+        if isinstance(self.catalog, CatalogV2):
+            check_online(self.catalog.info())
+
+    def resolve(
+        self,
+        branch: str | None,
+        tag: str | None,
+        snapshot_id: str | None,
+        as_of: datetime | None = None,
+    ) -> SnapshotId:
+        """The snapshot that exactly one of branch, tag and id names."""
+        if sum(name is not None for name in (branch, tag, snapshot_id)) != 1:
+            raise ValueError("give exactly one of branch, tag and snapshot_id")
+        if as_of is not None and branch is None:
+            raise ValueError("as_of goes with a branch")
+        if snapshot_id is not None:
+            id_ = SnapshotId.parse(snapshot_id)
+            self.catalog.record(id_)
+            return id_
+        if tag is not None:
+            return self.catalog.tag(tag)
+        assert branch is not None
+        tip = self.catalog.branch(branch)
+        return tip if as_of is None else self._as_of(branch, tip, as_of)
+
+    def _as_of(self, branch: str, tip: SnapshotId, as_of: datetime) -> SnapshotId:
+        if as_of.tzinfo is None:
+            raise TypeError("as_of takes a datetime with a timezone")
+        limit = (as_of - EPOCH) // timedelta(microseconds=1)
+        for record in self.catalog.ancestry(tip):
+            if record.flushed_at <= limit:
+                return record.id
+        raise SnapshotNotFoundError(
+            f"branch {branch!r} has no snapshot as old as {as_of.isoformat()}",
+            ErrorKind.NO_SNAPSHOT_AT_TIME,
+        )
+
+    def _split_sizes(self, node: Node) -> tuple[int, ...]:
+        counts = tuple(count for _, count in node.shape)
+        manifest = self.config.manifest
+        if manifest is None or manifest.splitting is None:
+            return default_sizes(counts)
+        return split_sizes(manifest.splitting, node.path, node.dimension_names, counts)
+
+
+def create(
+    storage: Storage,
+    config: RepositoryConfig | None,
+    attribution: Attribution | None,
+    *,
+    spec: int,
+    check_clean_root: bool,
+) -> RepositoryCore:
+    """Make a new repository with the branch `main` and one empty snapshot."""
+    spec = check_spec(spec)
+    backend = storage.backend()
+    if backend.read_only:
+        raise _read_only_storage()
+    if check_clean_root and next(iter(backend.list()), None) is not None:
+        raise InvalidInputError(
+            f"cannot create a repository in {storage}: there are other objects; choose an empty "
+            "place, or pass check_clean_root=False",
+            ErrorKind.PARENT_DIRECTORY_NOT_CLEAN,
+        )
+    effective = effective_config(storage, None, config)
+    core = RepositoryCore(storage, spec, effective, attribution or Attribution(), {})
+    library = core.library
+    snapshot = initial_snapshot(library.now())
+    library.write_snapshot(snapshot)
+    stored = config is not None and config != RepositoryConfig()
+    if spec == 1:
+        catalog_v1.create(library)
+        if stored:
+            core.catalog.save_config(effective.to_document())
+    else:
+        library.write_log(TransactionLog.empty(INITIAL_SNAPSHOT))
+        catalog_v2.create(library, snapshot.flushed_at, effective.to_document() if stored else None)
+    return core
+
+
+def open_(
+    storage: Storage, config: RepositoryConfig | None, attribution: Attribution | None
+) -> RepositoryCore:
+    """Open a repository; the given configuration goes over the stored one."""
+    spec = stored_spec(storage.backend())
+    if spec is None:
+        raise RepositoryNotFoundError(
+            f"there is no repository in {storage}: create one, or check the place",
+            ErrorKind.REPOSITORY_NOT_FOUND,
+        )
+    defaults = effective_config(storage, None, None)
+    core = RepositoryCore(storage, spec, defaults, attribution or Attribution(), {})
+    core.configure(effective_config(storage, core.catalog.config_document(), config))
+    return core
+
+
+def stored_spec(backend: Backend) -> int | None:
+    """The spec version of the repository in a storage; None if there is none."""
+    if backend.exists(catalog_v2.KEY):
+        return 2
+    return 1 if backend.exists(catalog_v1.MAIN_KEY) else None
+
+
+def check_spec(spec: int) -> int:
+    """The number itself if repositories of that version can be written."""
+    try:
+        return int(SpecVersion(spec))
+    except ValueError:
+        raise ValueError(f"spec_version {spec!r} is not one of 1 and 2") from None
+
+
+def effective_config(
+    storage: Storage, stored: dict[str, Any] | None, given: RepositoryConfig | None
+) -> RepositoryConfig:
+    """The storage's own defaults, under the stored configuration, under the given one."""
+    config = RepositoryConfig(storage=storage.default_settings())
+    if stored is not None:
+        config = config.merge(RepositoryConfig.from_document(stored))
+    return config if given is None else config.merge(given)
+
+
+def _retries(config: RepositoryConfig) -> Retries:
+    given = config.repo_update_retries and config.repo_update_retries.default
+    defaults = Retries()
+    if not given:
+        return defaults
+
+    def pick(value: int | None, default: int) -> int:
+        return default if value is None else value
+
+    return Retries(
+        pick(given.max_tries, defaults.max_tries),
+        pick(given.initial_backoff_ms, defaults.initial_backoff_ms),
+        pick(given.max_backoff_ms, defaults.max_backoff_ms),
+    )
+
+
+def _read_only_storage() -> ReadOnlyError:
+    return ReadOnlyError("the storage cannot be written", ErrorKind.READ_ONLY_STORAGE)

@@ -1,0 +1,328 @@
+"""A base snapshot and uncommitted changes on top of it, seen as one tree of nodes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.engine.packs import ChunkWriter
+from frazil.engine.reader import ChunkReader, ref_length, resolve_range
+from frazil.errors import (
+    AlreadyExistsError,
+    ErrorKind,
+    InvalidInputError,
+    NodeNotFoundError,
+    ReadOnlyError,
+)
+from frazil.format.chunk_refs import ABSENT, InlineRef, Ref
+from frazil.format.snapshot import Node, NodeKind, Snapshot
+from frazil.ids import ChunkId, NodeId, SnapshotId
+from frazil.library.files import Library
+from frazil.model.changes import UNEDITED, ChangeSet
+from frazil.model.overlay import clip
+from frazil.model.zarr_metadata import read_layout
+from frazil.paths import is_under, parent_of
+from frazil.storage.pool import map_parallel
+
+_MISSING = object()
+
+
+class Workspace:
+    """Everything that a Zarr store needs, in terms of node paths and chunk coordinates.
+
+    Blocking, and safe for any number of threads. Without a writer it is read-only.
+    """
+
+    def __init__(self, library: Library, base: Snapshot, *, inline_bytes: int | None) -> None:
+        """inline_bytes: chunks up to this size go into manifests; None makes it read-only."""
+        self.library = library
+        self.base = base
+        self.changes = ChangeSet()
+        self.lock = threading.RLock()
+        self._inline_bytes = inline_bytes
+        self.writer = (
+            None
+            if inline_bytes is None
+            else ChunkWriter(library.backend, lambda: library.new_id(ChunkId))
+        )
+        self._reader = ChunkReader(library, self.writer)
+        self._base_nodes: dict[str, Node | None] = {}
+
+    @property
+    def read_only(self) -> bool:
+        """Whether changes are refused."""
+        return self.writer is None
+
+    @property
+    def spec(self) -> int:
+        """The spec version of the repository."""
+        return self.library.spec
+
+    @property
+    def snapshot_id(self) -> SnapshotId:
+        """The snapshot that the changes start from."""
+        return self.base.id
+
+    def freeze(self, base: Snapshot) -> None:
+        """Become a read-only view of `base`, which holds what was changed here."""
+        with self.lock:
+            self.rebase_onto(base)
+            self.changes = ChangeSet()
+            self.writer = None
+            self._reader = ChunkReader(self.library, None)
+
+    def rebase_onto(self, base: Snapshot) -> None:
+        """Keep the changes, on another base."""
+        with self.lock:
+            self.base = base
+            self._base_nodes = {}
+
+    def discard_changes(self) -> None:
+        """Forget all changes; chunk objects that are stored already stay as garbage."""
+        with self.lock:
+            self.changes = ChangeSet()
+            if self.writer is not None:
+                self.writer.discard()
+
+    # Nodes
+
+    def node(self, path: str) -> Node | None:
+        """The node at a path, own changes included."""
+        created = self.changes.created.get(path)
+        if created is not None:
+            return created
+        base = self._base_node(path)
+        if base is None or base.id in self.changes.deleted:
+            return None
+        return self.changes.updated.get(base.id, base)
+
+    def _base_node(self, path: str) -> Node | None:
+        known = self._base_nodes.get(path, _MISSING)
+        if known is _MISSING:
+            base = self.base
+            row = base.nodes.find(path)
+            node = base.nodes.node(row) if row >= 0 else None
+            if base is self.base:
+                self._base_nodes[path] = node
+            return node
+        return known  # type: ignore[return-value]
+
+    def children(self, path: str) -> list[str]:
+        """The names of the direct children of a node, sorted."""
+        with self.lock:
+            names = set(self.base.nodes.children(path))
+            for node in self.changes.deleted.values():
+                if parent_of(node.path) == path:
+                    names.discard(node.path.rpartition("/")[2])
+            for created in self.changes.created:
+                if created != "/" and parent_of(created) == path:
+                    names.add(created.rpartition("/")[2])
+        return sorted(names)
+
+    def nodes_under(self, path: str) -> Iterator[Node]:
+        """The node at `path` and all below it, in the order of their paths."""
+        with self.lock:
+            nodes, changes = self.base.nodes, self.changes
+            found = [
+                changes.updated.get(node.id, node)
+                for node in map(nodes.node, nodes.rows_under(path).tolist())
+                if node.id not in changes.deleted
+            ]
+            created = [node for p, node in changes.created.items() if is_under(p, path)]
+        if created:
+            found = sorted([*found, *created], key=lambda node: node.path.encode())
+        return iter(found)
+
+    def set_metadata(self, path: str, document: bytes) -> None:
+        """Create the node at `path`, or give it another `zarr.json`.
+
+        Raises `InvalidInputError` (`bad-metadata`) and `AlreadyExistsError` when a group would
+        become an array or the reverse.
+        """
+        self._check_writable(ErrorKind.READ_ONLY_STORE)
+        with self.lock:
+            old = self.node(path)
+            if old is not None and old.user_data == document:
+                return
+            layout = read_layout(document, path=path, spec=self.spec)
+            if old is None:
+                id_ = self.library.new_id(NodeId)
+                self.changes.create(
+                    Node(id_, path, document, layout.kind, layout.shape, layout.dimension_names, ())
+                )
+                return
+            if old.kind is not layout.kind:
+                raise AlreadyExistsError(
+                    f"there is already {_article(old.kind)} at {path}: delete it before "
+                    f"creating {_article(layout.kind)}",
+                    ErrorKind.NODE_ALREADY_EXISTS,
+                )
+            new = replace(
+                old,
+                user_data=document,
+                shape=layout.shape,
+                dimension_names=layout.dimension_names,
+            )
+            self.changes.update(new, old)
+
+    def set_metadata_if_absent(self, path: str, document: bytes) -> None:
+        """Create the node at `path` unless there is one."""
+        with self.lock:
+            if self.node(path) is None:
+                self.set_metadata(path, document)
+
+    def delete_node(self, path: str) -> None:
+        """Delete a node and all below it; a missing one is fine."""
+        with self.lock:
+            nodes = list(self.nodes_under(path))
+            if nodes:
+                self._check_writable(ErrorKind.READ_ONLY_SESSION)
+            for node in nodes:
+                self.changes.delete(node)
+
+    def clear(self) -> None:
+        """Delete all nodes, the root included."""
+        self._check_writable(ErrorKind.READ_ONLY_SESSION)
+        self.delete_node("/")
+
+    # Chunks
+
+    def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
+        """Where a chunk is; None if it is not initialised or outside the grid."""
+        edits = self.changes.chunks.get(node.id)
+        if edits is not None and len(coords) == edits.ndim:
+            with self.lock:
+                edit = edits.get(coords)
+            if edit is not UNEDITED:
+                return edit
+        if not _in_grid(node, coords):
+            return None
+        return self._reader.locate(node, coords)
+
+    def is_quick(self, node: Node, coords: tuple[int, ...]) -> bool:
+        """Whether reading the chunk needs no request that is worth another thread."""
+        if not self._reader.is_loaded(node, coords):
+            return False
+        ref = self.locate(node, coords)
+        return ref is None or self._reader.is_quick(ref)
+
+    def get_chunk(
+        self,
+        node: Node,
+        coords: tuple[int, ...],
+        start: int | None = None,
+        end: int | None = None,
+        suffix: int | None = None,
+    ) -> bytes | None:
+        """A chunk's encoded bytes, or a range of them; None if it is not initialised.
+
+        Raises `InvalidInputError` (`invalid-byte-range`) unless the range lies within it.
+        """
+        ref = self.locate(node, coords)
+        if ref is None:
+            return None
+        return self._reader.read(ref, *resolve_range(ref_length(ref), start, end, suffix))
+
+    def get_chunks(self, node: Node, coords: Sequence[tuple[int, ...]]) -> list[bytes | None]:
+        """Several whole chunks of one array, read in parallel."""
+        return map_parallel(lambda c: self.get_chunk(node, c), coords)
+
+    def chunk_size(self, node: Node, coords: tuple[int, ...]) -> int | None:
+        """The encoded size of a chunk in bytes; None if it is not initialised."""
+        ref = self.locate(node, coords)
+        return None if ref is None else ref_length(ref)
+
+    def set_chunk(self, path: str, coords: tuple[int, ...], data: bytes | memoryview) -> None:
+        """Write the encoded bytes of one chunk of the array at `path`."""
+        self._check_writable(ErrorKind.READ_ONLY_STORE)
+        node = self._array(path)
+        if not _in_grid(node, coords):
+            raise InvalidInputError(
+                f"chunk {coords} is outside of {path}, whose grid has "
+                f"{tuple(count for _, count in node.shape)} chunks",
+                ErrorKind.INVALID_CHUNK_INDEX,
+            )
+        if not len(data):
+            raise InvalidInputError(
+                f"chunk {coords} of {path} has no bytes: delete the chunk instead",
+                ErrorKind.ZERO_LENGTH_CHUNK,
+            )
+        writer, inline_bytes = self.writer, self._inline_bytes
+        assert writer is not None
+        assert inline_bytes is not None
+        # Large chunks are stored here, outside of the lock.
+        ref = InlineRef(bytes(data)) if len(data) <= inline_bytes else writer.write(data)
+        with self.lock:
+            self.changes.edits(node).set(coords, ref)
+
+    def set_chunk_if_absent(
+        self, path: str, coords: tuple[int, ...], data: bytes | memoryview
+    ) -> None:
+        """Write a chunk unless it is initialised."""
+        with self.lock:
+            if self.locate(self._array(path), coords) is None:
+                self.set_chunk(path, coords, data)
+
+    def delete_chunk(self, path: str, coords: tuple[int, ...]) -> None:
+        """Erase a chunk; of a missing node or outside of the grid this does nothing."""
+        with self.lock:
+            node = self.node(path)
+            if node is None or node.kind is not NodeKind.ARRAY or not _in_grid(node, coords):
+                return
+            if self.read_only:
+                if self.locate(node, coords) is None:
+                    return
+                self._check_writable(ErrorKind.READ_ONLY_SESSION)
+            self.changes.edits(node).set(coords, None)
+
+    def chunk_batches(self, node: Node) -> Iterator[npt.NDArray[np.uint32]]:
+        """The coordinates of all initialised chunks, uint32[n, ndim] at a time, none twice."""
+        with self.lock:
+            edits = self.changes.chunks.get(node.id)
+            edited = None if edits is None else edits.columns()
+            visible = [count for _, count in node.shape] if edits is None else edits.visible
+        for refs in self._reader.all_refs(node):
+            index = clip(refs, visible).index
+            if edited is not None and len(edited):
+                index = index[edited.find_many(index) < 0]
+            if len(index):
+                yield index
+        if edited is not None:
+            written = edited.index[edited.kind != ABSENT]
+            if len(written):
+                yield written
+
+    def _array(self, path: str) -> Node:
+        node = self.node(path)
+        if node is None:
+            raise NodeNotFoundError(
+                f"there is no array at {path}: create it before its chunks",
+                ErrorKind.NODE_NOT_FOUND,
+            )
+        if node.kind is not NodeKind.ARRAY:
+            raise InvalidInputError(
+                f"{path} is a group, which has no chunks", ErrorKind.NOT_AN_ARRAY
+            )
+        return node
+
+    def _check_writable(self, kind: ErrorKind) -> None:
+        if self.read_only:
+            raise ReadOnlyError(
+                "this session is read-only: make the change in a writable session "
+                "(a session becomes read-only when it is committed)",
+                kind,
+            )
+
+
+def _in_grid(node: Node, coords: tuple[int, ...]) -> bool:
+    return len(coords) == len(node.shape) and all(
+        c < count for c, (_, count) in zip(coords, node.shape, strict=True)
+    )
+
+
+def _article(kind: NodeKind) -> str:
+    return "an array" if kind is NodeKind.ARRAY else "a group"

@@ -1,0 +1,1 @@
+"""Cached, typed access to the files of one repository."""

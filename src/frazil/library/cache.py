@@ -1,0 +1,81 @@
+"""A cache with a byte budget, in which concurrent readers of one file share one fetch."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from frazil.storage.fork import ForksafeLock
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Cache(Generic[K, V]):
+    """Least recently used values up to `budget` bytes; larger ones are not kept.
+
+    Values must never change: entries are not invalidated, only displaced.
+    """
+
+    def __init__(self, budget: int, size_of: Callable[[V], int]) -> None:
+        self._budget = budget
+        self._size_of = size_of
+        self._used = 0
+        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        # By process too: after a fork, a fetch of the parent's threads never ends here.
+        self._loading: dict[tuple[int, K], Future[V]] = {}
+        self._lock = ForksafeLock()
+
+    def get(self, key: K) -> V | None:
+        """The cached value, or None."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries.move_to_end(key)
+            return entry[0]
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value that the caller already has."""
+        size = self._size_of(value)
+        with self._lock:
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self._used -= old[1]
+            if size > self._budget:
+                return
+            self._entries[key] = (value, size)
+            self._used += size
+            while self._used > self._budget:
+                _, (_, dropped) = self._entries.popitem(last=False)
+                self._used -= dropped
+
+    def load(self, key: K, fetch: Callable[[], V]) -> V:
+        """The cached value, or what `fetch` returns; only one thread fetches a key."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+                return entry[0]
+            fetch_id = (os.getpid(), key)
+            running = self._loading.get(fetch_id)
+            if running is None:
+                mine: Future[V] = Future()
+                self._loading[fetch_id] = mine
+        if running is not None:
+            return running.result()
+        try:
+            value = fetch()
+        except BaseException as error:
+            with self._lock:
+                self._loading.pop(fetch_id, None)
+            mine.set_exception(error)
+            raise
+        self.put(key, value)
+        with self._lock:
+            self._loading.pop(fetch_id, None)
+        mine.set_result(value)
+        return value

@@ -1,0 +1,90 @@
+"""The branches, tags and history of a repository, whatever its spec version."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+from frazil.errors import ErrorKind, FormatError
+from frazil.format.history import SnapshotRecord
+from frazil.ids import SnapshotId
+
+
+class Catalog(ABC):
+    """Every read sees the state at the time of the call; every change is atomic."""
+
+    spec: int
+
+    @abstractmethod
+    def branches(self) -> dict[str, SnapshotId]:
+        """All branches with their tips."""
+
+    @abstractmethod
+    def tags(self) -> dict[str, SnapshotId]:
+        """All tags with their targets."""
+
+    @abstractmethod
+    def branch(self, name: str) -> SnapshotId:
+        """The tip of a branch; `RefNotFoundError` if there is none."""
+
+    @abstractmethod
+    def tag(self, name: str) -> SnapshotId:
+        """The target of a tag; `RefNotFoundError` if there is none."""
+
+    @abstractmethod
+    def record(self, id_: SnapshotId) -> SnapshotRecord:
+        """What is known of a snapshot without its nodes."""
+
+    @abstractmethod
+    def ancestry(self, id_: SnapshotId) -> Iterator[SnapshotRecord]:
+        """The snapshot and all before it, newest first."""
+
+    @abstractmethod
+    def create_branch(self, name: str, target: SnapshotId) -> None:
+        """Add a branch."""
+
+    @abstractmethod
+    def delete_branch(self, name: str) -> None:
+        """Remove a branch."""
+
+    @abstractmethod
+    def reset_branch(self, name: str, target: SnapshotId, expected: SnapshotId | None) -> None:
+        """Point a branch at a snapshot; `ConflictError` if it is not at `expected`."""
+
+    @abstractmethod
+    def create_tag(self, name: str, target: SnapshotId) -> None:
+        """Add a tag."""
+
+    @abstractmethod
+    def delete_tag(self, name: str) -> None:
+        """Remove a tag; its name cannot be used again."""
+
+    @abstractmethod
+    def commit_tip(self, branch: str) -> SnapshotId:
+        """The tip a commit would follow; raises what `add_commit` would raise without one."""
+
+    @abstractmethod
+    def add_commit(self, branch: str, record: SnapshotRecord) -> None:
+        """Move a branch from `record.parent` to the record; `ConflictError` if it moved."""
+
+    @abstractmethod
+    def add_detached(self, record: SnapshotRecord) -> None:
+        """Make a snapshot known without a branch."""
+
+    @abstractmethod
+    def config_document(self) -> dict[str, Any] | None:
+        """The stored configuration, None if there is none."""
+
+    @abstractmethod
+    def save_config(self, document: dict[str, Any]) -> None:
+        """Store a configuration."""
+
+
+def needs_spec_2(what: str) -> FormatError:
+    """The error for what spec 1 repositories do not have."""
+    return FormatError(
+        f"{what} needs a spec 2 repository, and this one is spec 1: "
+        "migrate it with upgrade_icechunk_repository",
+        ErrorKind.UNSUPPORTED_SPEC_VERSION,
+    )

@@ -1,0 +1,242 @@
+"""The catalog of spec 1 repositories: a file for each branch and tag, history in snapshots.
+
+refs/branch.<name>/ref.json           changed by compare-and-swap
+refs/tag.<name>/ref.json              written once
+refs/tag.<name>/ref.json.deleted      hides the tag for ever
+config.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from frazil.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ErrorKind,
+    InvalidInputError,
+    RefNotFoundError,
+    StorageError,
+)
+from frazil.format.history import SnapshotRecord
+from frazil.format.v1 import decode_ref, dump_config, encode_ref, load_config
+from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
+from frazil.library.catalog import Catalog
+from frazil.library.catalog_v2 import backup_name
+from frazil.library.files import Library
+from frazil.model.refs import check_deletable, check_tip, no_ref
+from frazil.storage.base import CREATE, Fetched, PreconditionFailed, PutMode, Update
+
+CONFIG = "config.yaml"
+MAIN_KEY = "refs/branch.main/ref.json"
+JSON = "application/json"
+
+
+class CatalogV1(Catalog):
+    """Each reference is an object of its own."""
+
+    spec = 1
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._backend = library.backend
+        self._config: Fetched | None = None
+
+    def branches(self) -> dict[str, SnapshotId]:
+        return {name: self.branch(name) for name in self._names("branch.")}
+
+    def tags(self) -> dict[str, SnapshotId]:
+        deleted = {
+            info.key.split("/")[1]
+            for info in self._backend.list("refs")
+            if info.key.endswith(".deleted")
+        }
+        return {
+            name: self._target(f"refs/tag.{name}/ref.json")
+            for name in self._names("tag.")
+            if f"tag.{name}" not in deleted
+        }
+
+    def _names(self, prefix: str) -> list[str]:
+        folders = {info.key.split("/")[1] for info in self._backend.list("refs")}
+        return sorted(name.removeprefix(prefix) for name in folders if name.startswith(prefix))
+
+    def _target(self, key: str) -> SnapshotId:
+        return decode_ref(self._backend.get(key), where=key)
+
+    def branch(self, name: str) -> SnapshotId:
+        return self._branch(name)[0]
+
+    def _branch(self, name: str) -> tuple[SnapshotId, Fetched]:
+        key = _branch_key(name)
+        fetched = self._fetch(key)
+        if fetched is None:
+            raise no_ref("branch", name)
+        return decode_ref(fetched.data, where=key), fetched
+
+    def tag(self, name: str) -> SnapshotId:
+        key = _tag_key(name)
+        fetched = self._fetch(key)
+        if fetched is None or self._backend.exists(key + ".deleted"):
+            raise no_ref("tag", name)
+        return decode_ref(fetched.data, where=key)
+
+    def _fetch(self, key: str) -> Fetched | None:
+        try:
+            return self._backend.fetch(key)
+        except StorageError as error:
+            if error.kind == ErrorKind.OBJECT_NOT_FOUND:
+                return None
+            raise
+
+    def record(self, id_: SnapshotId) -> SnapshotRecord:
+        snapshot = self._library.snapshot(id_)
+        return SnapshotRecord(
+            id=id_,
+            parent=snapshot.parent_id,
+            flushed_at=snapshot.flushed_at,
+            message=snapshot.message,
+            metadata=snapshot.metadata,
+            pruned=(),
+        )
+
+    def ancestry(self, id_: SnapshotId) -> Iterator[SnapshotRecord]:
+        self.record(id_)
+        return self._walk(id_)
+
+    def _walk(self, id_: SnapshotId | None) -> Iterator[SnapshotRecord]:
+        seen: set[SnapshotId] = set()
+        while id_ is not None:
+            if id_ in seen:
+                raise StorageError(
+                    f"snapshot {id_} is its own ancestor: the repository is damaged",
+                    ErrorKind.STORAGE_OTHER,
+                )
+            seen.add(id_)
+            record = self.record(id_)
+            yield record
+            id_ = record.parent
+
+    def create_branch(self, name: str, target: SnapshotId) -> None:
+        self.record(target)
+        try:
+            self._put_ref(_branch_key(name), target, CREATE)
+        except PreconditionFailed as error:
+            raise ConflictError(
+                None,
+                str(self.branch(name)),
+                f"branch {name!r} already exists",
+                ErrorKind.BRANCH_UPDATE_CONFLICT,
+            ) from error
+
+    def delete_branch(self, name: str) -> None:
+        check_deletable(name)
+        self.branch(name)
+        self._backend.delete([_branch_key(name)])
+
+    def reset_branch(self, name: str, target: SnapshotId, expected: SnapshotId | None) -> None:
+        self.record(target)
+        while True:
+            tip, fetched = self._branch(name)
+            check_tip(name, tip, expected)
+            try:
+                self._put_ref(_branch_key(name), target, Update(fetched.version))
+                return
+            except PreconditionFailed:
+                continue  # somebody else moved it: look again
+
+    def create_tag(self, name: str, target: SnapshotId) -> None:
+        self.record(target)
+        try:
+            self._put_ref(_tag_key(name), target, CREATE)
+        except PreconditionFailed as error:
+            raise AlreadyExistsError(
+                f"tag {name!r} exists already, or did before it was deleted",
+                ErrorKind.TAG_ALREADY_EXISTS,
+            ) from error
+
+    def delete_tag(self, name: str) -> None:
+        self.tag(name)
+        try:
+            self._backend.put(_tag_key(name) + ".deleted", b"", mode=CREATE)
+        except PreconditionFailed as error:
+            raise no_ref("tag", name) from error
+
+    def commit_tip(self, branch: str) -> SnapshotId:
+        try:
+            return self.branch(branch)
+        except RefNotFoundError as error:
+            raise RefNotFoundError(error.message, ErrorKind.BRANCH_NOT_FOUND) from None
+
+    def add_commit(self, branch: str, record: SnapshotRecord) -> None:
+        self.commit_tip(branch)
+        tip, fetched = self._branch(branch)
+        if tip != record.parent:
+            raise ConflictError(str(record.parent), str(tip))
+        try:
+            self._put_ref(_branch_key(branch), record.id, Update(fetched.version))
+        except PreconditionFailed as error:
+            raise ConflictError(str(record.parent), str(self.commit_tip(branch))) from error
+
+    def add_detached(self, record: SnapshotRecord) -> None:
+        """The snapshot file alone makes it known; this only makes it durable."""
+        self._backend.sync()
+
+    def _put_ref(self, key: str, target: SnapshotId, mode: PutMode) -> None:
+        self._backend.sync()
+        self._backend.put(key, encode_ref(target), mode=mode, content_type=JSON)
+
+    def config_document(self) -> dict[str, Any] | None:
+        self._config = self._fetch(CONFIG)
+        return None if self._config is None else load_config(self._config.data, where=CONFIG)
+
+    def save_config(self, document: dict[str, Any]) -> None:
+        """Store a configuration unless it changed since it was last read here."""
+        known, library = self._config, self._library
+        try:
+            if known is not None:
+                backup = backup_name(CONFIG, library.now(), library.new_id(SnapshotId))
+                self._backend.copy(CONFIG, f"overwritten/{backup}", version=known.version)
+                self._backend.sync()
+            self._backend.put(
+                CONFIG,
+                dump_config(document),
+                mode=CREATE if known is None else Update(known.version),
+                content_type="application/yaml",
+            )
+        except PreconditionFailed as error:
+            raise ConflictError(
+                message="the stored configuration has changed since the repository was opened: "
+                "open it again and repeat the change",
+                kind=ErrorKind.CONFIG_UPDATED,
+            ) from error
+
+
+def create(library: Library) -> None:
+    """Point `main` of a new repository at the initial snapshot."""
+    library.backend.sync()
+    try:
+        library.backend.put(MAIN_KEY, encode_ref(INITIAL_SNAPSHOT), mode=CREATE, content_type=JSON)
+    except PreconditionFailed as error:
+        raise ConflictError(
+            message="there is already a repository here: open it instead",
+            kind=ErrorKind.BRANCH_UPDATE_CONFLICT,
+        ) from error
+
+
+def _branch_key(name: str) -> str:
+    return f"refs/branch.{_checked(name)}/ref.json"
+
+
+def _tag_key(name: str) -> str:
+    return f"refs/tag.{_checked(name)}/ref.json"
+
+
+def _checked(name: str) -> str:
+    if "/" in name:
+        raise InvalidInputError(
+            f"the name {name!r} has a '/', which spec 1 repositories cannot store",
+            ErrorKind.INVALID_REF_NAME,
+        )
+    return name

@@ -1,0 +1,233 @@
+"""The catalog of spec 2 repositories: one object, `repo`, changed by compare-and-swap."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from frazil.errors import ConflictError, ErrorKind, RepositoryNotFoundError, StorageError
+from frazil.format.history import SnapshotRecord
+from frazil.format.repo_info import (
+    RepoInfo,
+    decode_repo_info,
+    encode_repo_info,
+    initial_repo_info,
+)
+from frazil.format.updates import Update
+from frazil.ids import ObjectId, SnapshotId
+from frazil.library.catalog import Catalog
+from frazil.library.files import Library
+from frazil.model import refs
+from frazil.storage.base import CREATE, PreconditionFailed, Version
+from frazil.storage.base import Update as IfVersion
+from frazil.storage.fork import ForksafeLock
+
+KEY = "repo"
+YEAR_3000_MS = 32_503_680_000_000
+IMMEDIATE_RETRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how patiently a lost race for the repo object is run again."""
+
+    max_tries: int = 100
+    initial_backoff_ms: int = 50
+    max_backoff_ms: int = 30_000
+
+    def pause(self, failures: int) -> float:
+        """Seconds to wait after this many lost races: random, growing, bounded."""
+        if failures <= IMMEDIATE_RETRIES:
+            return 0.0
+        ceiling = self.initial_backoff_ms * 2.0 ** min(failures - IMMEDIATE_RETRIES, 20)
+        return random.uniform(0.0, min(ceiling, self.max_backoff_ms)) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    info: RepoInfo
+    version: Version
+
+
+class CatalogV2(Catalog):
+    """Reads are revalidated at each call; each change is one edit of the repo object."""
+
+    spec = 2
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self.retries = Retries()
+        self.updates_per_file = 1000
+        """Entries of the operations log that are kept in the object itself."""
+        self._state: _State | None = None
+        self._lock = ForksafeLock()
+
+    def info(self) -> RepoInfo:
+        """The repository information as it is now."""
+        return self._load().info
+
+    def _load(self) -> _State:
+        with self._lock:
+            known = self._state
+        try:
+            fetched = self._library.backend.fetch(KEY, unless=known.version if known else None)
+        except StorageError as error:
+            if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                raise
+            raise RepositoryNotFoundError(
+                "the repository is gone: its object 'repo' does not exist",
+                ErrorKind.REPOSITORY_NOT_FOUND,
+            ) from error
+        if fetched is None:
+            assert known is not None
+            return known
+        state = _State(decode_repo_info(fetched.data, where=KEY), fetched.version)
+        with self._lock:
+            self._state = state
+        return state
+
+    def update(self, edit: refs.Edit, *, even_if_read_only: bool = False) -> RepoInfo:
+        """Apply an edit to the repo object: the one place where a repository changes.
+
+        What this process has stored before is durable before the edit is visible. When
+        somebody else was first, the edit is applied anew to what they left.
+        """
+        failures = 0
+        while True:
+            state = self._load()
+            if not even_if_read_only:
+                refs.check_online(state.info)
+            info, update = edit(state.info)
+            try:
+                return self._swap(state, info, update)
+            except PreconditionFailed as error:
+                failures += 1
+                if failures >= self.retries.max_tries:
+                    raise ConflictError(
+                        message=f"the repository was changed by others at each of {failures} "
+                        "tries: try again, or raise repo_update_retries",
+                        kind=ErrorKind.UPDATE_ATTEMPTS_EXHAUSTED,
+                    ) from error
+                time.sleep(self.retries.pause(failures))
+
+    def _swap(self, state: _State, info: RepoInfo, update: Update) -> RepoInfo:
+        backend, library = self._library.backend, self._library
+        now = library.now()
+        stamped = replace(update, updated_at=refs.next_time(now, int(state.info.updates.updated_at[0])))
+        backup = backup_name(KEY, now, library.new_id(SnapshotId))
+        updates, older = info.updates.push(stamped, backup, self.updates_per_file)
+        info = replace(
+            info,
+            updates=updates,
+            repo_before_updates=older if older is not None else info.repo_before_updates,
+        )
+        data = encode_repo_info(info, level=library.level)
+        backend.copy(KEY, f"overwritten/{backup}", version=state.version)
+        backend.sync()
+        version = backend.put(KEY, data, mode=IfVersion(state.version))
+        with self._lock:
+            self._state = _State(info, version)
+        return info
+
+    # Catalog
+
+    def branches(self) -> dict[str, SnapshotId]:
+        return dict(self.info().branches)
+
+    def tags(self) -> dict[str, SnapshotId]:
+        return dict(self.info().tags)
+
+    def branch(self, name: str) -> SnapshotId:
+        return refs.branch_tip(self.info(), name)
+
+    def tag(self, name: str) -> SnapshotId:
+        return refs.tag_target(self.info(), name)
+
+    def record(self, id_: SnapshotId) -> SnapshotRecord:
+        snapshots = self.info().snapshots
+        row = snapshots.find(id_)
+        if row < 0:
+            raise refs.no_snapshot(id_)
+        return snapshots.record(row)
+
+    def ancestry(self, id_: SnapshotId) -> Iterator[SnapshotRecord]:
+        snapshots = self.info().snapshots
+        start = snapshots.find(id_)
+        if start < 0:
+            raise refs.no_snapshot(id_)
+        return (snapshots.record(row) for row in snapshots.ancestry(start))
+
+    def create_branch(self, name: str, target: SnapshotId) -> None:
+        self.update(refs.create_branch(name, target))
+
+    def delete_branch(self, name: str) -> None:
+        self.update(refs.delete_branch(name))
+
+    def reset_branch(self, name: str, target: SnapshotId, expected: SnapshotId | None) -> None:
+        self.update(refs.reset_branch(name, target, expected))
+
+    def create_tag(self, name: str, target: SnapshotId) -> None:
+        self.update(refs.create_tag(name, target))
+
+    def delete_tag(self, name: str) -> None:
+        self.update(refs.delete_tag(name))
+
+    def commit_tip(self, branch: str) -> SnapshotId:
+        info = self.info()
+        refs.check_online(info)
+        return refs.commit_tip(info, branch)
+
+    def add_commit(self, branch: str, record: SnapshotRecord) -> None:
+        self.update(refs.add_commit(branch, record))
+
+    def amend_commit(self, branch: str, replaced: SnapshotId, record: SnapshotRecord) -> None:
+        """Put the record in the place of the branch's tip; `ConflictError` if it moved."""
+        self.update(refs.amend_commit(branch, replaced, record))
+
+    def add_detached(self, record: SnapshotRecord) -> None:
+        self.update(refs.add_detached(record))
+
+    def config_document(self) -> dict[str, Any] | None:
+        return self.info().config
+
+    def save_config(self, document: dict[str, Any]) -> None:
+        self.update(refs.change_config(document))
+
+    def ops_log(self) -> Iterator[Update]:
+        """All operations on the repository, newest first, read file by file."""
+        info, name = self.info(), None
+        while True:
+            for row in range(len(info.updates)):
+                update = info.updates.update(row)
+                if row == 0 and name is not None:
+                    update = replace(update, backup_path=name)
+                yield update
+            name = info.repo_before_updates
+            if name is None:
+                return
+            key = f"overwritten/{name}"
+            info = decode_repo_info(self._library.backend.get(key), where=key)
+
+
+def create(library: Library, created_at: int, config: dict[str, Any] | None) -> None:
+    """Store the repo object of a new repository; `ConflictError` if there is one.
+
+    created_at: the time of the initial snapshot, in microseconds since the epoch.
+    """
+    info = replace(initial_repo_info(created_at), config=config)
+    library.backend.sync()
+    try:
+        library.backend.put(KEY, encode_repo_info(info, level=library.level), mode=CREATE)
+    except PreconditionFailed as error:
+        raise ConflictError(
+            message="there is already a repository here: open it instead",
+            kind=ErrorKind.REPO_INFO_UPDATED,
+        ) from error
+
+
+def backup_name(stem: str, now: int, id_: ObjectId) -> str:
+    """The name in `overwritten/` of an object replaced at `now` (us); newer ones sort first."""
+    return f"{stem}.{YEAR_3000_MS - now // 1000:014d}.{id_}"

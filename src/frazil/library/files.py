@@ -1,0 +1,119 @@
+"""Typed, cached access to the immutable files of one repository."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from frazil.format.manifest import Manifest, decode_manifest, encode_manifest
+from frazil.format.snapshot import ManifestInfo, Snapshot, decode_snapshot, encode_snapshot
+from frazil.format.transaction_log import (
+    TransactionLog,
+    decode_transaction_log,
+    encode_transaction_log,
+)
+from frazil.ids import ManifestId, ObjectId, SnapshotId
+from frazil.library.cache import Cache
+from frazil.storage.base import Backend
+
+Id = TypeVar("Id", bound=ObjectId)
+
+SNAPSHOT_BUDGET = 256 * 1024 * 1024
+MANIFEST_BUDGET = 1024 * 1024 * 1024
+LOG_BUDGET = 64 * 1024 * 1024
+
+
+def system_now() -> int:
+    """Microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+class Library:
+    """Snapshots, manifests and transaction logs by id.
+
+    spec: the version in which new files are written; level: of their zstd compression;
+    now: the clock, in microseconds since the Unix epoch; random_bytes: the source of ids.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        spec: int,
+        level: int = 3,
+        now: Callable[[], int] = system_now,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.backend = backend
+        self.spec = spec
+        self.level = level
+        self.now = now
+        self._random_bytes = random_bytes
+        self._snapshots: Cache[SnapshotId, Snapshot] = Cache(SNAPSHOT_BUDGET, memory_of)
+        self._manifests: Cache[ManifestId, Manifest] = Cache(MANIFEST_BUDGET, memory_of)
+        self._logs: Cache[SnapshotId, TransactionLog] = Cache(LOG_BUDGET, memory_of)
+
+    def new_id(self, kind: type[Id]) -> Id:
+        """A new random id."""
+        return kind(self._random_bytes(kind.SIZE))
+
+    def snapshot(self, id_: SnapshotId) -> Snapshot:
+        """A snapshot; `StorageError` of kind `object-not-found` if there is no such file."""
+        key = f"snapshots/{id_}"
+        return self._snapshots.load(id_, lambda: decode_snapshot(self.backend.get(key), where=key))
+
+    def manifest(self, id_: ManifestId) -> Manifest:
+        """A manifest; `StorageError` of kind `object-not-found` if there is no such file."""
+        key = f"manifests/{id_}"
+        return self._manifests.load(id_, lambda: decode_manifest(self.backend.get(key), where=key))
+
+    def has_manifest(self, id_: ManifestId) -> bool:
+        """Whether the manifest is in memory."""
+        return self._manifests.get(id_) is not None
+
+    def transaction_log(self, id_: SnapshotId) -> TransactionLog:
+        """What the commit of this snapshot changed.
+
+        `StorageError` of kind `object-not-found` if there is no such file, as for the initial
+        snapshot of spec 1 repositories.
+        """
+        key = f"transactions/{id_}"
+        return self._logs.load(
+            id_, lambda: decode_transaction_log(self.backend.get(key), where=key)
+        )
+
+    def write_snapshot(self, snapshot: Snapshot) -> None:
+        """Store a new snapshot."""
+        data = encode_snapshot(snapshot, spec=self.spec, level=self.level)
+        self.backend.put(f"snapshots/{snapshot.id}", data)
+        self._snapshots.put(snapshot.id, snapshot)
+
+    def write_manifest(self, manifest: Manifest) -> ManifestInfo:
+        """Store a new manifest; returns what a snapshot has to say of it."""
+        data = encode_manifest(manifest, spec=self.spec, level=self.level)
+        self.backend.put(f"manifests/{manifest.id}", data)
+        self._manifests.put(manifest.id, manifest)
+        count = sum(map(len, manifest.arrays.values()))
+        return ManifestInfo(manifest.id, size_bytes=len(data), num_refs=count)
+
+    def write_log(self, log: TransactionLog) -> None:
+        """Store a new transaction log."""
+        data = encode_transaction_log(log, spec=self.spec, level=self.level)
+        self.backend.put(f"transactions/{log.id}", data)
+        self._logs.put(log.id, log)
+
+
+def memory_of(value: Any) -> int:
+    """Roughly the bytes that a value made of columns takes."""
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    if isinstance(value, bytes | str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(memory_of, value.values())) + 64 * len(value)
+    names: Iterable[str] = getattr(type(value), "__dataclass_fields__", ())
+    return 64 + sum(memory_of(getattr(value, name)) for name in names)

@@ -1,0 +1,1 @@
+"""Decisions: pure functions and values, without input, output, clock or randomness."""

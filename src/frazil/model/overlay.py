@@ -1,0 +1,78 @@
+"""Changes laid over stored references: all operations on whole columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.format.chunk_refs import ABSENT, ChunkRefs
+
+Box = tuple[tuple[int, int], ...]
+"""(from, to exclusive) for each dimension, in chunk coordinates; () covers everything."""
+
+
+def overlay(base: ChunkRefs, edits: ChunkRefs) -> ChunkRefs:
+    """`base` with `edits` on top: they replace, add, and where they are ABSENT erase.
+
+    Both are sorted by index; so is the result, which has no ABSENT row.
+    """
+    added = edits if not (edits.kind == ABSENT).any() else edits.take(edits.kind != ABSENT)
+    if not len(base):
+        return added
+    if not len(edits):
+        return base
+    rows = base.find_many(edits.index)
+    rows = rows[rows >= 0]
+    if len(rows):
+        keep = np.ones(len(base), np.bool_)
+        keep[rows] = False
+        base = base.take(keep)
+    return ChunkRefs.concat([base, added]).sorted() if len(added) else base
+
+
+def stack(runs: Sequence[ChunkRefs], ndim: int) -> ChunkRefs:
+    """Several sets of edits as one, later ones winning; ABSENT rows stay."""
+    result = ChunkRefs.empty(ndim)
+    for run in runs:
+        if len(result):
+            rows = result.find_many(run.index)
+            keep = np.ones(len(result), np.bool_)
+            keep[rows[rows >= 0]] = False
+            result = ChunkRefs.concat([result.take(keep), run]).sorted()
+        else:
+            result = run
+    return result
+
+
+def inside(index: npt.NDArray[np.uint32], box: Box) -> npt.NDArray[np.bool_]:
+    """Which rows of `index` (uint32[n, ndim]) lie in the box."""
+    mask = np.ones(len(index), np.bool_)
+    for axis, (start, stop) in enumerate(box):
+        mask &= (index[:, axis] >= start) & (index[:, axis] < stop)
+    return mask
+
+
+def clip(refs: ChunkRefs, counts: Sequence[int]) -> ChunkRefs:
+    """Only the references inside a grid of `counts` chunks along each dimension."""
+    mask = inside(refs.index, tuple((0, count) for count in counts))
+    return refs if mask.all() else refs.take(mask)
+
+
+def bounding_box(refs: ChunkRefs) -> Box:
+    """The tight box around the references; () for rank 0."""
+    return tuple((int(start), int(stop)) for start, stop in refs.bounds())
+
+
+def overlaps(a: Box, b: Box) -> bool:
+    """Whether two boxes share a cell; an empty tuple covers everything."""
+    return all(
+        start < other_stop and other_start < stop
+        for (start, stop), (other_start, other_stop) in zip(a, b, strict=False)
+    )
+
+
+def contains(box: Box, coords: Sequence[int]) -> bool:
+    """Whether the chunk lies in the box."""
+    return all(start <= c < stop for (start, stop), c in zip(box, coords, strict=False))

@@ -282,8 +282,10 @@ class _Key:
 
     def __init__(self, index: npt.NDArray[np.uint32]) -> None:
         self.n, ndim = index.shape
-        self.first: list[int] = index.min(axis=0).tolist() if self.n else [0] * ndim
-        self.stop: list[int] = [m + 1 for m in index.max(axis=0).tolist()] if self.n else [0] * ndim
+        # Column by column: numpy is slow along the long axis of a narrow array.
+        columns = [index[:, d] for d in range(ndim)]
+        self.first: list[int] = [int(c.min()) if self.n else 0 for c in columns]
+        self.stop: list[int] = [int(c.max()) + 1 if self.n else 0 for c in columns]
         extent = [b - a for a, b in zip(self.first, self.stop, strict=True)]
         cells = math.prod(extent) if self.n else 0
         self._strides: list[int] | None = None

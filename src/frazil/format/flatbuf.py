@@ -162,20 +162,20 @@ class Tables:
     Methods with `required` (the default) raise `FormatError` where a row lacks the field.
     """
 
-    __slots__ = ("_sizes", "_vtables", "at", "buffer")
+    __slots__ = ("_runs", "_sizes", "_vtables", "at", "buffer")
 
     def __init__(self, buffer: Buffer, at: Positions, name: str) -> None:
         self.buffer = buffer
         self.at = at
         vtables = at - buffer.gather(at, "<i4", name)
-        if len(at) and int(vtables.min()) == int(vtables.max()):
-            # The usual case: one vtable for all, so a slot is at one offset in all.
-            vtables = vtables[:1]
-        self._vtables = vtables
-        self._sizes = buffer.gather(vtables, "<u2", f"vtable of {name}")
+        # Writers share vtables, so neighbours mostly have the same one: keep runs of them.
+        ends = np.flatnonzero(vtables[1:] != vtables[:-1]) + 1
+        self._runs = np.diff(ends, prepend=0, append=len(at))
+        self._vtables = vtables[:1] if not len(ends) else vtables[np.append(0, ends)]
+        self._sizes = buffer.gather(self._vtables, "<u2", f"vtable of {name}")
         if bool((self._sizes < 4).any()):
             raise buffer.fail(f"vtable of {name}: shorter than its own header")
-        buffer.check(vtables, self._sizes.astype(np.int64), f"vtable of {name}")
+        buffer.check(self._vtables, self._sizes.astype(np.int64), f"vtable of {name}")
 
     def __len__(self) -> int:
         return len(self.at)
@@ -190,16 +190,12 @@ class Tables:
     def _offset(self, slot: Slot) -> int | Positions:
         """Where the field is in the tables, 0 = absent: one offset for all rows, or one each."""
         at = 4 + 2 * slot.number
-        present = self._sizes >= at + 2
-        if len(self._vtables) == 1:
-            if not present[0]:
-                return 0
-            return int(self.buffer.gather(self._vtables + at, "<u2", slot.name)[0])
-        if present.all():
-            return self.buffer.gather(self._vtables + at, "<u2", slot.name).astype(np.int64)
-        offset = np.zeros(len(self.at), np.int64)
-        offset[present] = self.buffer.gather(self._vtables[present] + at, "<u2", slot.name)
-        return offset
+        known = np.flatnonzero(self._sizes >= at + 2)
+        offset = np.zeros(len(self._vtables), np.int64)
+        offset[known] = self.buffer.gather(self._vtables[known] + at, "<u2", slot.name)
+        if not len(offset) or bool((offset == offset[0]).all()):
+            return int(offset.max(initial=0))
+        return np.repeat(offset, self._runs)
 
     def _fields(self, slot: Slot, required: bool) -> tuple[Positions, npt.NDArray[np.bool_] | None]:
         """Positions of the field in the rows that have it, and the mask of these (None: all)."""

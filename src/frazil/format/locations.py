@@ -1,0 +1,110 @@
+"""Virtual locations of a manifest, compressed one by one with a shared dictionary.
+
+    location = one zstd frame that names the dictionary, with its content size
+
+Other readers give a location 1024 bytes, so longer ones are not compressed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from frazil.format.columns import ByteColumn, fixed_rows, row_starts
+
+MAX_LOCATION: Final = 1024
+_MAX_TOTAL = 1 << 31
+_HEADER = 18
+"""The longest zstd frame header: magic, descriptor, window, dictionary id, content size."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocationCompression:
+    """When and how locations are compressed (`manifest.virtual_chunk_location_compression`)."""
+
+    min_num_chunks: int = 1000
+    dictionary_max_training_samples: int = 100
+    dictionary_max_size_bytes: int = 2048
+    compression_level: int = 3
+
+
+def compress_locations(
+    locations: ByteColumn, how: LocationCompression
+) -> tuple[bytes, ByteColumn] | None:
+    """Dictionary and frames of the locations, all present; None where plain ones are better.
+
+    That is: too few of them, one too long for other readers, or nothing to learn from.
+    """
+    n = len(locations)
+    if n < max(how.min_num_chunks, 1) or int(locations.size.max()) > MAX_LOCATION:
+        return None
+    chosen = np.linspace(0, n - 1, min(n, how.dictionary_max_training_samples)).astype(np.intp)
+    samples: list[bytes | bytearray | memoryview] = [locations[i] or b"" for i in chosen.tolist()]
+    try:
+        dictionary = zstandard.train_dictionary(
+            how.dictionary_max_size_bytes, samples, level=how.compression_level
+        )
+    except (zstandard.ZstdError, ValueError):
+        return None
+    compress = zstandard.ZstdCompressor(
+        level=how.compression_level, dict_data=dictionary, write_content_size=True
+    ).compress
+    heap = locations.heap.data
+    frames = [
+        compress(heap[start : start + size])
+        for start, size in zip(locations.start.tolist(), locations.size.tolist(), strict=True)
+    ]
+    return dictionary.as_bytes(), ByteColumn.of(frames)
+
+
+def decompress_locations(frames: ByteColumn, dictionary: bytes) -> ByteColumn:
+    """The locations of these frames, all present, in a heap of their own.
+
+    Raises `ValueError` or `zstandard.ZstdError` if one is damaged or too long.
+    """
+    zdict = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+    reader = zstandard.ZstdDecompressor(dict_data=zdict)
+    tight = frames.compact()
+    size = _content_sizes(tight)
+    if size is None:
+        values = (tight[i] or b"" for i in range(len(tight)))
+        return ByteColumn.of([reader.decompress(v, max_output_size=MAX_LOCATION) for v in values])
+    total = int(size.sum())
+    if (len(size) and int(size.max()) > MAX_LOCATION) or total > _MAX_TOTAL:
+        raise ValueError(f"a location is longer than {MAX_LOCATION} bytes")
+    # The frames end to end are one stream: no call, and no object, per location.
+    with reader.stream_reader(tight.heap.data, read_across_frames=True) as stream:
+        text = stream.read(total + 1)
+    if len(text) != total:
+        raise ValueError("locations are shorter or longer than their frames say")
+    return ByteColumn(np.frombuffer(text, np.uint8), row_starts(size), size)
+
+
+def _content_sizes(frames: ByteColumn) -> npt.NDArray[np.int64] | None:
+    """What the frame headers give as content sizes; None unless all of them do.
+
+    Layout by RFC 8878: magic[4], descriptor, window[0-1], dictionary id[0-4], size[0-8].
+    """
+    if len(frames) and int(frames.size.min()) < 5:
+        raise ValueError("a location is shorter than a zstd frame")
+    padded = np.concatenate([frames.heap, np.zeros(_HEADER, np.uint8)])
+    head = fixed_rows(padded, frames.start, _HEADER)
+    descriptor = head[:, 4]
+    single = (descriptor >> 5 & 1).astype(np.int64)
+    flag = descriptor >> 6
+    if bool(((flag == 0) & (single == 0)).any()):
+        return None
+    at = 5 + (1 - single) + np.array([0, 1, 2, 4])[descriptor & 3]
+    size = np.zeros(len(frames), np.int64)
+    for code, width in enumerate((1, 2, 4, 8)):
+        rows = np.flatnonzero(flag == code)
+        raw = np.zeros((len(rows), 8), np.uint8)
+        for byte in range(width):
+            raw[:, byte] = head[rows, at[rows] + byte]
+        value = raw.view("<u8").reshape(-1)
+        size[rows] = np.minimum(value, _MAX_TOTAL).astype(np.int64) + (256 if code == 1 else 0)
+    return size

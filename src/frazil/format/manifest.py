@@ -1,0 +1,261 @@
+"""The manifest: which chunks of which arrays are where.
+
+    Manifest      = id, arrays sorted by node id, location dictionary?, compression algorithm
+    ArrayManifest = node id, refs sorted by index
+    ChunkRef      = index, then for its kind (the first one present decides)
+                      chunk_id, offset, length                                native
+                      compressed_location | location, offset, length,         virtual
+                        checksum_etag?, checksum_last_modified?
+                      inline                                                  inline
+    compressed_location = one zstd frame of at most 1024 bytes that needs the dictionary
+
+A manifest of a million references is decoded and encoded with numpy operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from frazil.errors import InternalError
+from frazil.format import flatbuf_writer as fb
+from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, VIRTUAL, ChunkRefs
+from frazil.format.columns import ByteColumn, row_starts
+from frazil.format.flatbuf import Slot, Table, Tables, read_root
+from frazil.format.header import FileType, Header, unwrap, wrap
+from frazil.format.locations import LocationCompression as LocationCompression
+from frazil.format.locations import compress_locations, decompress_locations
+from frazil.ids import ChunkId, ManifestId, NodeId
+
+_ID: Final = Slot(0, "Manifest.id")
+_ARRAYS: Final = Slot(1, "Manifest.arrays")
+_DICTIONARY: Final = Slot(2, "Manifest.location_dictionary")
+_ALGORITHM: Final = Slot(3, "Manifest.compression_algorithm")
+
+_NODE_ID: Final = Slot(0, "ArrayManifest.node_id")
+_REFS: Final = Slot(1, "ArrayManifest.refs")
+
+_INDEX: Final = Slot(0, "ChunkRef.index")
+_INLINE: Final = Slot(1, "ChunkRef.inline")
+_OFFSET: Final = Slot(2, "ChunkRef.offset")
+_LENGTH: Final = Slot(3, "ChunkRef.length")
+_CHUNK_ID: Final = Slot(4, "ChunkRef.chunk_id")
+_LOCATION: Final = Slot(5, "ChunkRef.location")
+_ETAG: Final = Slot(6, "ChunkRef.checksum_etag")
+_MODIFIED: Final = Slot(7, "ChunkRef.checksum_last_modified")
+_COMPRESSED: Final = Slot(8, "ChunkRef.compressed_location")
+
+_PLAIN, _ZSTD_DICTIONARY = 0, 1
+_NO_CHUNK = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Manifest:
+    """References of one or more arrays, in the order of their node ids.
+
+    Arrays without references are not kept. `header` and `compressed_locations`, the number
+    of virtual references whose location was compressed, tell of the file it was read from.
+    """
+
+    id: ManifestId
+    arrays: dict[NodeId, ChunkRefs]
+    header: Header | None = None
+    compressed_locations: int = 0
+
+
+def decode_manifest(data: bytes, *, where: str) -> Manifest:
+    """Read a manifest file; `where` names it in errors.
+
+    References and arrays that are out of order are sorted. `FormatError` if the file is
+    damaged, or names an array or a chunk twice.
+    """
+    header, body = unwrap(data, FileType.MANIFEST, where=where)
+    root = read_root(body, where=where)
+    arrays = root.tables(_ARRAYS)
+    tables, counts = arrays.tables(_REFS)
+    refs, compressed = _decode_refs(root, tables)
+    index, ranks = tables.items(_INDEX, "<u4")
+    first = row_starts(ranks)
+    nodes = arrays.struct(_NODE_ID, NodeId.SIZE)
+    found: dict[NodeId, ChunkRefs] = {}
+    stop = 0
+    for node_bytes, count in zip(nodes, counts.tolist(), strict=True):
+        start, stop = stop, stop + count
+        node = NodeId(node_bytes.tobytes())
+        if node in found:
+            raise root.buffer.fail(f"array {node} is listed twice")
+        if count:
+            ndim = int(ranks[start])
+            if bool((ranks[start:stop] != ndim).any()):
+                raise root.buffer.fail(f"array {node} has chunk indexes of different ranks")
+            at = int(first[start])
+            own = index[at : at + count * ndim].reshape(count, ndim)
+            if int(own.max(initial=0)) == _NO_CHUNK:
+                raise root.buffer.fail(f"array {node} has a chunk index of {_NO_CHUNK}")
+            rows = replace(refs.take(slice(start, stop)), index=own).sorted()
+            if not rows.is_sorted():
+                raise root.buffer.fail(f"array {node} lists a chunk twice")
+            found[node] = rows
+    id_ = ManifestId(root.struct(_ID, ManifestId.SIZE))
+    return Manifest(id_, dict(sorted(found.items())), header, compressed)
+
+
+def _decode_refs(root: Table, tables: Tables) -> tuple[ChunkRefs, int]:
+    """All references of the file without their indexes, and how many locations were compressed."""
+    kind = np.zeros(len(tables), np.uint8)
+    for value, slot in (
+        (INLINE, _INLINE),
+        (VIRTUAL, _LOCATION),
+        (VIRTUAL, _COMPRESSED),
+        (NATIVE, _CHUNK_ID),
+    ):
+        kind[tables.has(slot)] = value
+    if bool((kind == ABSENT).any()):
+        row = int((kind == ABSENT).argmax())
+        raise root.buffer.fail(f"chunk reference {row} is neither native, virtual nor inline")
+    offset = tables.scalar(_OFFSET, "<u8")
+    length = tables.scalar(_LENGTH, "<u8")
+    payload, compressed = _decode_payload(root, tables, kind)
+    if payload is not None:
+        inline = kind == INLINE
+        offset[inline] = 0
+        length[inline] = payload.size[inline]
+    virtual = kind == VIRTUAL
+    etag = modified = None
+    if virtual.any():
+        etags = tables.string(_ETAG, required=False)
+        etags.size[~virtual] = -1
+        etag = etags if bool((etags.size >= 0).any()) else None
+        seconds = np.where(virtual, tables.scalar(_MODIFIED, "<u4"), np.uint32(0))
+        modified = seconds if seconds.any() else None
+    return (
+        ChunkRefs(
+            np.empty((len(tables), 0), np.uint32),
+            kind,
+            tables.struct(_CHUNK_ID, ChunkId.SIZE, required=False),
+            offset,
+            length,
+            payload,
+            etag,
+            modified,
+        ),
+        compressed,
+    )
+
+
+def _decode_payload(
+    root: Table, tables: Tables, kind: npt.NDArray[np.uint8]
+) -> tuple[ByteColumn | None, int]:
+    """Inline bytes and locations, and how many locations were compressed."""
+    if not bool((kind > NATIVE).any()):
+        return None, 0
+    column = ByteColumn.absent(len(kind))
+    compressed = tables.has(_COMPRESSED) & (kind == VIRTUAL)
+    plain = (kind == VIRTUAL) & ~compressed
+    parts = []
+    for rows, slot in ((kind == INLINE, _INLINE), (plain, _LOCATION)):
+        some = np.flatnonzero(rows)
+        if len(some):
+            own = tables.take(some)
+            parts.append((some, own.blob(slot) if slot is _INLINE else own.string(slot)))
+    some = np.flatnonzero(compressed)
+    if len(some):
+        parts.append((some, _decompress(root, tables.take(some).blob(_COMPRESSED))))
+    merged = ByteColumn.concat([part for _, part in parts])
+    order = np.concatenate([rows for rows, _ in parts])
+    if 2 * int(merged.size.sum()) < len(merged.heap):
+        # Do not keep the whole file in memory for the sake of a part of it.
+        merged = merged.compact()
+    column.start[order] = merged.start
+    column.size[order] = merged.size
+    return replace(column, heap=merged.heap), len(some)
+
+
+def _decompress(root: Table, frames: ByteColumn) -> ByteColumn:
+    dictionary = root.blob(_DICTIONARY) if root.has(_DICTIONARY) else b""
+    try:
+        locations = decompress_locations(frames, dictionary)
+    except (zstandard.ZstdError, ValueError, MemoryError) as error:
+        raise root.buffer.fail(f"{_COMPRESSED.name}: {error}") from None
+    root.buffer.check_utf8(locations, _COMPRESSED.name)
+    return locations
+
+
+def encode_manifest(
+    manifest: Manifest,
+    *,
+    spec: int,
+    level: int = 3,
+    location_compression: LocationCompression | None = None,
+) -> bytes:
+    """Write a manifest file of this specification version (1 or 2) at this zstd level.
+
+    Locations are compressed in version 2 only, by the rules of `location_compression`.
+    """
+    arrays = {node: refs for node, refs in sorted(manifest.arrays.items()) if len(refs)}
+    parts = list(arrays.values())
+    for node, part in arrays.items():
+        if not part.is_sorted() or bool((part.kind == ABSENT).any()):
+            raise InternalError(f"references of array {node} are not sorted or have absent rows")
+    how = location_compression or LocationCompression()
+    counts = np.array([len(part) for part in parts], np.int64)
+    refs, dictionary = _encode_refs(parts, int(counts.sum()), how if spec > 1 else None)
+
+    table = fb.TableBlock(len(parts))
+    table.struct(_NODE_ID, np.frombuffer(b"".join(arrays), np.uint8).reshape(-1, NodeId.SIZE))
+    table.refer(_REFS, fb.vectors(refs, counts))
+    root = fb.TableBlock(1)
+    root.struct(_ID, np.frombuffer(manifest.id, np.uint8).reshape(1, -1))
+    root.refer(_ARRAYS, fb.vectors(table))
+    root.refer(_DICTIONARY, fb.blobs(ByteColumn.of([dictionary])))
+    algorithm = _PLAIN if dictionary is None else _ZSTD_DICTIONARY
+    root.scalar(_ALGORITHM, "u1", algorithm, default=_ZSTD_DICTIONARY)
+    return wrap(fb.finish(root), FileType.MANIFEST, spec=spec, level=level)
+
+
+def _encode_refs(
+    parts: list[ChunkRefs], n: int, how: LocationCompression | None
+) -> tuple[fb.TableBlock, bytes | None]:
+    """The tables of all references, and the dictionary if locations are compressed with one."""
+    table = fb.TableBlock(n)
+    dictionary = None
+    if not parts:
+        return table, dictionary
+    if len({part.ndim for part in parts}) == 1:
+        index = fb.items(_join([part.index for part in parts]))
+    else:
+        ranks = np.repeat([part.ndim for part in parts], [len(part) for part in parts])
+        index = fb.items(np.concatenate([part.index.reshape(-1) for part in parts]), ranks)
+    table.refer(_INDEX, index)
+    refs = ChunkRefs.concat([replace(part, index=part.index[:, :0]) for part in parts])
+    inline = refs.kind == INLINE
+    table.scalar(_OFFSET, "<u8", refs.offset)
+    table.scalar(_LENGTH, "<u8", np.where(inline, np.uint64(0), refs.length))
+    table.struct(_CHUNK_ID, refs.object, refs.kind == NATIVE)
+    if refs.payload is not None:
+        rows = np.cumsum(inline) - 1
+        some = np.flatnonzero(inline)
+        table.refer(_INLINE, fb.blobs(refs.payload.take(some)), np.where(inline, rows, -1))
+        virtual = refs.kind == VIRTUAL
+        some = np.flatnonzero(virtual)
+        locations = refs.payload.take(some)
+        rows = np.where(virtual, np.cumsum(virtual) - 1, -1)
+        packed = compress_locations(locations, how) if how else None
+        if packed:
+            dictionary, frames = packed
+            table.refer(_COMPRESSED, fb.blobs(frames), rows)
+        else:
+            table.refer(_LOCATION, fb.strings(locations), rows)
+    if refs.etag is not None:
+        table.refer(_ETAG, fb.strings(refs.etag))
+    if refs.modified is not None:
+        table.scalar(_MODIFIED, "<u4", refs.modified)
+    return table, dictionary
+
+
+def _join(arrays: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

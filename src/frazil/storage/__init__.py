@@ -1,1 +1,47 @@
-"""Where repositories live: the public names, and behind them the backends."""
+"""Where repositories live: the public names.
+
+Behind them: `base` is the port, `memory` and `local` are the backends, `doubles` the
+wrappers for tests, `pool` the threads for requests.
+"""
+
+from frazil.storage.api import Storage, in_memory_storage, local_filesystem_storage
+from frazil.storage.object_stores import (
+    AnyObjectStoreConfig,
+    ObjectStoreConfig,
+    azure_store,
+    gcs_store,
+    http_store,
+    local_filesystem_store,
+    s3_store,
+)
+from frazil.storage.settings import (
+    ChecksumAlgorithm,
+    S3Options,
+    StorageConcurrencySettings,
+    StorageObjectInfo,
+    StorageRetriesSettings,
+    StorageSettings,
+    StorageTimeoutSettings,
+)
+from frazil.types import ChunkType
+
+__all__ = [
+    "AnyObjectStoreConfig",
+    "ChecksumAlgorithm",
+    "ChunkType",
+    "ObjectStoreConfig",
+    "S3Options",
+    "Storage",
+    "StorageConcurrencySettings",
+    "StorageObjectInfo",
+    "StorageRetriesSettings",
+    "StorageSettings",
+    "StorageTimeoutSettings",
+    "azure_store",
+    "gcs_store",
+    "http_store",
+    "in_memory_storage",
+    "local_filesystem_storage",
+    "local_filesystem_store",
+    "s3_store",
+]

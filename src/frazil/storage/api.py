@@ -1,0 +1,212 @@
+"""`Storage`: says where a repository is, and opens that place when it is needed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from typing_extensions import override
+
+from frazil.display import Displayed, Shown
+from frazil.errors import ErrorKind, InvalidInputError, StorageError
+from frazil.storage.base import Backend, ObjectInfo
+from frazil.storage.local import LocalBackend
+from frazil.storage.memory import MemoryBackend
+from frazil.storage.settings import (
+    StorageConcurrencySettings,
+    StorageObjectInfo,
+    StorageRetriesSettings,
+    StorageSettings,
+)
+
+
+class Location(ABC):
+    """Where objects are, as a value that pickles."""
+
+    @abstractmethod
+    def open(self) -> Backend:
+        """The backend: one for each location and process, which a forked child may go on with."""
+
+    @abstractmethod
+    def shown(self) -> Iterable[Shown]:
+        """What to display; no secrets."""
+
+    @abstractmethod
+    def default_settings(self) -> StorageSettings:
+        """What a repository at this location has instead of the general defaults."""
+
+
+# A backend remembers what this process has yet to bring to the disk, so there is never a
+# second one for a location, and it is kept as long as the process lives.
+_opened: dict[Location, Backend] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder(Location):
+    path: str
+    given: str = field(compare=False)
+
+    @override
+    def open(self) -> Backend:
+        return _opened.get(self) or _opened.setdefault(self, LocalBackend(self.path))
+
+    @override
+    def shown(self) -> Iterable[Shown]:
+        return Shown("type", "local filesystem"), Shown("path", self.given)
+
+    @override
+    def default_settings(self) -> StorageSettings:
+        # These reach the configurations that repositories keep, and Icechunk fails to write
+        # to a local folder with conditional updates. Here they are always in force.
+        return StorageSettings(
+            concurrency=StorageConcurrencySettings(5, 4096),
+            retries=StorageRetriesSettings(1, 0, 0),
+            unsafe_use_conditional_update=False,
+            unsafe_use_metadata=False,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory(Location):
+    token: str
+    backend: MemoryBackend = field(compare=False)
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return _memory_of, (os.getpid(), self.token)
+
+    @override
+    def open(self) -> Backend:
+        return self.backend
+
+    @override
+    def shown(self) -> Iterable[Shown]:
+        return (Shown("type", "in-memory"),)
+
+    @override
+    def default_settings(self) -> StorageSettings:
+        return StorageSettings(
+            concurrency=StorageConcurrencySettings(5, 1), retries=StorageRetriesSettings(1, 0, 0)
+        )
+
+
+_memories: weakref.WeakValueDictionary[str, MemoryBackend] = weakref.WeakValueDictionary()
+
+
+def _new_memory() -> _Memory:
+    memory = _Memory(secrets.token_hex(16), MemoryBackend())
+    _memories[memory.token] = memory.backend
+    return memory
+
+
+def _memory_of(process: int, token: str) -> _Memory:
+    # A forked child has a copy of the registry, but what it wrote there would be lost.
+    backend = _memories.get(token) if process == os.getpid() else None
+    if backend is None:
+        raise StorageError(
+            "an in-memory storage lives in the process that made it, as long as that uses it: "
+            "for other processes take local_filesystem_storage or a bucket",
+            ErrorKind.PICKLE,
+        )
+    return _Memory(token, backend)
+
+
+class Storage(Displayed):
+    """Where a repository is: a value that can be compared, pickled and sent to workers.
+
+    Made by the functions of this package, such as `local_filesystem_storage`.
+    """
+
+    __slots__ = ("_location",)
+    _public_name: ClassVar[str] = "frazil.Storage"
+    _location: Location
+
+    def __init__(self) -> None:
+        raise TypeError(
+            "a Storage is made by in_memory_storage(), local_filesystem_storage(path) and others"
+        )
+
+    @classmethod
+    def new_in_memory(cls) -> Storage:
+        """A new, empty place in the memory of this process."""
+        return storage_at(_new_memory())
+
+    @classmethod
+    def new_local_filesystem(cls, path: str) -> Storage:
+        """A folder of this machine, which is made when something is written to it."""
+        given = os.fspath(path)
+        if not given:
+            raise InvalidInputError(
+                "the path of a local storage is empty: name a folder", ErrorKind.INVALID_PATH
+            )
+        return storage_at(_Folder(os.path.abspath(given), given))
+
+    def backend(self) -> Backend:
+        """The open storage, for the layers of this package; one for each place and process."""
+        return self._location.open()
+
+    def default_settings(self) -> StorageSettings:
+        """What this storage has instead of the general defaults."""
+        return self._location.default_settings()
+
+    def list_objects_metadata(
+        self, settings: StorageSettings | None = None, prefix: str | None = None
+    ) -> list[StorageObjectInfo]:
+        """The objects below the folder `prefix`, by their keys relative to it, in their order."""
+        folder = (prefix or "").strip("/")
+        start = len(folder) + 1 if folder else 0
+        return [
+            StorageObjectInfo(found.key[start:], found.size, found.last_modified)
+            for found in sorted(self.backend().list(folder), key=_key_of)
+        ]
+
+    def list_objects(
+        self, settings: StorageSettings | None = None, prefix: str | None = None
+    ) -> list[tuple[str, int]]:
+        """As `list_objects_metadata`, but only keys and sizes in bytes."""
+        found = self.list_objects_metadata(settings, prefix)
+        return [(info.key, info.size_bytes) for info in found]
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Storage):
+            return NotImplemented
+        return self._location == other._location
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._location)
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return storage_at, (self._location,)
+
+    @override
+    def _shown(self) -> Iterable[Shown]:
+        return self._location.shown()
+
+
+def _key_of(info: ObjectInfo) -> str:
+    return info.key
+
+
+def storage_at(location: Location) -> Storage:
+    """The `Storage` for a location."""
+    storage = object.__new__(Storage)
+    storage._location = location
+    return storage
+
+
+def in_memory_storage() -> Storage:
+    """A new, empty storage in the memory of this process."""
+    return Storage.new_in_memory()
+
+
+def local_filesystem_storage(path: str) -> Storage:
+    """A folder of this machine, safe for any number of processes that write to it."""
+    return Storage.new_local_filesystem(path)

@@ -1,0 +1,308 @@
+"""All snapshots of a repository as one table, sorted by id, with their ancestry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.errors import ErrorKind, FormatError, InternalError
+from frazil.format import flexbuf
+from frazil.format.columns import ByteColumn, gather_bytes, row_starts
+from frazil.format.ragged import (
+    Indexes,
+    Rows,
+    inserted,
+    raw_ids,
+    run_items,
+    shift,
+    sort_keys,
+)
+from frazil.ids import SnapshotId
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """What the repository knows of a snapshot without opening its file.
+
+    flushed_at: µs since the epoch; pruned: the expired ancestors whose transaction logs
+    this snapshot stands for, oldest first.
+    """
+
+    id: SnapshotId
+    parent: SnapshotId | None
+    flushed_at: int
+    message: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    pruned: tuple[SnapshotId, ...] = ()
+
+
+ROW: Final = np.dtype(
+    [
+        ("id", "V12"),
+        ("parent", "i4"),
+        ("flushed_at", "u8"),
+        *((name, "i8") for name in ("message_start", "message_size")),
+        *((name, "i8") for name in ("item_start", "item_count")),
+        *((name, "i8") for name in ("pruned_start", "pruned_count")),
+    ]
+)
+"""A snapshot; parent is the row of the parent, or -1."""
+ITEM: Final = np.dtype(
+    [(name, "i8") for name in ("name_start", "name_size", "value_start", "value_size")]
+)
+"""A metadata item: its name and its value in FlexBuffers, both in the heap."""
+_SLACK = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class SnapshotTable:
+    """Snapshots sorted by id, each once.
+
+    rows: ROW[n]; heap: uint8[m], the bytes of messages and metadata; items: ITEM[k];
+    pruned_ids: V12[p]. Rows refer to runs of the other arrays. Metadata stays encoded until
+    `record` asks for it.
+    """
+
+    rows: Rows
+    heap: npt.NDArray[np.uint8]
+    items: Rows
+    pruned_ids: Rows
+
+    @classmethod
+    def of(cls, records: Iterable[SnapshotRecord]) -> SnapshotTable:
+        """A table of these snapshots, in any order; `FormatError` if parents are missing."""
+        return cls(
+            np.empty(0, ROW), np.empty(0, np.uint8), np.empty(0, ITEM), np.empty(0, "V12")
+        ).add(list(records))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ids(self) -> npt.NDArray[np.uint8]:
+        """uint8[n, 12]"""
+        return raw_ids(self.rows["id"])
+
+    @property
+    def parent(self) -> npt.NDArray[np.int32]:
+        """int32[n]: the parent's row, or -1"""
+        parent: npt.NDArray[np.int32] = self.rows["parent"]
+        return parent
+
+    @property
+    def flushed_at(self) -> npt.NDArray[np.uint64]:
+        """uint64[n], µs since the epoch"""
+        flushed_at: npt.NDArray[np.uint64] = self.rows["flushed_at"]
+        return flushed_at
+
+    @property
+    def message(self) -> ByteColumn:
+        """The messages in UTF-8."""
+        return ByteColumn(self.heap, self.rows["message_start"], self.rows["message_size"])
+
+    @cached_property
+    def _keys(self) -> npt.NDArray[np.bytes_]:
+        return sort_keys(self.rows["id"])
+
+    def id_of(self, row: int) -> SnapshotId:
+        """The id of the snapshot in a row."""
+        return SnapshotId(self.rows["id"][row].tobytes())
+
+    def find(self, snapshot: SnapshotId) -> int:
+        """The row of a snapshot, or -1."""
+        keys = self._keys
+        row = int(keys.searchsorted(np.frombuffer(snapshot, "S12"))[0])
+        return row if row < len(keys) and self.rows["id"][row].tobytes() == snapshot else -1
+
+    def find_many(self, ids: npt.NDArray[np.uint8]) -> Indexes:
+        """The rows of uint8[k, 12] ids, -1 for those that are not here."""
+        wanted = sort_keys(ids)
+        if not len(self):
+            return np.full(len(wanted), -1, np.int64)
+        rows = np.minimum(self._keys.searchsorted(wanted), len(self) - 1)
+        return np.where(self._keys[rows] == wanted, rows, -1)
+
+    def record(self, row: int) -> SnapshotRecord:
+        """The snapshot in a row; `FormatError` if its metadata cannot be read."""
+        raw, parent, flushed_at, message, size, item, items, prune, pruned = self.rows[row].item()
+        snapshot = SnapshotId(raw)
+        metadata = {}
+        for name, name_size, value, value_size in self.items[item : item + items].tolist():
+            key = self._text(name, name_size).decode()
+            where = f"repo: snapshot {snapshot}: metadata {key!r}"
+            metadata[key] = flexbuf.decode(self._text(value, value_size), where=where)
+        return SnapshotRecord(
+            snapshot,
+            None if parent < 0 else self.id_of(parent),
+            flushed_at,
+            self._text(message, size).decode(),
+            metadata,
+            tuple(map(SnapshotId, self.pruned_ids[prune : prune + pruned].tolist())),
+        )
+
+    def _text(self, start: int, size: int) -> bytes:
+        return self.heap[start : start + size].tobytes()
+
+    def parent_of(self, snapshot: SnapshotId) -> SnapshotId | None:
+        """The parent of a snapshot, None for a root; `FormatError` if it is not here."""
+        row = self.find(snapshot)
+        if row < 0:
+            raise _not_found(snapshot)
+        parent = int(self.rows["parent"][row])
+        return None if parent < 0 else self.id_of(parent)
+
+    def ancestry(self, row: int) -> Iterator[int]:
+        """This row, its parent's and so on to the root's.
+
+        `FormatError` as soon as it is clear that there is no root.
+        """
+        parents = self.rows["parent"]
+        for _ in range(len(parents)):
+            if row < 0:
+                return
+            yield row
+            row = int(parents[row])
+        if row >= 0:
+            raise FormatError(
+                f"repo: the ancestors of snapshot {self.id_of(row)} form a circle; "
+                "the file is damaged, earlier versions of it are in overwritten/",
+                ErrorKind.INVALID_FILE_FORMAT,
+            )
+
+    def add(self, records: Sequence[SnapshotRecord]) -> SnapshotTable:
+        """The table with these snapshots, too; parents may be among them.
+
+        `FormatError` for an id that is here already, and for a parent that is not.
+        """
+        return self._merged(self.rows, records)
+
+    def replace(self, records: Sequence[SnapshotRecord]) -> SnapshotTable:
+        """The table with these snapshots instead of those with their ids.
+
+        `FormatError` for an id or a parent that is not here, and for an id given twice.
+        """
+        gone = [self.find(record.id) for record in records]
+        if -1 in gone:
+            raise _not_found(records[gone.index(-1)].id)
+        stay = np.ones(len(self), np.bool_)
+        stay[gone] = False
+        table = self._merged(self.rows[stay], records)
+        # The rows keep their places, so do the parents of those that stay.
+        table.rows["parent"][stay] = self.rows["parent"][stay]
+        return table
+
+    def keep(self, rows: npt.ArrayLike) -> SnapshotTable:
+        """The table of the rows under this mask or at these positions.
+
+        `InternalError` if one of them would lose its parent: `replace` it first.
+        """
+        kept = np.zeros(len(self) + 1, np.bool_)
+        kept[:-1][np.asarray(rows)] = True
+        place = np.where(kept, np.cumsum(kept) - 1, -2)
+        place[-1] = -1
+        chosen = self.rows[kept[:-1]]
+        parent = place[chosen["parent"]]
+        if bool((parent == -2).any()):
+            orphan = SnapshotId(chosen["id"][int((parent == -2).argmax())].tobytes())
+            raise InternalError(f"snapshot {orphan} would be kept without its parent")
+        chosen["parent"] = parent
+        return SnapshotTable(chosen, self.heap, self.items, self.pruned_ids)
+
+    def _merged(self, rows: Rows, records: Sequence[SnapshotRecord]) -> SnapshotTable:
+        """A table of `rows` of this table and of `records`.
+
+        Parents of the former are right if all rows of this table are among them.
+        """
+        ordered = sorted(records, key=lambda record: record.id)
+        new, heap, items, pruned = _columns(ordered)
+        at = sort_keys(rows["id"]).searchsorted(sort_keys(new["id"]))
+        shift(new, ("message_start",), len(self.heap))
+        shift(new, ("item_start",), len(self.items))
+        shift(new, ("pruned_start",), len(self.pruned_ids))
+        shift(items, ("name_start", "value_start"), len(self.heap))
+        merged, positions, is_old = inserted(rows, new, at)
+        # One more place, so that the parent -1 of a root leads to -1.
+        place = np.append(np.flatnonzero(is_old), -1)
+        if len(rows) == len(self):
+            merged["parent"][is_old] = place[rows["parent"]]
+        table = SnapshotTable(
+            merged,
+            np.concatenate([self.heap, heap]),
+            np.concatenate([self.items, items]),
+            np.concatenate([self.pruned_ids, pruned]),
+        )
+        repeated = table._keys[1:] == table._keys[:-1]
+        if bool(repeated.any()):
+            raise FormatError(
+                f"repo: snapshot {table.id_of(int(repeated.argmax()))} is listed already",
+                ErrorKind.DUPLICATE_SNAPSHOT_ID,
+            )
+        for row, record in zip(positions.tolist(), ordered, strict=True):
+            parent = -1
+            if record.parent is not None:
+                parent = table.find(record.parent)
+                if parent < 0:
+                    raise _not_found(record.parent)
+            merged["parent"][row] = parent
+        return table.compact() if table._is_loose() else table
+
+    def _is_loose(self) -> bool:
+        used = int(self.rows["message_size"].sum())
+        used += int(self.items["name_size"].sum()) + int(self.items["value_size"].sum())
+        return len(self.heap) > 4 * used + _SLACK or len(self.items) > _SLACK + 4 * int(
+            self.rows["item_count"].sum()
+        )
+
+    def compact(self) -> SnapshotTable:
+        """The same snapshots over arrays that hold just what the rows refer to, in row order."""
+        rows = self.rows.copy()
+        items = self.items[run_items(rows["item_start"], rows["item_count"])]
+        pruned = self.pruned_ids[run_items(rows["pruned_start"], rows["pruned_count"])]
+        start = np.concatenate([rows["message_start"], items["name_start"], items["value_start"]])
+        size = np.concatenate([rows["message_size"], items["name_size"], items["value_size"]])
+        heap = gather_bytes(self.heap, start, size)
+        start = row_starts(size)
+        n, k = len(rows), len(items)
+        rows["message_start"] = start[:n]
+        items["name_start"], items["value_start"] = start[n : n + k], start[n + k :]
+        for name in ("item", "pruned"):
+            rows[f"{name}_start"] = row_starts(rows[f"{name}_count"])
+        return SnapshotTable(rows, heap, items, pruned)
+
+
+def _columns(
+    records: Sequence[SnapshotRecord],
+) -> tuple[Rows, npt.NDArray[np.uint8], Rows, Rows]:
+    """Rows, heap, items and pruned ids of these records; parents are left to the caller."""
+    texts = [record.message.encode() for record in records]
+    for record in records:
+        for name, value in sorted(record.metadata.items()):
+            texts += (name.encode(), flexbuf.encode(value))
+    size = np.array([len(text) for text in texts], np.int64)
+    start = row_starts(size)
+    n = len(records)
+    rows = np.zeros(n, ROW)
+    rows["id"] = np.frombuffer(b"".join(record.id for record in records), "V12")
+    rows["flushed_at"] = [record.flushed_at for record in records]
+    rows["message_start"], rows["message_size"] = start[:n], size[:n]
+    rows["item_count"] = [len(record.metadata) for record in records]
+    rows["item_start"] = row_starts(rows["item_count"])
+    rows["pruned_count"] = [len(record.pruned) for record in records]
+    rows["pruned_start"] = row_starts(rows["pruned_count"])
+    items = np.empty((len(texts) - n) // 2, ITEM)
+    items["name_start"], items["name_size"] = start[n::2], size[n::2]
+    items["value_start"], items["value_size"] = start[n + 1 :: 2], size[n + 1 :: 2]
+    pruned = np.frombuffer(b"".join(p for record in records for p in record.pruned), "V12")
+    return rows, np.frombuffer(b"".join(texts), np.uint8), items, pruned
+
+
+def _not_found(snapshot: SnapshotId) -> FormatError:
+    return FormatError(
+        f"repo: snapshot {snapshot} is not in the list of snapshots",
+        ErrorKind.SNAPSHOT_NOT_FOUND,
+    )

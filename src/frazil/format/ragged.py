@@ -1,0 +1,59 @@
+"""Rows that own runs of other rows: the building blocks of tables with lists in them.
+
+A table is one structured array; a list in it is a start and a count into another array,
+shared by all rows. Inserting a row is then a handful of copies, whatever the lists hold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[Any]
+"""A structured array, one item per row."""
+Indexes = npt.NDArray[np.int64]
+
+
+def run_items(start: Indexes, count: Indexes) -> Indexes:
+    """The positions of all items of all runs, run after run; counts below 1 add nothing."""
+    count = np.maximum(count, 0)
+    end = np.cumsum(count)
+    if not len(end):
+        return np.empty(0, np.int64)
+    items = np.arange(int(end[-1]), dtype=np.int64)
+    items += np.repeat(start - (end - count), count)
+    return items
+
+
+def inserted(rows: Rows, new: Rows, at: Indexes) -> tuple[Rows, Indexes, npt.NDArray[np.bool_]]:
+    """`rows` with `new[i]` before `rows[at[i]]`, `at` ascending.
+
+    Also the positions of the new rows in the result, and the mask of the others.
+    """
+    merged = np.empty(len(rows) + len(new), rows.dtype)
+    positions = at + np.arange(len(new))
+    old = np.ones(len(merged), np.bool_)
+    old[positions] = False
+    merged[positions] = new
+    merged[old] = rows
+    return merged, positions, old
+
+
+def shift(rows: Rows, fields: tuple[str, ...], by: int) -> None:
+    """Move the starts of runs by `by`, in place."""
+    for name in fields:
+        rows[name] += by
+
+
+def raw_ids(column: Rows) -> npt.NDArray[np.uint8]:
+    """uint8[n, size] of a column of fixed-size ids."""
+    size = column.dtype.itemsize
+    return np.ascontiguousarray(column).view(np.uint8).reshape(len(column), size)
+
+
+def sort_keys(ids: Rows | npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:
+    """The ids as byte strings that numpy compares; of equal length, so NULs do no harm."""
+    size = ids.shape[1] if ids.ndim == 2 else ids.dtype.itemsize
+    return np.ascontiguousarray(ids).view(f"S{size}").reshape(len(ids))

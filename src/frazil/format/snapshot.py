@@ -1,0 +1,395 @@
+"""Snapshot files: the nodes of one version, and the manifests that they need.
+
+    Snapshot            0 id, 1 parent_id (spec 1), 2 nodes, 3 flushed_at, 4 message,
+                        5 metadata, 6 manifest_files (spec 1), 7 manifest_files_v2 (spec 2)
+    MetadataItem        0 name, 1 value: MessagePack in spec 1, FlexBuffers in spec 2
+    NodeSnapshot        0 id, 1 path, 2 user_data, 3 and 4 node_data: 1 array or 2 group
+    ArrayNodeData       0 shape (spec 1), 1 dimension_names, 2 manifests, 3 shape_v2 (spec 2)
+    DimensionShape      array length u64, chunk length u64 (only their quotient counts)
+    DimensionShapeV2    0 array length u64, 1 number of chunks u32
+    DimensionName       0 name
+    ManifestRef         0 object_id, 1 extents: pairs of u32, from and to exclusive
+    ManifestFileInfo    id, 4 bytes, size u64, refs u32, 4 bytes
+    ManifestFileInfoV2  0 id, 1 size u64, 2 refs u32
+
+Nodes are sorted by the bytes of their paths, manifests by id, metadata by name. Which spec
+a file follows is in its header: repositories of spec 2 may hold snapshots of spec 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.errors import ErrorKind, FormatError, InvalidInputError
+from frazil.format import flexbuf, v1
+from frazil.format.columns import ByteColumn, row_starts
+from frazil.format.flatbuf import Slot, Table, Tables, read_root
+from frazil.format.flatbuf_writer import Block, TableBlock, blobs, finish, items, strings, vectors
+from frazil.format.header import FileType, unwrap, wrap
+from frazil.format.nodes import (
+    NAME,
+    REF,
+    ROW,
+    ManifestRef,
+    Node,
+    NodeKind,
+    NodeTable,
+)
+from frazil.format.ragged import Rows, raw_ids, run_items, sort_keys
+from frazil.ids import INITIAL_SNAPSHOT, ManifestId, SnapshotId
+
+__all__ = [
+    "ManifestInfo",
+    "ManifestRef",
+    "ManifestTable",
+    "Node",
+    "NodeKind",
+    "NodeTable",
+    "Snapshot",
+    "decode_metadata",
+    "decode_snapshot",
+    "encode_snapshot",
+    "initial_snapshot",
+    "metadata_block",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestInfo:
+    """A manifest of a snapshot; size 0 = unknown."""
+
+    id: ManifestId
+    size_bytes: int
+    num_refs: int
+
+
+_INFO: Final = np.dtype(
+    {
+        "names": ["id", "size", "refs"],
+        "formats": ["V12", "<u8", "<u4"],
+        "offsets": [0, 16, 24],
+        "itemsize": 32,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ManifestTable:
+    """The manifests of a snapshot, sorted by id, each once."""
+
+    rows: Rows
+
+    @classmethod
+    def of(cls, infos: Iterable[ManifestInfo]) -> ManifestTable:
+        """A table of these, in any order."""
+        ordered = sorted({info.id: info for info in infos}.values(), key=lambda info: info.id)
+        rows = np.zeros(len(ordered), _INFO)
+        rows["id"] = np.frombuffer(b"".join(info.id for info in ordered), "V12")
+        rows["size"] = [info.size_bytes for info in ordered]
+        rows["refs"] = [info.num_refs for info in ordered]
+        return cls(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ids(self) -> npt.NDArray[np.uint8]:
+        """uint8[k, 12]"""
+        return raw_ids(self.rows["id"])
+
+    @property
+    def size_bytes(self) -> npt.NDArray[np.uint64]:
+        """uint64[k]"""
+        sizes: npt.NDArray[np.uint64] = self.rows["size"]
+        return sizes
+
+    @property
+    def num_refs(self) -> npt.NDArray[np.uint32]:
+        """uint32[k]"""
+        counts: npt.NDArray[np.uint32] = self.rows["refs"]
+        return counts
+
+    def info(self, i: int) -> ManifestInfo:
+        """The manifest in row `i`."""
+        raw, size, refs = self.rows[i].item()
+        return ManifestInfo(ManifestId(raw), size, refs)
+
+    def find(self, manifest: ManifestId) -> int:
+        """The row of this manifest, or -1."""
+        keys = sort_keys(self.rows["id"])
+        row = int(keys.searchsorted(np.frombuffer(manifest, "S12"))[0])
+        return row if row < len(keys) and self.rows["id"][row].tobytes() == manifest else -1
+
+    def get(self, manifest: ManifestId) -> ManifestInfo:
+        """This manifest's row; `FormatError` if the snapshot does not list it."""
+        row = self.find(manifest)
+        if row < 0:
+            raise FormatError(
+                f"the manifest {manifest} is referred to, but not listed in its snapshot",
+                ErrorKind.MANIFEST_INFO_NOT_FOUND,
+            )
+        return self.info(row)
+
+    def select(self, ids: npt.NDArray[np.uint8], new: Iterable[ManifestInfo] = ()) -> ManifestTable:
+        """The rows of these manifests (uint8[k, 12], in any order) and `new`, which win."""
+        added = ManifestTable.of(new).rows
+        stay = np.isin(sort_keys(self.rows["id"]), sort_keys(ids))
+        stay &= ~np.isin(sort_keys(self.rows["id"]), sort_keys(added["id"]))
+        rows = np.concatenate([self.rows[stay], added])
+        return ManifestTable(rows[np.argsort(sort_keys(rows["id"]), kind="stable")])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """One version. flushed_at: µs since the epoch; parent_id is known in spec 1 files only."""
+
+    id: SnapshotId
+    flushed_at: int
+    message: str
+    metadata: dict[str, Any]
+    nodes: NodeTable
+    manifests: ManifestTable = field(default_factory=lambda: ManifestTable.of(()))
+    parent_id: SnapshotId | None = None
+
+
+INITIAL_MESSAGE: Final = "Repository initialized"
+INITIAL_METADATA: Final = {"__icechunk": {"is_root": True}}
+
+
+def initial_snapshot(flushed_at: int) -> Snapshot:
+    """The empty snapshot that every repository begins with; the time is in µs."""
+    return Snapshot(
+        INITIAL_SNAPSHOT, flushed_at, INITIAL_MESSAGE, INITIAL_METADATA, NodeTable.of(())
+    )
+
+
+_ID, _PARENT, _NODES = Slot(0, "id"), Slot(1, "parent_id"), Slot(2, "nodes")
+_FLUSHED_AT, _MESSAGE = Slot(3, "flushed_at"), Slot(4, "message")
+_METADATA = Slot(5, "metadata")
+_MANIFESTS, _MANIFESTS_V2 = Slot(6, "manifest_files"), Slot(7, "manifest_files_v2")
+_ITEM_NAME, _ITEM_VALUE = Slot(0, "metadata.name"), Slot(1, "metadata.value")
+_NODE_ID, _PATH, _USER_DATA = Slot(0, "node.id"), Slot(1, "node.path"), Slot(2, "node.user_data")
+_KIND, _DATA = Slot(3, "node.node_data_type"), Slot(4, "node.node_data")
+_SHAPE, _NAMES = Slot(0, "array.shape"), Slot(1, "array.dimension_names")
+_REFS, _SHAPE_V2 = Slot(2, "array.manifests"), Slot(3, "array.shape_v2")
+_LENGTH, _NUM_CHUNKS = Slot(0, "shape.array_length"), Slot(1, "shape.num_chunks")
+_NAME = Slot(0, "dimension.name")
+_REF_ID, _EXTENTS = Slot(0, "manifest_ref.object_id"), Slot(1, "manifest_ref.extents")
+_INFO_ID, _INFO_SIZE = Slot(0, "manifest_file.id"), Slot(1, "manifest_file.size_bytes")
+_INFO_REFS = Slot(2, "manifest_file.num_chunk_refs")
+
+_DIM = np.dtype([("length", "<u8"), ("chunk", "<u8")])
+_EXTENT = np.dtype([("from", "<u4"), ("to", "<u4")])
+
+
+def decode_snapshot(data: bytes | memoryview, *, where: str) -> Snapshot:
+    """Read a snapshot file of either spec; `FormatError` if it is damaged."""
+    header, body = unwrap(data, FileType.SNAPSHOT, where=where)
+    root = read_root(body, where=where)
+    decode = v1.decode_msgpack if header.spec == 1 else flexbuf.decode
+    return Snapshot(
+        id=SnapshotId(root.struct(_ID, 12)),
+        flushed_at=root.scalar(_FLUSHED_AT, "<u8"),
+        message=root.string(_MESSAGE),
+        metadata=decode_metadata(root.tables(_METADATA), decode),
+        nodes=_decode_nodes(root.tables(_NODES)),
+        manifests=_decode_manifests(root),
+        parent_id=SnapshotId(root.struct(_PARENT, 12)) if root.has(_PARENT) else None,
+    )
+
+
+def decode_metadata(items: Tables, decode: Callable[..., Any]) -> dict[str, Any]:
+    """The values of `MetadataItem` tables by name."""
+    names, values = items.string(_ITEM_NAME), items.blob(_ITEM_VALUE)
+    where = items.buffer.where
+    metadata = {}
+    for i in range(len(items)):
+        name = (names[i] or b"").decode()
+        metadata[name] = decode(values[i] or b"", where=f"{where}: metadata {name!r}")
+    return metadata
+
+
+def _decode_nodes(nodes: Tables) -> NodeTable:
+    buffer = nodes.buffer
+    rows = np.zeros(len(nodes), ROW)
+    rows["name_count"] = -1
+    rows["id"] = nodes.struct(_NODE_ID, 8).view("V8").reshape(-1)
+    path = nodes.string(_PATH)
+    rows["path_start"], rows["path_size"] = path.start, path.size
+    if int(path.size.sum()) > len(buffer.data):
+        raise buffer.fail("node.path: paths share bytes, although each node has its own")
+    data = nodes.blob(_USER_DATA)
+    rows["data_start"], rows["data_size"] = data.start, data.size
+    rows["kind"] = kind = nodes.scalar(_KIND, "u1")
+    is_array = kind == NodeKind.ARRAY
+    if not bool((is_array | (kind == NodeKind.GROUP)).all()):
+        raise buffer.fail("node.node_data_type: neither array nor group")
+    if not bool(nodes.has(_DATA).all()):
+        raise buffer.missing(_DATA.name)
+    arrays = nodes.take(is_array).table(_DATA)
+    dims, dim_start, dim_count = _decode_shapes(arrays)
+    names, name_count = arrays.tables(_NAMES, required=False)
+    texts = names.string(_NAME, required=False)
+    name_rows = np.empty(len(names), NAME)
+    name_rows["start"], name_rows["size"] = texts.start, texts.size
+    refs, ref_count = arrays.tables(_REFS)
+    extents, extent_count = refs.items(_EXTENTS, _EXTENT)
+    ref_rows = np.empty(len(refs), REF)
+    ref_rows["id"] = refs.struct(_REF_ID, 12).view("V12").reshape(-1)
+    ref_rows["start"], ref_rows["count"] = row_starts(extent_count), extent_count
+    for column, values in (
+        ("dim_start", dim_start),
+        ("dim_count", dim_count),
+        ("name_start", row_starts(name_count)),
+        ("name_count", np.where(arrays.has(_NAMES), name_count, -1)),
+        ("ref_start", row_starts(ref_count)),
+        ("ref_count", ref_count),
+    ):
+        rows[column][is_array] = values
+    pairs = extents.view("<u4").reshape(-1, 2)
+    table = NodeTable(rows, buffer.data, dims, name_rows, ref_rows, pairs).in_order()
+    repeated = table.repeated_path()
+    if repeated is not None:
+        raise buffer.fail(f"two nodes have the path {repeated!r}")
+    return table
+
+
+def _decode_shapes(
+    arrays: Tables,
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """uint64[d, 2], and start and count of each array's run of them."""
+    new, new_count = arrays.tables(_SHAPE_V2, required=False)
+    old, old_count = arrays.items(_SHAPE, _DIM)
+    dims = np.empty((len(new) + len(old), 2), np.uint64)
+    dims[: len(new), 0] = new.scalar(_LENGTH, "<u8")
+    dims[: len(new), 1] = new.scalar(_NUM_CHUNKS, "<u4")
+    # A chunk length of 0 stands for no chunks.
+    length, chunk = old["length"], old["chunk"]
+    full, rest = np.divmod(length, np.maximum(chunk, np.uint64(1)))
+    dims[len(new) :, 0] = length
+    dims[len(new) :, 1] = np.where(chunk == 0, 0, full + (rest != 0))
+    is_new = arrays.has(_SHAPE_V2)
+    start = np.where(is_new, row_starts(new_count), len(new) + row_starts(old_count))
+    return dims, start, np.where(is_new, new_count, old_count)
+
+
+def _decode_manifests(root: Table) -> ManifestTable:
+    new = root.tables(_MANIFESTS_V2) if root.has(_MANIFESTS_V2) else None
+    if new is not None and len(new):
+        rows = np.zeros(len(new), _INFO)
+        rows["id"] = new.struct(_INFO_ID, 12).view("V12").reshape(-1)
+        rows["size"] = new.scalar(_INFO_SIZE, "<u8")
+        rows["refs"] = new.scalar(_INFO_REFS, "<u4")
+    else:
+        rows = root.items(_MANIFESTS, _INFO)
+    keys = sort_keys(rows["id"])
+    if bool((keys[1:] <= keys[:-1]).any()):
+        # Later readers search; a repeated id would make the result depend on how.
+        rows = rows[np.unique(keys, return_index=True)[1]]
+    return ManifestTable(rows)
+
+
+def encode_snapshot(snapshot: Snapshot, *, spec: int, level: int = 3) -> bytes:
+    """The file of a snapshot by spec 1 or 2.
+
+    `InvalidInputError` for an array of spec 1 that has elements but no chunks: the file
+    would be unreadable.
+    """
+    nodes = _encode_nodes(snapshot.nodes, spec)
+    encode = v1.encode_msgpack if spec == 1 else flexbuf.encode
+    metadata = metadata_block(snapshot.metadata, encode)
+    infos = snapshot.manifests.rows
+    new_infos = None
+    if spec == 1:
+        old_infos = items(infos, align=8)
+    else:
+        old_infos = items(infos[:0], align=8)
+        tables = TableBlock(len(infos))
+        tables.struct(_INFO_ID, raw_ids(infos["id"]))
+        tables.scalar(_INFO_SIZE, "<u8", infos["size"])
+        tables.scalar(_INFO_REFS, "<u4", infos["refs"])
+        new_infos = vectors(tables)
+    message = strings(ByteColumn.of([snapshot.message.encode()]))
+    root = TableBlock(1)
+    root.struct(_ID, np.frombuffer(snapshot.id, np.uint8).reshape(1, 12))
+    if spec == 1 and snapshot.parent_id is not None:
+        root.struct(_PARENT, np.frombuffer(snapshot.parent_id, np.uint8).reshape(1, 12))
+    root.refer(_NODES, nodes)
+    root.scalar(_FLUSHED_AT, "<u8", snapshot.flushed_at)
+    root.refer(_MESSAGE, message)
+    root.refer(_METADATA, metadata)
+    root.refer(_MANIFESTS, old_infos)
+    if new_infos is not None:
+        root.refer(_MANIFESTS_V2, new_infos)
+    return wrap(finish(root), FileType.SNAPSHOT, spec=spec, level=level)
+
+
+def metadata_block(metadata: dict[str, Any], encode: Callable[[Any], bytes]) -> Block:
+    """The vector of `MetadataItem` tables of these values, sorted by name."""
+    ordered = sorted(metadata.items())
+    names = strings(ByteColumn.of([name.encode() for name, _ in ordered]))
+    values = blobs(ByteColumn.of([encode(value) for _, value in ordered]))
+    tables = TableBlock(len(ordered))
+    tables.refer(_ITEM_NAME, names)
+    tables.refer(_ITEM_VALUE, values)
+    return vectors(tables)
+
+
+def _encode_nodes(nodes: NodeTable, spec: int) -> Block:
+    rows = nodes.rows
+    names_ = nodes.names[run_items(rows["name_start"], rows["name_count"])]
+    refs_ = nodes.refs[run_items(rows["ref_start"], rows["ref_count"])]
+    dims_ = nodes.dims[run_items(rows["dim_start"], rows["dim_count"])]
+    extents = nodes.extents[run_items(refs_["start"], refs_["count"])]
+    is_array = rows["kind"] == NodeKind.ARRAY
+    # The payload of a group is a table without fields: counts of -1 leave them all out.
+    dim_count = np.where(is_array, rows["dim_count"], -1)
+    ref_count = np.where(is_array, rows["ref_count"], -1)
+
+    shape_v2 = None
+    if spec == 1:
+        shape = items(_old_dims(dims_), dim_count, align=8)
+    else:
+        shape = items(np.empty(0, _DIM), np.where(is_array, 0, -1), align=8)
+        dims = TableBlock(len(dims_))
+        dims.scalar(_LENGTH, "<u8", dims_[:, 0])
+        dims.scalar(_NUM_CHUNKS, "<u4", dims_[:, 1])
+        shape_v2 = vectors(dims, dim_count)
+    names = TableBlock(len(names_))
+    names.refer(_NAME, strings(ByteColumn(nodes.heap, names_["start"], names_["size"])))
+    refs = TableBlock(len(refs_))
+    refs.struct(_REF_ID, raw_ids(refs_["id"]))
+    refs.refer(_EXTENTS, items(extents.reshape(-1).view(_EXTENT), refs_["count"]))
+
+    payload = TableBlock(len(nodes))
+    payload.refer(_SHAPE, shape)
+    payload.refer(_NAMES, vectors(names, rows["name_count"]))
+    payload.refer(_REFS, vectors(refs, ref_count))
+    if shape_v2 is not None:
+        payload.refer(_SHAPE_V2, shape_v2)
+    table = TableBlock(len(nodes))
+    table.struct(_NODE_ID, nodes.ids)
+    table.refer(_PATH, strings(nodes.path))
+    table.refer(_USER_DATA, blobs(nodes.user_data))
+    table.scalar(_KIND, "u1", rows["kind"], default=None)
+    table.refer(_DATA, payload)
+    return vectors(table)
+
+
+def _old_dims(dims: npt.NDArray[np.uint64]) -> Rows:
+    length, chunks = dims[:, 0], dims[:, 1]
+    if bool(((length > 0) & (chunks == 0)).any()):
+        raise InvalidInputError(
+            "an array of spec 1 that is not empty needs chunks of at least one element",
+            ErrorKind.INVALID_ARRAY_METADATA,
+        )
+    full, rest = np.divmod(length, np.maximum(chunks, np.uint64(1)))
+    old = np.empty(len(dims), _DIM)
+    old["length"] = length
+    old["chunk"] = np.where(length == 0, 0, full + (rest != 0))
+    return old

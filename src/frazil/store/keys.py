@@ -89,12 +89,17 @@ def node_path(folder: str) -> str | None:
 
 
 def chunk_folder(path: str) -> tuple[str, tuple[int, ...]] | None:
-    """The array's path and leading coordinates if `path` is like `/a/c` or `/a/c/0`."""
+    """The array's path and leading coordinates if `path` is like `/a/c` or `/a/c/0`.
+
+    Other spellings of the coordinates than the one that is listed make no folder.
+    """
     head, marker, tail = (path + "/").rpartition("/c/")
     if not marker:
         return None
     coords = _coordinates(tail[:-1]) if tail else ()
-    return None if coords is None else (head or "/", coords)
+    if coords is None or "/".join(map(str, coords)) != tail[:-1]:
+        return None
+    return head or "/", coords
 
 
 def metadata_key(path: str) -> str:

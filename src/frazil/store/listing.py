@@ -16,14 +16,28 @@ _ROOT = ("", "/")
 _NODES_PER_BATCH = 1000
 
 
-def key_batches(workspace: Workspace, prefix: str) -> Iterator[list[str]]:
-    """The keys of the node at `prefix` and of all nodes under it, in no order.
+def subtree(workspace: Workspace, prefix: str) -> str | None:
+    """The path of the node whose keys have this prefix; None if no key can have it.
 
     `prefix` is empty, `/`, or the path of a node without a leading `/`; with one there is
     nothing. Raises `InvalidInputError` (`bad-key-prefix`) where there is no node.
     """
+    if prefix in _ROOT:
+        return "/"
+    path = node_path(prefix)
+    if path is None:
+        raise _bad_prefix(prefix, "no node can have this path")
+    if prefix.startswith("/"):
+        return None
+    if workspace.node(path) is None:
+        raise _bad_prefix(prefix, "only paths of groups and arrays can be listed")
+    return path
+
+
+def key_batches(workspace: Workspace, path: str | None) -> Iterator[list[str]]:
+    """The keys of the node at a path and of all nodes under it, in no order."""
     keys: list[str] = []
-    for node in _nodes(workspace, prefix):
+    for node in _nodes(workspace, path):
         keys.append(metadata_key(node.path))
         if len(keys) >= _NODES_PER_BATCH:
             yield keys
@@ -35,10 +49,10 @@ def key_batches(workspace: Workspace, prefix: str) -> Iterator[list[str]]:
         yield keys
 
 
-def total_size(workspace: Workspace, prefix: str) -> int:
+def total_size(workspace: Workspace, path: str | None) -> int:
     """Bytes of all values that `key_batches` lists."""
     size = 0
-    for node in _nodes(workspace, prefix):
+    for node in _nodes(workspace, path):
         size += len(node.user_data)
         if node.kind is NodeKind.ARRAY:
             for coords in workspace.chunk_batches(node):
@@ -46,22 +60,27 @@ def total_size(workspace: Workspace, prefix: str) -> int:
     return size
 
 
-def entries(workspace: Workspace, prefix: str) -> list[str]:
-    """The names directly in a folder of the store; none if there is no such folder.
+def folder(prefix: str) -> str | None:
+    """The path of a folder of the store; None if no key can be in it.
 
-    A group has `zarr.json` and its children; an array has `zarr.json` and `c`, also when it
-    has no chunks. Raises `InvalidInputError` (`invalid-path`) for `..` parts.
+    Raises `InvalidInputError` (`invalid-path`) for `..` parts.
     """
-    if prefix in _ROOT:
-        path: str | None = "/"
-    else:
-        path = node_path(prefix)
+    path = "/" if prefix in _ROOT else node_path(prefix)
     if path is None:
         raise InvalidInputError(
             f"cannot list {prefix!r}: it is not the path of a folder in the store",
             ErrorKind.INVALID_PATH,
         )
-    if _is_absolute(prefix):
+    return None if prefix.startswith("/") and prefix not in _ROOT else path
+
+
+def entries(workspace: Workspace, path: str | None) -> list[str]:
+    """The names directly in a folder of the store; none if there is no such folder.
+
+    A group has `zarr.json` and its children; an array has `zarr.json` and `c`, also when it
+    has no chunks.
+    """
+    if path is None:
         return []
     node = workspace.node(path)
     if node is not None:
@@ -85,9 +104,6 @@ def delete_prefix(workspace: Workspace, prefix: str) -> None:
 
     Raises `InvalidInputError` (`bad-key-prefix`) for `..` parts.
     """
-    if prefix in _ROOT:
-        workspace.clear()
-        return
     path = node_path(prefix)
     if path is None:
         raise _bad_prefix(prefix, "no node can have this path")
@@ -107,22 +123,8 @@ def delete_prefix(workspace: Workspace, prefix: str) -> None:
             workspace.delete_chunk(array.path, tuple(chunk))
 
 
-def _nodes(workspace: Workspace, prefix: str) -> Iterator[Node]:
-    if prefix in _ROOT:
-        return workspace.nodes_under("/")
-    path = node_path(prefix)
-    if path is None:
-        raise _bad_prefix(prefix, "no node can have this path")
-    if _is_absolute(prefix):
-        return iter(())
-    if workspace.node(path) is None:
-        raise _bad_prefix(prefix, "only paths of groups and arrays can be listed")
-    return workspace.nodes_under(path)
-
-
-def _is_absolute(prefix: str) -> bool:
-    # Keys are listed without a leading "/", so none begins with such a prefix.
-    return prefix.startswith("/") and prefix != "/"
+def _nodes(workspace: Workspace, path: str | None) -> Iterator[Node]:
+    return iter(()) if path is None else workspace.nodes_under(path)
 
 
 def _chunks_in(workspace: Workspace, path: str) -> tuple[Node, tuple[int, ...]] | None:
@@ -135,8 +137,10 @@ def _chunks_in(workspace: Workspace, path: str) -> tuple[Node, tuple[int, ...]] 
 
 
 def _starting_with(coords: npt.NDArray[np.uint32], lead: tuple[int, ...]) -> npt.NDArray[np.uint32]:
-    head = coords[:, : len(lead)]
-    return coords[(head == np.array(lead, np.uint32)).all(axis=1)]
+    inside: npt.NDArray[np.bool_] = (coords[:, : len(lead)] == np.array(lead, np.uint32)).all(
+        axis=1
+    )
+    return coords[inside]
 
 
 def _bad_prefix(prefix: str, why: str) -> InvalidInputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from typing_extensions import ParamSpec
@@ -60,7 +61,8 @@ class IcechunkStore(Displayed, Store, SyncMixin):
     Holds Zarr v3 documents and chunks only; which keys there are is told in
     `frazil.store.keys`. Reads see the session's own uncommitted changes.
 
-    `read_only` None follows the session; True refuses writes whatever the session allows.
+    `read_only` True refuses writes that the session would take. Nothing makes a read-only session
+    writable.
     """
 
     _public_name = "frazil.IcechunkStore"
@@ -68,9 +70,8 @@ class IcechunkStore(Displayed, Store, SyncMixin):
     def __init__(
         self, store: SessionLike, read_only: bool | None = None, *args: Any, **kwargs: Any
     ) -> None:
-        super().__init__(read_only=store.read_only if read_only is None else read_only)
+        super().__init__(read_only=bool(read_only))
         self._session = store
-        self._flag = read_only
 
     # --- what this store is ---
 
@@ -82,10 +83,10 @@ class IcechunkStore(Displayed, Store, SyncMixin):
     @property
     def read_only(self) -> bool:
         """Whether writes are refused."""
-        return self._session.read_only if self._flag is None else self._flag
+        return self._read_only or self._session.read_only
 
     def with_read_only(self, read_only: bool = False) -> IcechunkStore:
-        """Another store on the same session. A read-only session stays read-only."""
+        """Another store on the same session."""
         return type(self)(self._session, read_only)
 
     @property
@@ -117,10 +118,9 @@ class IcechunkStore(Displayed, Store, SyncMixin):
         return isinstance(value, IcechunkStore) and self._session == value._session
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"session": self._session, "read_only": self._flag}
+        return {"session": self._session, "read_only": self._read_only}
 
     def __setstate__(self, state: Any) -> None:
-        # Not through __init__: that is what `pickle` would do to a class with no state.
         IcechunkStore.__init__(self, state["session"], state["read_only"])
 
     def _shown(self) -> tuple[Shown, ...]:
@@ -308,7 +308,7 @@ class IcechunkStore(Displayed, Store, SyncMixin):
         target = parse_key(key)
         if isinstance(target, LegacyKey):
             raise _no_legacy_key(target)
-        if self.read_only or self._session.read_only:
+        if self.read_only:
             if not await self.exists(key):
                 self._check_writable()
             return
@@ -335,7 +335,7 @@ class IcechunkStore(Displayed, Store, SyncMixin):
 
     def delete_sync(self, key: str) -> None:
         """`delete` for callers without an event loop."""
-        self._check_flag()
+        self._check_own_flag()
         target = parse_key(key)
         workspace = self._session._workspace
         if isinstance(target, MetadataKey):
@@ -354,7 +354,7 @@ class IcechunkStore(Displayed, Store, SyncMixin):
 
     def sync_clear(self) -> None:
         """`clear` for callers without an event loop."""
-        self._check_flag()
+        self._check_own_flag()
         self._session._workspace.clear()
 
     # --- listing ---
@@ -366,39 +366,43 @@ class IcechunkStore(Displayed, Store, SyncMixin):
     def list_prefix(self, prefix: str) -> AsyncCloseableIterator[str]:
         """The keys of the node at a path and of all nodes under it.
 
-        The iterator raises `InvalidInputError` (`bad-key-prefix`) if there is no such node.
+        Raises `InvalidInputError` (`bad-key-prefix`) if there is no such node.
         """
-        return AsyncCloseableIterator(listing.key_batches(self._session._workspace, prefix))
+        workspace = self._session._workspace
+        path = listing.subtree(workspace, prefix)
+        return AsyncCloseableIterator(listing.key_batches(workspace, path))
 
     def list_dir(self, prefix: str) -> AsyncCloseableIterator[str]:
-        """The names directly under a path."""
+        """The names directly under a path.
 
-        def once() -> Iterable[Sequence[str]]:
-            yield listing.entries(workspace, prefix)
-
-        workspace = self._session._workspace
-        return AsyncCloseableIterator(iter(once()))
+        Raises `InvalidInputError` (`invalid-path`) for `..` parts.
+        """
+        entries = partial(listing.entries, self._session._workspace)
+        return AsyncCloseableIterator(map(entries, [listing.folder(prefix)]))
 
     async def is_empty(self, prefix: str) -> bool:
         """Whether `list_dir` finds nothing."""
-        return not await _in_pool(listing.entries, self._session._workspace, prefix)
+        path = listing.folder(prefix)
+        return not await _in_pool(listing.entries, self._session._workspace, path)
 
     async def getsize_prefix(self, prefix: str) -> int:
         """Bytes of all values that `list_prefix` names."""
-        return await _in_pool(listing.total_size, self._session._workspace, prefix)
+        workspace = self._session._workspace
+        path = listing.subtree(workspace, prefix)
+        return await _in_pool(listing.total_size, workspace, path)
 
     # --- inner workings ---
 
     def _check_writable(self) -> None:
-        if self.read_only or self._session.read_only:
+        if self.read_only:
             raise ReadOnlyStoreError(
                 "store was opened in read-only mode and does not support writing; use a store of "
                 "a writable session",
                 ErrorKind.READ_ONLY_STORE,
             )
 
-    def _check_flag(self) -> None:
-        # A read-only session itself tells deletes that would change something from others.
+    def _check_own_flag(self) -> None:
+        # A read-only session has its own word here: it lets deletes of nothing pass.
         if not self._session.read_only:
             self._check_writable()
 

@@ -160,6 +160,8 @@ def test_node_path(folder: str, path: str | None) -> None:
         ("/a", None),
         ("/a/cc/0", None),
         ("/a/c/x", None),
+        ("/a/c/01", None),
+        ("/a/c/0/+1", None),
         ("/", None),
     ],
 )

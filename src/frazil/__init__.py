@@ -1,5 +1,160 @@
-"""Frazil: transactional, version-controlled storage for Zarr."""
+"""Frazil: transactional, version-controlled storage for Zarr.
+
+The public names are those of the `icechunk` package; `install_as_icechunk()` lets code that
+imports it run on this one.
+"""
 
 from frazil._version import __version__
+from frazil.compat import install_as_icechunk
+from frazil.config import (
+    Attribution,
+    CachingConfig,
+    CompressionAlgorithm,
+    CompressionConfig,
+    FeatureFlag,
+    ManifestConfig,
+    ManifestPreloadCondition,
+    ManifestPreloadConfig,
+    ManifestSplitCondition,
+    ManifestSplitDimCondition,
+    ManifestSplittingConfig,
+    ManifestVirtualChunkLocationCompressionConfig,
+    RepositoryConfig,
+)
+from frazil.conflicts import (
+    BasicConflictSolver,
+    Conflict,
+    ConflictDetector,
+    ConflictSolver,
+    ConflictType,
+    VersionSelection,
+)
+from frazil.debug import print_debug_info, user_agent
+from frazil.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ErrorKind,
+    FormatError,
+    IcechunkError,
+    InternalError,
+    InvalidInputError,
+    NodeNotFoundError,
+    NotFoundError,
+    ReadOnlyError,
+    RebaseFailedError,
+    RefNotFoundError,
+    RepositoryNotFoundError,
+    SessionStateError,
+    SnapshotNotFoundError,
+    StorageError,
+)
+from frazil.logs import initialize_logs, set_logs_filter, shutdown_telemetry
+from frazil.ops import GCSummary, Update, UpdateType
+from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
+from frazil.status import RepoStatus
+from frazil.storage import (
+    AnyObjectStoreConfig,
+    ChecksumAlgorithm,
+    ObjectStoreConfig,
+    S3Options,
+    Storage,
+    StorageConcurrencySettings,
+    StorageRetriesSettings,
+    StorageSettings,
+    StorageTimeoutSettings,
+    gcs_store,
+    http_store,
+    in_memory_storage,
+    local_filesystem_storage,
+    local_filesystem_store,
+    s3_store,
+)
+from frazil.types import (
+    ChunkType,
+    CommitMethod,
+    RepoAvailability,
+    SessionMode,
+    SpecVersion,
+    spec_version,
+    supported_spec_versions,
+)
+from frazil.virtual import VirtualChunkContainer, VirtualChunkSpec
 
-__all__ = ["__version__"]
+initialize_logs()
+
+__all__ = [
+    "AlreadyExistsError",
+    "AncestryGraph",
+    "AnyObjectStoreConfig",
+    "Attribution",
+    "BasicConflictSolver",
+    "CachingConfig",
+    "ChecksumAlgorithm",
+    "ChunkType",
+    "CommitMethod",
+    "CompressionAlgorithm",
+    "CompressionConfig",
+    "Conflict",
+    "ConflictDetector",
+    "ConflictError",
+    "ConflictSolver",
+    "ConflictType",
+    "Diff",
+    "ErrorKind",
+    "FeatureFlag",
+    "FormatError",
+    "GCSummary",
+    "IcechunkError",
+    "InternalError",
+    "InvalidInputError",
+    "ManifestConfig",
+    "ManifestFileInfo",
+    "ManifestPreloadCondition",
+    "ManifestPreloadConfig",
+    "ManifestSplitCondition",
+    "ManifestSplitDimCondition",
+    "ManifestSplittingConfig",
+    "ManifestVirtualChunkLocationCompressionConfig",
+    "NodeNotFoundError",
+    "NotFoundError",
+    "ObjectStoreConfig",
+    "ReadOnlyError",
+    "RebaseFailedError",
+    "RefNotFoundError",
+    "RepoAvailability",
+    "RepoStatus",
+    "RepositoryConfig",
+    "RepositoryNotFoundError",
+    "S3Options",
+    "SessionMode",
+    "SessionStateError",
+    "SnapshotInfo",
+    "SnapshotNotFoundError",
+    "SpecVersion",
+    "Storage",
+    "StorageConcurrencySettings",
+    "StorageError",
+    "StorageRetriesSettings",
+    "StorageSettings",
+    "StorageTimeoutSettings",
+    "Update",
+    "UpdateType",
+    "VersionSelection",
+    "VirtualChunkContainer",
+    "VirtualChunkSpec",
+    "__version__",
+    "gcs_store",
+    "http_store",
+    "in_memory_storage",
+    "initialize_logs",
+    "install_as_icechunk",
+    "local_filesystem_storage",
+    "local_filesystem_store",
+    "print_debug_info",
+    "s3_store",
+    "set_logs_filter",
+    "shutdown_telemetry",
+    "spec_version",
+    "supported_spec_versions",
+    "user_agent",
+]

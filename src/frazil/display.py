@@ -93,7 +93,9 @@ def literal(value: object) -> str:
         return "\n".join(["{", *(INDENT + item for item in items), "}"])
     if isinstance(value, (list, tuple)):
         inside = ", ".join(literal(v) for v in value)
-        return f"[{inside}]"
+        if isinstance(value, list):
+            return f"[{inside}]"
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
     if isinstance(value, str) and not isinstance(value, Enum):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'

@@ -8,6 +8,9 @@ groups merge and how the value is written in a configuration document:
     class CachingConfig(Settings):
         num_chunk_refs: Annotated[int | None, U64(15_000_000)] = None
 
+A field whose name starts with an underscore belongs to a read-only property: documents and
+displays have it without.
+
 A *document* is the plain form that is stored in repositories: dicts, lists, strings,
 numbers, booleans and None, with one key for each field.
 """
@@ -190,7 +193,7 @@ class Settings(DisplayedAsCall):
         document: dict[str, Any] = {}
         for name, kind in _kinds(type(self)).items():
             value = getattr(self, name)
-            document[name] = None if value is None else kind.encode(value)
+            document[name.lstrip("_")] = None if value is None else kind.encode(value)
         return document
 
     @classmethod
@@ -212,30 +215,37 @@ class Settings(DisplayedAsCall):
             raise TypeError(f"{where} takes a map, not {type(document).__name__}")
         values = {}
         for name, kind in _kinds(cls).items():
-            plain = document.get(name)
-            if plain is not None:
-                values[name] = kind.decode(f"{where}.{name}", plain)
-        return cls(**values)
+            key = name.lstrip("_")
+            if document.get(key) is not None:
+                values[name] = kind.decode(f"{where}.{key}", document[key])
+        return cls._made(where, values)
+
+    @classmethod
+    def _made(cls, where: str, values: Mapping[str, Any]) -> Self:
+        """A group with these fields set; ValueError if one is missing that it must have."""
+        group = cls()
+        for name, value in values.items():
+            setattr(group, name, value)
+        return group
 
     def _merged(self, other: Self) -> Self:
         """A new group with the values of `other`, and of this one where those are unset."""
-        values = {}
+        group = deepcopy(self)
         for name, kind in _kinds(type(self)).items():
             mine, theirs = getattr(self, name), getattr(other, name)
-            if mine is not None and theirs is not None:
-                values[name] = kind.merge(mine, theirs)
-            else:
-                values[name] = mine if theirs is None else theirs
-        return type(self)(**deepcopy(values))
+            if theirs is not None:
+                value = theirs if mine is None else kind.merge(mine, theirs)
+                setattr(group, name, deepcopy(value))
+        return group
 
-    def _effective(self, name: str) -> Any:
-        """The value that applies: the default where the field is unset."""
+    def effective(self, name: str) -> Any:
+        """The value of a field that applies: a copy of the default where it is unset."""
         value = getattr(self, name)
-        return _kinds(type(self))[name].default if value is None else value
+        return deepcopy(_kinds(type(self))[name].default) if value is None else value
 
     def _shown(self) -> Iterable[Shown]:
         return [
-            Shown(name, getattr(self, name), kind.default)
+            Shown(name.lstrip("_"), getattr(self, name), kind.default)
             for name, kind in _kinds(type(self)).items()
         ]
 

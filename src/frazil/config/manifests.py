@@ -106,9 +106,9 @@ def _pairs(name: str, value: Any) -> list[tuple[Any, Any]]:
 class ManifestSplittingConfig(Settings):
     """How the references of arrays are divided among manifests.
 
-    split_sizes: (array condition, ((dimension condition, number of chunks), ...)) pairs. The
-    first array condition that holds applies, and in it for each dimension the first
-    dimension condition; a dimension without one is not split.
+    split_sizes: (array condition, ((dimension condition, number of chunks), ...)) pairs. For
+    each dimension the first size counts whose two conditions both hold, over all pairs in
+    their order; a dimension without one is not split.
     """
 
     split_sizes: Annotated[SplitSizes | None, _SplitSizes()] = None

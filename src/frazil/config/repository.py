@@ -1,0 +1,216 @@
+"""The configuration of a repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from frazil.config.manifests import ManifestConfig
+from frazil.display import Shown
+from frazil.settings import U8, U16, U64, Choice, Group, Instance, Kind, Settings
+from frazil.storage.settings import StorageRetriesSettings, StorageSettings
+from frazil.types import NamedInt
+from frazil.virtual import VirtualChunkContainer
+
+
+class CompressionAlgorithm(NamedInt):
+    """How metadata files are compressed."""
+
+    Zstd = 0
+
+    @staticmethod
+    def default() -> CompressionAlgorithm:
+        """The one used unless configured."""
+        return CompressionAlgorithm.Zstd
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class CompressionConfig(Settings):
+    """How metadata files are compressed."""
+
+    algorithm: Annotated[
+        CompressionAlgorithm | None,
+        Choice({CompressionAlgorithm.Zstd: "zstd"}, CompressionAlgorithm.Zstd),
+    ] = None
+    level: Annotated[int | None, U8(3)] = None
+
+    _public_name: ClassVar[str] = "frazil.config.CompressionConfig"
+
+    @staticmethod
+    def default() -> CompressionConfig:
+        """With everything unset."""
+        return CompressionConfig()
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class CachingConfig(Settings):
+    """How much is kept in memory: numbers of things, and bytes."""
+
+    num_snapshot_nodes: Annotated[int | None, U64(500_000)] = None
+    num_chunk_refs: Annotated[int | None, U64(15_000_000)] = None
+    num_transaction_changes: Annotated[int | None, U64(0)] = None
+    num_bytes_attributes: Annotated[int | None, U64(0)] = None
+    num_bytes_chunks: Annotated[int | None, U64(0)] = None
+
+    _public_name: ClassVar[str] = "frazil.config.CachingConfig"
+
+    @staticmethod
+    def default() -> CachingConfig:
+        """With everything unset."""
+        return CachingConfig()
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class RepoUpdateRetryConfig(Settings):
+    """How often an update of the repository is tried when others come first."""
+
+    default: Annotated[
+        StorageRetriesSettings | None,
+        Group(
+            StorageRetriesSettings,
+            StorageRetriesSettings(max_tries=100, initial_backoff_ms=50, max_backoff_ms=30_000),
+        ),
+    ] = None
+
+    _public_name: ClassVar[str] = "frazil.config.RepoUpdateRetryConfig"
+
+
+class _Containers(Kind):
+    """Virtual chunk containers by their URL prefix; a merge replaces all of them."""
+
+    def accept(self, name: str, value: Any) -> dict[str, VirtualChunkContainer]:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} takes a dict, not {type(value).__name__}")
+        for one in value.values():
+            if not isinstance(one, VirtualChunkContainer):
+                raise TypeError(
+                    f"{name} takes VirtualChunkContainer values, not {type(one).__name__}"
+                )
+        return dict(value)
+
+    def encode(self, value: dict[str, VirtualChunkContainer]) -> dict[str, Any]:
+        return {prefix: one.to_document() for prefix, one in value.items()}
+
+    def decode(self, name: str, document: Any) -> dict[str, VirtualChunkContainer]:
+        if not isinstance(document, Mapping):
+            raise TypeError(f"{name} takes a map, not {type(document).__name__}")
+        return {
+            str(prefix): VirtualChunkContainer._decoded(f"{name}[{prefix!r}]", one)
+            for prefix, one in document.items()
+        }
+
+
+class RepositoryConfig(Settings):
+    """The configuration of a repository: everything is optional, None where unset.
+
+    Part of it is stored in the repository; what is given when it is opened comes on top.
+    """
+
+    __slots__ = (
+        "_previous_file",
+        "_virtual_chunk_containers",
+        "caching",
+        "compression",
+        "get_partial_values_concurrency",
+        "inline_chunk_threshold_bytes",
+        "manifest",
+        "max_concurrent_decodes",
+        "max_concurrent_requests",
+        "num_updates_per_repo_info_file",
+        "repo_update_retries",
+        "storage",
+    )
+    _public_name: ClassVar[str] = "frazil.config.RepositoryConfig"
+
+    # In the order in which stored documents have them.
+    inline_chunk_threshold_bytes: Annotated[int | None, U16(512)]
+    get_partial_values_concurrency: Annotated[int | None, U16(10)]
+    compression: Annotated[CompressionConfig | None, Group(CompressionConfig, CompressionConfig())]
+    max_concurrent_requests: Annotated[int | None, U16(256)]
+    max_concurrent_decodes: Annotated[int | None, U16(os.cpu_count() or 1)]
+    caching: Annotated[CachingConfig | None, Group(CachingConfig, CachingConfig())]
+    storage: Annotated[StorageSettings | None, Group(StorageSettings)]
+    _virtual_chunk_containers: Annotated[dict[str, VirtualChunkContainer] | None, _Containers()]
+    manifest: Annotated[ManifestConfig | None, Group(ManifestConfig, ManifestConfig())]
+    _previous_file: Annotated[str | None, Instance(str)]
+    repo_update_retries: Annotated[
+        RepoUpdateRetryConfig | None, Group(RepoUpdateRetryConfig, RepoUpdateRetryConfig())
+    ]
+    num_updates_per_repo_info_file: Annotated[int | None, U16(1000)]
+
+    def __init__(
+        self,
+        inline_chunk_threshold_bytes: int | None = None,
+        get_partial_values_concurrency: int | None = None,
+        compression: CompressionConfig | None = None,
+        max_concurrent_requests: int | None = None,
+        caching: CachingConfig | None = None,
+        storage: StorageSettings | None = None,
+        virtual_chunk_containers: Mapping[str, VirtualChunkContainer] | None = None,
+        manifest: ManifestConfig | None = None,
+        repo_update_retries: RepoUpdateRetryConfig | None = None,
+        num_updates_per_repo_info_file: int | None = None,
+        max_concurrent_decodes: int | None = None,
+    ) -> None:
+        self.inline_chunk_threshold_bytes = inline_chunk_threshold_bytes
+        self.get_partial_values_concurrency = get_partial_values_concurrency
+        self.compression = compression
+        self.max_concurrent_requests = max_concurrent_requests
+        self.caching = caching
+        self.storage = storage
+        self._virtual_chunk_containers = (
+            None if virtual_chunk_containers is None else dict(virtual_chunk_containers)
+        )
+        self.manifest = manifest
+        self._previous_file = None
+        self.repo_update_retries = repo_update_retries
+        self.num_updates_per_repo_info_file = num_updates_per_repo_info_file
+        self.max_concurrent_decodes = max_concurrent_decodes
+
+    @staticmethod
+    def default() -> RepositoryConfig:
+        """With everything unset."""
+        return RepositoryConfig()
+
+    @property
+    def previous_file(self) -> str | None:
+        """What stored configurations say under this name; nothing is done with it."""
+        return self._previous_file
+
+    @property
+    def virtual_chunk_containers(self) -> dict[str, VirtualChunkContainer] | None:
+        """The containers by URL prefix, a copy; see `set_virtual_chunk_container`."""
+        containers = self._virtual_chunk_containers
+        return None if containers is None else dict(containers)
+
+    def set_virtual_chunk_container(self, cont: VirtualChunkContainer) -> None:
+        """Add a container, in place of the one with its URL prefix or with its name."""
+        others = {
+            prefix: other
+            for prefix, other in (self._virtual_chunk_containers or {}).items()
+            if cont.name is None or other.name != cont.name
+        }
+        self._virtual_chunk_containers = others | {cont.url_prefix: cont}
+
+    def get_virtual_chunk_container(self, name: str) -> VirtualChunkContainer | None:
+        """The container with this URL prefix, or None."""
+        return (self._virtual_chunk_containers or {}).get(name)
+
+    def clear_virtual_chunk_containers(self) -> None:
+        """Set the containers to none at all, which is not the same as unset."""
+        self._virtual_chunk_containers = {}
+
+    def merge(self, other: RepositoryConfig) -> RepositoryConfig:
+        """A new configuration: that of `other`, and this one's where that is unset.
+
+        Groups are merged field by field, except that `manifest.preload`,
+        `manifest.splitting` and the virtual chunk containers replace this one's as a whole.
+        """
+        return self._merged(other)
+
+    def _shown(self) -> Iterable[Shown]:
+        shown = {field.name: field for field in super()._shown() if field.name != "previous_file"}
+        numbers = [name for name in shown if isinstance(shown[name].fallback, int)]
+        return [shown[name] for name in [*numbers, *(n for n in shown if n not in numbers)]]

@@ -6,9 +6,10 @@ offsets only lead ahead:
 
     names = strings(ByteColumn.of([b"a", b"b"]))    2 strings
     shapes = items(np.array(...), counts)           2 vectors of scalars or structs
-    nodes = TableBlock(2)                               2 tables of one type
+    nodes = TableBlock(2)                           2 tables of one type
     nodes.scalar(slot, "<u8", values, default=0)    left out if all rows are the default
     nodes.struct(slot, uint8[2, 8])
+    nodes.embed(slot, uint32[2, 3])                 vectors of equal length, in place
     nodes.refer(slot, names)                        row i refers to row i
     nodes.refer(slot, shapes, rows=int64[2])        ... or to these rows, -1 = absent
     root = TableBlock(1)
@@ -197,7 +198,7 @@ class _Field(NamedTuple):
     slot: Slot
     dtype: np.dtype[Any]
     align: int
-    values: npt.NDArray[Any] | _Reference
+    values: npt.NDArray[Any] | _Reference | _Tail
     present: _Mask | None
 
 
@@ -211,6 +212,10 @@ class _Reference(NamedTuple):
         return self.target.base + (starts if self.rows is None else starts[self.rows]) - at
 
 
+class _Tail(NamedTuple):
+    number: int
+
+
 class TableBlock(Block):
     """`n` tables with the same fields, each `scalar`, `struct` or `refer` adding one field."""
 
@@ -218,6 +223,8 @@ class TableBlock(Block):
         self.starts = np.zeros(n, np.int64)
         self.size = 0
         self._fields: list[_Field] = []
+        self._tails: list[npt.NDArray[np.void]] = []
+        self._tail_offsets: list[int] = []
         self._offsets: list[int] = []
         self._vtables: list[bytes] = []
         self._variant: Positions = np.zeros(n, np.int64)
@@ -240,6 +247,18 @@ class TableBlock(Block):
         size = values.shape[1]
         column = np.ascontiguousarray(values).view(f"V{size}").reshape(len(self))
         self._add(_Field(slot, column.dtype, 1, column, present))
+
+    def embed(self, slot: Slot, values: npt.NDArray[Any]) -> None:
+        """A vector of equal length per row, [n, count] of 4-byte scalars, next to the table.
+
+        Its offset is then the same in all rows, which compresses well and is quick to write.
+        """
+        counted = np.empty((len(self), values.shape[1] + 1), np.dtype("<u4"))
+        counted[:, 0] = values.shape[1]
+        counted[:, 1:] = values
+        tail = counted.view(f"V{4 * counted.shape[1]}").reshape(len(self))
+        self._tails.append(tail)
+        self._add(_Field(slot, np.dtype("<u4"), 4, _Tail(len(self._tails) - 1), None))
 
     def refer(self, slot: Slot, target: Block, rows: Positions | None = None) -> None:
         """An offset to the target's row i, or `rows[i]` (-1: absent), per row i."""
@@ -269,7 +288,12 @@ class TableBlock(Block):
         for field in self._fields:
             self._offsets.append(size)
             size += field.dtype.itemsize
-        stride = -(-size // align) * align
+        end = -(-size // 4) * 4
+        self._tail_offsets = []
+        for tail in self._tails:
+            self._tail_offsets.append(end)
+            end += tail.dtype.itemsize
+        stride = -(-end // align) * align
         lead = -4 % align
         n = len(self)
         self.starts = np.arange(lead, lead + n * stride, stride, dtype=np.int64)
@@ -310,11 +334,15 @@ class TableBlock(Block):
             values = field.values
             if isinstance(values, _Reference):
                 values = values.ahead(at + offset)
+            elif isinstance(values, _Tail):
+                values = np.array(self._tail_offsets[values.number] - offset)
             column = self._column(out, offset, field.dtype)
             if field.present is None:
                 column[:] = values
             else:
                 column[field.present] = values[field.present]
+        for tail, offset in zip(self._tails, self._tail_offsets, strict=True):
+            self._column(out, offset, tail.dtype)[:] = tail
 
     def _column(
         self, out: npt.NDArray[np.uint8], offset: int, dtype: np.dtype[Any]

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from frazil.format.columns import ByteColumn, fixed_rows, row_starts
+from frazil.format.columns import ByteColumn, row_starts
 
 MAX_LOCATION: Final = 1024
 _MAX_TOTAL = 1 << 31
-_HEADER = 18
-"""The longest zstd frame header: magic, descriptor, window, dictionary id, content size."""
+Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +88,18 @@ def _content_sizes(frames: ByteColumn) -> npt.NDArray[np.int64] | None:
 
     Layout by RFC 8878: magic[4], descriptor, window[0-1], dictionary id[0-4], size[0-8].
     """
-    if len(frames) and int(frames.size.min()) < 5:
-        raise ValueError("a location is shorter than a zstd frame")
-    padded = np.concatenate([frames.heap, np.zeros(_HEADER, np.uint8)])
-    head = fixed_rows(padded, frames.start, _HEADER)
-    descriptor = head[:, 4]
+    if not len(frames):
+        return np.zeros(0, np.int64)
+    if int(frames.size.min()) < 6:
+        raise ValueError("a location is shorter than any zstd frame")
+    last = len(frames.heap) - 1
+
+    def byte(rows: npt.NDArray[np.intp] | slice, at: Positions) -> npt.NDArray[np.uint8]:
+        # Beyond the end only in a frame that is cut off, which its decompression finds.
+        found: npt.NDArray[np.uint8] = frames.heap[np.minimum(frames.start[rows] + at, last)]
+        return found
+
+    descriptor = byte(slice(None), np.full(len(frames), 4))
     single = (descriptor >> 5 & 1).astype(np.int64)
     flag = descriptor >> 6
     if bool(((flag == 0) & (single == 0)).any()):
@@ -103,8 +109,8 @@ def _content_sizes(frames: ByteColumn) -> npt.NDArray[np.int64] | None:
     for code, width in enumerate((1, 2, 4, 8)):
         rows = np.flatnonzero(flag == code)
         raw = np.zeros((len(rows), 8), np.uint8)
-        for byte in range(width):
-            raw[:, byte] = head[rows, at[rows] + byte]
-        value = raw.view("<u8").reshape(-1)
-        size[rows] = np.minimum(value, _MAX_TOTAL).astype(np.int64) + (256 if code == 1 else 0)
+        for i in range(width):
+            raw[:, i] = byte(rows, at[rows] + i)
+        value = np.minimum(raw.view("<u8").reshape(-1), _MAX_TOTAL).astype(np.int64)
+        size[rows] = value + (256 if code == 1 else 0)
     return size

@@ -25,7 +25,7 @@ from frazil.errors import InternalError
 from frazil.format import flatbuf_writer as fb
 from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, VIRTUAL, ChunkRefs
 from frazil.format.columns import ByteColumn, row_starts
-from frazil.format.flatbuf import Slot, Table, Tables, read_root
+from frazil.format.flatbuf import Positions, Slot, Table, Tables, read_root
 from frazil.format.header import FileType, Header, unwrap, wrap
 from frazil.format.locations import LocationCompression as LocationCompression
 from frazil.format.locations import compress_locations, decompress_locations
@@ -51,6 +51,9 @@ _COMPRESSED: Final = Slot(8, "ChunkRef.compressed_location")
 
 _PLAIN, _ZSTD_DICTIONARY = 0, 1
 _NO_CHUNK = 2**32 - 1
+_MAX_RANK = 64
+"""What numpy allows."""
+_MAX_ARRAYS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,30 +81,75 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
     arrays = root.tables(_ARRAYS)
     tables, counts = arrays.tables(_REFS)
     refs, compressed = _decode_refs(root, tables)
-    index, ranks = tables.items(_INDEX, "<u4")
-    first = row_starts(ranks)
-    nodes = arrays.struct(_NODE_ID, NodeId.SIZE)
+    index, first, ranks = _decode_indexes(root, tables)
+    ascending = _ascending(index, first, ranks)
+    nodes = _decode_nodes(root, arrays)
     found: dict[NodeId, ChunkRefs] = {}
     stop = 0
-    for node_bytes, count in zip(nodes, counts.tolist(), strict=True):
+    for node, count in zip(nodes, counts.tolist(), strict=True):
         start, stop = stop, stop + count
-        node = NodeId(node_bytes.tobytes())
-        if node in found:
-            raise root.buffer.fail(f"array {node} is listed twice")
-        if count:
-            ndim = int(ranks[start])
-            if bool((ranks[start:stop] != ndim).any()):
-                raise root.buffer.fail(f"array {node} has chunk indexes of different ranks")
-            at = int(first[start])
-            own = index[at : at + count * ndim].reshape(count, ndim)
-            if int(own.max(initial=0)) == _NO_CHUNK:
-                raise root.buffer.fail(f"array {node} has a chunk index of {_NO_CHUNK}")
-            rows = replace(refs.take(slice(start, stop)), index=own).sorted()
+        if not count:
+            continue
+        ndim, at = int(ranks[start]), int(first[start])
+        if bool((ranks[start:stop] != ndim).any()):
+            raise root.buffer.fail(f"array {node} has chunk indexes of different ranks")
+        own = index[at : at + count * ndim].reshape(count, ndim)
+        rows = replace(refs.take(slice(start, stop)), index=own)
+        if not ascending[start + 1 : stop].all():
+            rows = rows.sorted()
             if not rows.is_sorted():
                 raise root.buffer.fail(f"array {node} lists a chunk twice")
-            found[node] = rows
+        found[node] = rows
     id_ = ManifestId(root.struct(_ID, ManifestId.SIZE))
     return Manifest(id_, dict(sorted(found.items())), header, compressed)
+
+
+def _decode_nodes(root: Table, arrays: Tables) -> list[NodeId]:
+    if len(arrays) > _MAX_ARRAYS:
+        raise root.buffer.fail(f"{len(arrays)} arrays exceed the limit of {_MAX_ARRAYS}")
+    raw = arrays.struct(_NODE_ID, NodeId.SIZE).tobytes()
+    nodes = [NodeId(raw[i : i + NodeId.SIZE]) for i in range(0, len(raw), NodeId.SIZE)]
+    if len(set(nodes)) < len(nodes):
+        raise root.buffer.fail("an array is listed twice")
+    return nodes
+
+
+def _decode_indexes(
+    root: Table, tables: Tables
+) -> tuple[npt.NDArray[np.uint32], Positions, Positions]:
+    """The numbers of all indexes end to end, and of each index the first and their count."""
+    index, ranks = tables.items(_INDEX, "<u4")
+    if int(ranks.max(initial=0)) > _MAX_RANK:
+        raise root.buffer.fail(f"{_INDEX.name}: rank {int(ranks.max())} exceeds {_MAX_RANK}")
+    if int(index.max(initial=0)) == _NO_CHUNK:
+        raise root.buffer.fail(f"{_INDEX.name}: no chunk grid reaches {_NO_CHUNK}")
+    return index, row_starts(ranks), ranks
+
+
+def _ascending(
+    index: npt.NDArray[np.uint32], first: Positions, ranks: Positions
+) -> npt.NDArray[np.bool_]:
+    """bool[n]: whether each index is greater than the one before it, if of the same rank.
+
+    For all arrays at once: what is said of the first index of an array means nothing.
+    """
+    ascending = np.zeros(len(ranks), np.bool_)
+    present = np.flatnonzero(np.bincount(ranks)).tolist()
+    for rank in present:
+        if len(present) == 1:
+            rows = np.arange(len(ranks))
+            table = index.reshape(len(ranks), rank)
+        else:
+            rows = np.flatnonzero(ranks == rank)
+            table = index[first[rows, None] + np.arange(rank)]
+        greater = np.zeros(len(rows) - 1, np.bool_)
+        equal = np.ones(len(rows) - 1, np.bool_)
+        for axis in range(rank):
+            here, before = table[1:, axis], table[:-1, axis]
+            greater |= equal & (here > before)
+            equal &= here == before
+        ascending[rows[1:]] = greater
+    return ascending
 
 
 def _decode_refs(root: Table, tables: Tables) -> tuple[ChunkRefs, int]:
@@ -226,11 +274,11 @@ def _encode_refs(
     if not parts:
         return table, dictionary
     if len({part.ndim for part in parts}) == 1:
-        index = fb.items(_join([part.index for part in parts]))
+        table.embed(_INDEX, _join([part.index for part in parts]))
     else:
         ranks = np.repeat([part.ndim for part in parts], [len(part) for part in parts])
-        index = fb.items(np.concatenate([part.index.reshape(-1) for part in parts]), ranks)
-    table.refer(_INDEX, index)
+        flat = np.concatenate([part.index.reshape(-1) for part in parts])
+        table.refer(_INDEX, fb.items(flat, ranks))
     refs = ChunkRefs.concat([replace(part, index=part.index[:, :0]) for part in parts])
     inline = refs.kind == INLINE
     table.scalar(_OFFSET, "<u8", refs.offset)

@@ -50,6 +50,8 @@ from frazil.errors import (
 )
 from frazil.logs import initialize_logs, set_logs_filter, shutdown_telemetry
 from frazil.ops import GCSummary, Update, UpdateType
+from frazil.repository import Repository
+from frazil.session import Session
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
 from frazil.status import RepoStatus
 from frazil.storage import (
@@ -69,6 +71,7 @@ from frazil.storage import (
     local_filesystem_store,
     s3_store,
 )
+from frazil.store import IcechunkStore
 from frazil.types import (
     ChunkType,
     CommitMethod,
@@ -105,6 +108,7 @@ __all__ = [
     "FormatError",
     "GCSummary",
     "IcechunkError",
+    "IcechunkStore",
     "InternalError",
     "InvalidInputError",
     "ManifestConfig",
@@ -123,9 +127,11 @@ __all__ = [
     "RefNotFoundError",
     "RepoAvailability",
     "RepoStatus",
+    "Repository",
     "RepositoryConfig",
     "RepositoryNotFoundError",
     "S3Options",
+    "Session",
     "SessionMode",
     "SessionStateError",
     "SnapshotInfo",

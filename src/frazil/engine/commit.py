@@ -142,10 +142,11 @@ class Committer:
             message=message,
             metadata=metadata,
         )
-        map_parallel(
-            lambda write: write(),
-            [lambda: library.write_log(log), lambda: library.write_snapshot(snapshot)],
-        )
+        writes: list[Callable[[], None]] = [
+            lambda: library.write_log(log),
+            lambda: library.write_snapshot(snapshot),
+        ]
+        map_parallel(lambda write: write(), writes)
         publish(
             SnapshotRecord(
                 id=id_,

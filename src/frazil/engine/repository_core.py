@@ -17,8 +17,8 @@ from frazil.errors import (
     SnapshotNotFoundError,
 )
 from frazil.format.snapshot import Node, initial_snapshot
-from frazil.format.transaction_log import TransactionLog
-from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
+from frazil.format.transaction_log import initial_transaction_log
+from frazil.ids import SnapshotId
 from frazil.library import catalog_v1, catalog_v2
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v1 import CatalogV1
@@ -168,7 +168,7 @@ def create(
         if stored:
             core.catalog.save_config(effective.to_document())
     else:
-        library.write_log(TransactionLog.empty(INITIAL_SNAPSHOT))
+        library.write_log(initial_transaction_log())
         catalog_v2.create(library, snapshot.flushed_at, effective.to_document() if stored else None)
     return core
 

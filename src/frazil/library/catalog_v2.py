@@ -217,7 +217,7 @@ def create(library: Library, created_at: int, config: dict[str, Any] | None) -> 
 
     created_at: the time of the initial snapshot, in microseconds since the epoch.
     """
-    info = replace(initial_repo_info(created_at), config=config)
+    info = initial_repo_info(created_at, refs.next_time(library.now(), created_at), config)
     library.backend.sync()
     try:
         library.backend.put(KEY, encode_repo_info(info, level=library.level), mode=CREATE)

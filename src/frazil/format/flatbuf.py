@@ -46,6 +46,9 @@ _MAX_APPARENT = 1 << 31
 _SLACK = 1 << 16
 """What vectors may claim beyond the size of the file, so that tiny files may share a little."""
 _UTF8_BLOCK = 1 << 22
+_FEW = 24
+"""Rows up to which Python's own numbers are faster than arrays."""
+_NONE: Final[Positions] = np.empty(0, np.int64)
 _PLAIN: Final = {"u1": "<B", "<u2": "<H", "<u4": "<I", "<i4": "<i", "<u8": "<Q"}
 
 
@@ -96,15 +99,29 @@ class Buffer:
         value: int = struct.unpack_from(layout, self.bytes, at)[0]
         return value
 
+    def vtable(self, at: int, name: str) -> tuple[int, ...]:
+        """The offsets of the fields in a table, by slot; 0 = absent."""
+        size = self.number(at, "<H", f"vtable of {name}")
+        if size < 4 or at + size > len(self.bytes):
+            raise self.fail(f"vtable of {name}: size {size} at position {at} is impossible")
+        fields: tuple[int, ...] = struct.unpack_from(f"<{size // 2 - 2}H", self.bytes, at + 4)
+        return fields
+
     def gather(self, at: Positions, dtype: npt.DTypeLike, name: str) -> npt.NDArray[Any]:
         """The scalars or structs at these positions, which need no alignment."""
         dtype = np.dtype(dtype)
-        last = len(self.data) - dtype.itemsize
         if not len(at):
             return np.empty(0, dtype)
+        if len(at) <= _FEW:
+            size, data = dtype.itemsize, self.bytes
+            places = at.tolist()
+            if min(places) < 0 or max(places) + size > len(data):
+                raise self.outside(name, max(places, key=abs))
+            return np.frombuffer(bytearray().join([data[p : p + size] for p in places]), dtype)
         self.check(at, dtype.itemsize, name)
         # One item per byte position, overlapping: the index picks among them.
-        items: npt.NDArray[Any] = np.ndarray((last + 1,), dtype, self.data, strides=(1,))
+        count = len(self.data) - dtype.itemsize + 1
+        items: npt.NDArray[Any] = np.ndarray((count,), dtype, self.data, strides=(1,))
         return items[at]
 
     def check(self, at: Positions, size: int | Positions, name: str) -> None:
@@ -112,10 +129,12 @@ class Buffer:
         if not len(at):
             return
         end = at + size
-        low, high = int(at.min()), int(end.max())
+        if len(at) <= _FEW:
+            low, high = min(at.tolist()), max(end.tolist())
+        else:
+            low, high = int(at.min()), int(end.max())
         if low < 0 or high > len(self.data):
-            worst = int(at[end.argmax()]) if high > len(self.data) else low
-            raise self.outside(name, worst)
+            raise self.outside(name, int(at[end.argmax()]) if high > len(self.data) else low)
 
     def outside(self, name: str, at: int) -> FormatError:
         return self.fail(
@@ -133,6 +152,11 @@ class Buffer:
 
     def check_utf8(self, column: ByteColumn, name: str) -> None:
         """`FormatError` unless each present row is UTF-8."""
+        if len(column) <= _FEW:
+            rows = zip(column.start.tolist(), column.size.tolist(), strict=True)
+            if not all(_is_utf8(self.bytes[at : at + size]) for at, size in rows if size > 0):
+                raise self.fail(f"{name}: not UTF-8")
+            return
         row = 0
         end = np.cumsum(np.maximum(column.size, 0))
         while row < len(column):
@@ -162,16 +186,24 @@ class Tables:
     Methods with `required` (the default) raise `FormatError` where a row lacks the field.
     """
 
-    __slots__ = ("_runs", "_sizes", "_vtables", "at", "buffer")
+    __slots__ = ("_common", "_runs", "_sizes", "_vtables", "at", "buffer")
 
     def __init__(self, buffer: Buffer, at: Positions, name: str) -> None:
         self.buffer = buffer
         self.at = at
+        self._common: tuple[int, ...] | None = None
+        """The offsets of the fields by slot, where all tables have the same."""
+        if not len(at):
+            self._common = ()
+            return
         vtables = at - buffer.gather(at, "<i4", name)
+        if bool((vtables == vtables[0]).all()):
+            self._common = buffer.vtable(int(vtables[0]), name)
+            return
         # Writers share vtables, so neighbours mostly have the same one: keep runs of them.
         ends = np.flatnonzero(vtables[1:] != vtables[:-1]) + 1
         self._runs = np.diff(ends, prepend=0, append=len(at))
-        self._vtables = vtables[:1] if not len(ends) else vtables[np.append(0, ends)]
+        self._vtables = vtables[np.append(0, ends)]
         self._sizes = buffer.gather(self._vtables, "<u2", f"vtable of {name}")
         if bool((self._sizes < 4).any()):
             raise buffer.fail(f"vtable of {name}: shorter than its own header")
@@ -189,12 +221,14 @@ class Tables:
 
     def _offset(self, slot: Slot) -> int | Positions:
         """Where the field is in the tables, 0 = absent: one offset for all rows, or one each."""
+        if self._common is not None:
+            return self._common[slot.number] if slot.number < len(self._common) else 0
         at = 4 + 2 * slot.number
         known = np.flatnonzero(self._sizes >= at + 2)
         offset = np.zeros(len(self._vtables), np.int64)
         offset[known] = self.buffer.gather(self._vtables[known] + at, "<u2", slot.name)
-        if not len(offset) or bool((offset == offset[0]).all()):
-            return int(offset.max(initial=0))
+        if bool((offset == offset[0]).all()):
+            return int(offset[0])
         return np.repeat(offset, self._runs)
 
     def _fields(self, slot: Slot, required: bool) -> tuple[Positions, npt.NDArray[np.bool_] | None]:
@@ -247,6 +281,8 @@ class Tables:
 
     def blob(self, slot: Slot, *, required: bool = True) -> ByteColumn:
         """The [u8] vector of each row, size -1 where absent; shares the memory of the file."""
+        if not len(self.at):
+            return ByteColumn(self.buffer.data, _NONE, _NONE)
         start, count, present = self._vectors(slot, 1, required)
         self.buffer.spend_strings(int(count.sum()), slot.name)
         if present is None:
@@ -261,6 +297,8 @@ class Tables:
     def string(self, slot: Slot, *, required: bool = True) -> ByteColumn:
         """The string of each row, known to be UTF-8; otherwise as `blob`."""
         column = self.blob(slot, required=required)
+        if not len(column):
+            return column
         self.buffer.check_utf8(column, slot.name)
         return column
 
@@ -272,6 +310,8 @@ class Tables:
         An absent vector counts -1.
         """
         dtype = np.dtype(dtype)
+        if not len(self.at):
+            return np.empty(0, dtype), _NONE
         start, count, present = self._vectors(slot, dtype.itemsize, required)
         size = count * dtype.itemsize
         self.buffer.spend(int(size.sum()), slot.name)
@@ -294,6 +334,8 @@ class Tables:
 
     def _entries(self, slot: Slot, required: bool) -> tuple[Positions, Positions]:
         """Where the entries of vectors of offsets lead, and the count of each row."""
+        if not len(self.at):
+            return _NONE, _NONE
         start, count, present = self._vectors(slot, 4, required)
         # A table or string takes 4 bytes at least, besides the offset to it.
         self.buffer.spend(8 * int(count.sum()), slot.name)
@@ -340,18 +382,13 @@ class Table:
     All methods but `has` and `scalar` raise `FormatError` when the field is absent.
     """
 
-    __slots__ = ("_fields", "at", "buffer")
+    __slots__ = ("_fields", "_rows", "at", "buffer")
 
     def __init__(self, buffer: Buffer, at: int, name: str) -> None:
         self.buffer = buffer
         self.at = at
-        vtable = at - buffer.number(at, "<i", name)
-        size = buffer.number(vtable, "<H", f"vtable of {name}")
-        if size < 4 or vtable + size > len(buffer.bytes):
-            raise buffer.fail(f"vtable of {name}: size {size} at position {vtable} is impossible")
-        self._fields: tuple[int, ...] = struct.unpack_from(
-            f"<{size // 2 - 2}H", buffer.bytes, vtable + 4
-        )
+        self._fields = buffer.vtable(at - buffer.number(at, "<i", name), name)
+        self._rows: Tables | None = None
 
     def has(self, slot: Slot) -> bool:
         """Whether the table has the field."""
@@ -411,4 +448,6 @@ class Table:
         return at + self.buffer.number(at, "<I", slot.name)
 
     def _row(self) -> Tables:
-        return Tables(self.buffer, np.array([self.at], np.int64), "table")
+        if self._rows is None:
+            self._rows = Tables(self.buffer, np.array([self.at], np.int64), "table")
+        return self._rows

@@ -78,6 +78,7 @@ REF: Final = np.dtype([("id", "V12"), ("start", "i8"), ("count", "i8")])
 """A manifest reference and its run of extents."""
 
 _SLACK = 1 << 16
+_FEW = 32
 _WORD = 8
 _WORDS = 64
 
@@ -340,20 +341,19 @@ class NodeTable:
         return NodeTable(rows, heap, dims, names, refs, extents)
 
     def in_order(self) -> NodeTable:
-        """The table with its rows sorted by path, itself if they are; each path must be new."""
-        doubtful = _not_ascending(self.path)
-        if not len(doubtful):
+        """The table with its rows sorted by path, itself if they are.
+
+        `InternalError` if two rows have the same path.
+        """
+        if not len(_not_ascending(self.path)):
             return self
         paths: Sequence[Any] = [self.path[i] for i in range(len(self))]
-        order = np.array(sorted(range(len(paths)), key=paths.__getitem__), np.int64)
-        return NodeTable(
-            self.rows[order], self.heap, self.dims, self.names, self.refs, self.extents
-        )
-
-    def repeated_path(self) -> str | None:
-        """A path that two rows of a sorted table have, or None."""
-        doubtful = _not_ascending(self.path)
-        return self.path_of(int(doubtful[0])) if len(doubtful) else None
+        order = sorted(range(len(paths)), key=paths.__getitem__)
+        for before, after in pairwise(order):
+            if paths[before] == paths[after]:
+                raise InternalError(f"two nodes have the path {paths[after].decode()!r}")
+        rows = self.rows[np.array(order, np.int64)]
+        return NodeTable(rows, self.heap, self.dims, self.names, self.refs, self.extents)
 
 
 def _name_count(node: Node) -> int:
@@ -367,7 +367,11 @@ def _pairs(items: npt.NDArray[Any]) -> tuple[tuple[int, int], ...]:
 def _not_ascending(column: ByteColumn) -> Indexes:
     """The rows that are not before their successor, compared eight bytes at a time."""
     start, size = column.start, column.size
-    pairs = np.arange(len(column) - 1, dtype=np.int64) if len(column) > 1 else _NO_ROWS
+    if len(column) <= _FEW:
+        texts: Sequence[Any] = [column[i] for i in range(len(column))]
+        few = [i for i, (a, b) in enumerate(pairwise(texts)) if a >= b]
+        return np.array(few, np.int64)
+    pairs = np.arange(len(column) - 1, dtype=np.int64)
     found: list[Indexes] = []
     heap = column.heap
     if len(heap) < _WORD:
@@ -387,9 +391,6 @@ def _not_ascending(column: ByteColumn) -> Indexes:
     long = [i for i in pairs.tolist() if (column[i] or b"") >= (column[i + 1] or b"")]
     found.append(np.array(long, np.int64))
     return np.sort(np.concatenate(found))
-
-
-_NO_ROWS: Final = np.empty(0, np.int64)
 
 
 def _word(

@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from frazil.errors import ErrorKind, FormatError, InvalidInputError
+from frazil.errors import ErrorKind, FormatError, InternalError, InvalidInputError
 from frazil.format import flexbuf, v1
 from frazil.format.columns import ByteColumn, row_starts
 from frazil.format.flatbuf import Slot, Table, Tables, read_root
@@ -252,11 +252,10 @@ def _decode_nodes(nodes: Tables) -> NodeTable:
     ):
         rows[column][is_array] = values
     pairs = extents.view("<u4").reshape(-1, 2)
-    table = NodeTable(rows, buffer.data, dims, name_rows, ref_rows, pairs).in_order()
-    repeated = table.repeated_path()
-    if repeated is not None:
-        raise buffer.fail(f"two nodes have the path {repeated!r}")
-    return table
+    try:
+        return NodeTable(rows, buffer.data, dims, name_rows, ref_rows, pairs).in_order()
+    except InternalError as error:
+        raise buffer.fail(f"node.path: {error}") from None
 
 
 def _decode_shapes(

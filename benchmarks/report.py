@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib import import_module
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def table(results: Sequence[Result]) -> str:
 def conditions(repeats: int) -> str:
     """The machine, the versions and the date, which figures mean nothing without."""
     packages = ("frazil", "icechunk", "zarr", "numpy")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    versions = ", ".join(f"{name} {import_module(name).__version__}" for name in packages)
     return "\n".join(
         [
             f"{datetime.now(UTC):%Y-%m-%d}; {platform.system()} {platform.machine()}, "

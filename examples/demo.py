@@ -28,6 +28,10 @@ SAMPLES = Path(iris_sample_data.path)
 ATMOSPHERE_FILE = SAMPLES / "A1B_north_america.nc"
 OCEAN_FILES = sorted((SAMPLES / "NEMO").glob("nemo_1m_*_grid-T.nc"))
 
+REPOSITORY_FILES = {
+    "repo", "snapshots", "transactions", "manifests", "chunks", "overwritten", ".frazil-lock#0",
+}  # fmt: skip
+
 ATMOSPHERE, OCEAN = "atmosphere", "ocean"
 RELEASE, BRANCH, CORRECTED = "release-1", "warmer-rockies", "release-1-corrected"
 
@@ -110,11 +114,9 @@ def ocean(path: Path) -> xr.Dataset:
 
 def create(folder: Path) -> frazil.Repository:
     storage = frazil.local_filesystem_storage(str(folder))
-    if folder.exists() and any(folder.iterdir()):
-        if not frazil.Repository.exists(storage):
-            raise SystemExit(
-                f"{folder} holds something else than a repository: choose another --out"
-            )
+    if folder.exists():
+        if foreign := {path.name for path in folder.iterdir()} - REPOSITORY_FILES:
+            raise SystemExit(f"{folder} holds {min(foreign)}: choose another --out")
         say("removing the repository of an earlier run")
         shutil.rmtree(folder)
     return frazil.Repository.create(storage)

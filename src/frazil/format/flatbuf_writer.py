@@ -39,6 +39,8 @@ from frazil.format.columns import ByteColumn, row_starts, scatter_bytes
 from frazil.format.flatbuf import Positions, Slot
 
 IDENTIFIER = b"Ichk"
+FEW = 24
+"""Rows up to which Python's own numbers are faster than arrays."""
 _MAX_SIZE = (1 << 31) - 1
 _Mask = npt.NDArray[np.bool_]
 
@@ -75,7 +77,7 @@ def vectors(target: Block, counts: Positions | None = None) -> Block:
     return _OffsetVectors(target, np.array([len(target)]) if counts is None else counts)
 
 
-def finish(root: TableBlock) -> memoryview:
+def finish(root: Block) -> memoryview:
     """The file, whose root is the first row of `root`.
 
     `FormatError` if it would be larger than FlatBuffers can address.
@@ -145,6 +147,15 @@ class Block(ABC):
     def _place(self, size: Positions, align: int, present: _Mask) -> None:
         """Lay out vectors of these sizes, so that what follows their count is aligned."""
         lead = -4 % align
+        if len(size) <= FEW:
+            starts = []
+            self.size = lead
+            for row_size, row_present in zip(size.tolist(), present.tolist(), strict=True):
+                starts.append(self.size)
+                self.size += -(-row_size // align) * align if row_present else 0
+            self.starts = np.array(starts, np.int64)
+            self.present = None if all(present.tolist()) else present
+            return
         room = np.where(present, -(-size // align) * align, 0)
         self.starts = row_starts(room) + lead
         self.size = lead + int(room.sum())
@@ -165,6 +176,14 @@ class _ItemVectors(Block):
         if self.present is not None:
             starts, counts = starts[self.present], counts[self.present]
             column = column.take(self.present)
+        if len(starts) <= FEW:
+            sizes, begins = column.size.tolist(), column.start.tolist()
+            target, heap = out.data, np.ascontiguousarray(column.heap).data
+            rows = zip(starts.tolist(), counts.tolist(), begins, sizes, strict=True)
+            for at, count, begin, size in rows:
+                target[at : at + 4] = count.to_bytes(4, "little")
+                target[at + 4 : at + 4 + size] = heap[begin : begin + size]
+            return
         _put(out, starts, "<u4", counts)
         scatter_bytes(out, starts + 4, column)
 
@@ -186,12 +205,19 @@ class _OffsetVectors(Block):
         starts, counts = self.starts, self._counts
         if self.present is not None:
             starts, counts = starts[self.present], counts[self.present]
+        if len(starts) <= FEW and len(self._target) <= FEW:
+            to = iter(self._target.starts.tolist())
+            base = self._target.base - self.base
+            for at, count in zip(starts.tolist(), counts.tolist(), strict=True):
+                places = range(at + 4, at + 4 + 4 * count, 4)
+                ahead = [base + next(to) - place for place in places]
+                struct.pack_into(f"<{count + 1}I", out.data, at, count, *ahead)
+            return
         _put(out, starts, "<u4", counts)
         # All vectors lie end to end: entry k is preceded by k entries and its own row's counts.
         at = np.arange(4, 4 + 4 * len(self._target), 4, dtype=np.int64)
         at += np.repeat(4 * np.arange(len(counts)), counts)
-        ahead = self._target.base + self._target.starts - self.base - at
-        _put(out, at, "<u4", ahead)
+        _put(out, at, "<u4", self._target.base + self._target.starts - self.base - at)
 
 
 class _Field(NamedTuple):
@@ -236,7 +262,9 @@ class TableBlock(Block):
 
         With default None it is always written.
         """
-        column = np.broadcast_to(np.asarray(values, dtype=np.dtype(dtype)), (len(self),))
+        column = np.asarray(values, dtype=np.dtype(dtype))
+        if column.ndim == 0:
+            column = np.full(len(self), column)
         if default is None or bool((column != default).any()):
             self._add(_Field(slot, column.dtype, column.dtype.itemsize, column, None))
 
@@ -310,7 +338,10 @@ class TableBlock(Block):
             assert present is not None
             code |= present.astype(np.int64) << bit
         codes = [0]
-        if optional:
+        if len(self) <= FEW:
+            codes = sorted(set(code.tolist()))
+            self._variant = np.array([codes.index(one) for one in code.tolist()], np.int64)
+        elif optional:
             unique, self._variant = np.unique(code, return_inverse=True)
             codes = unique.tolist()
         vtables = []

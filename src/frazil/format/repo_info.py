@@ -29,6 +29,7 @@ from frazil.format import history as hist
 from frazil.format import updates as ups
 from frazil.format.columns import ByteColumn, row_starts
 from frazil.format.flatbuf import Slot, Table, Tables, read_root
+from frazil.format.flatbuf_single import SingleTable, string, vector
 from frazil.format.flatbuf_writer import Block, TableBlock, blobs, finish, items, strings, vectors
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.history import SnapshotRecord, SnapshotTable
@@ -303,15 +304,16 @@ def encode_repo_info(info: RepoInfo, *, level: int = 3) -> bytes:
     status = _encode_status(info.status)
     optional: list[tuple[Slot, Block]] = []
     if info.repo_before_updates is not None:
-        before = ByteColumn.of([info.repo_before_updates.encode()])
-        optional.append((_BEFORE, strings(before)))
+        optional.append((_BEFORE, string(info.repo_before_updates)))
     if info.config is not None:
-        optional.append((_CONFIG, blobs(ByteColumn.of([flexbuf.encode(info.config)]))))
+        config = flexbuf.encode(info.config)
+        optional.append((_CONFIG, vector(config, len(config))))
     for slot, flags in ((_ENABLED, info.enabled_flags), (_DISABLED, info.disabled_flags)):
         if flags:
-            optional.append((slot, items(np.array(sorted(flags), "<u2"))))
-    root = TableBlock(1)
-    root.scalar(_SPEC_VERSION, "u1", info.spec)
+            data = b"".join(flag.to_bytes(2, "little") for flag in sorted(flags))
+            optional.append((slot, vector(data, len(flags))))
+    root = SingleTable()
+    root.scalar(_SPEC_VERSION, "B", info.spec)
     for slot, block in (
         (_TAGS, tags),
         (_BRANCHES, branches),
@@ -327,6 +329,8 @@ def encode_repo_info(info: RepoInfo, *, level: int = 3) -> bytes:
 
 
 def _encode_refs(refs: Mapping[str, SnapshotId], snapshots: SnapshotTable) -> Block:
+    if not refs:
+        return vector(b"", 0)
     ordered = sorted(refs.items())
     ids = np.frombuffer(b"".join(snapshot for _, snapshot in ordered), np.uint8).reshape(-1, 12)
     rows = snapshots.find_many(ids)
@@ -344,11 +348,11 @@ def _encode_refs(refs: Mapping[str, SnapshotId], snapshots: SnapshotTable) -> Bl
 
 
 def _encode_status(status: Status) -> Block:
-    table = TableBlock(1)
-    table.scalar(_AVAILABILITY, "u1", status.availability)
-    table.scalar(_SET_AT, "<u8", status.set_at)
+    table = SingleTable()
+    table.scalar(_AVAILABILITY, "B", status.availability)
+    table.scalar(_SET_AT, "Q", status.set_at)
     if status.reason is not None:
-        table.refer(_REASON, strings(ByteColumn.of([status.reason.encode()])))
+        table.refer(_REASON, string(status.reason))
     return table
 
 

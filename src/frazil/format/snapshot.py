@@ -29,6 +29,7 @@ from frazil.errors import ErrorKind, FormatError, InternalError, InvalidInputErr
 from frazil.format import flexbuf, v1
 from frazil.format.columns import ByteColumn, row_starts
 from frazil.format.flatbuf import Slot, Table, Tables, read_root
+from frazil.format.flatbuf_single import SingleTable, string, vector
 from frazil.format.flatbuf_writer import Block, TableBlock, blobs, finish, items, strings, vectors
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.nodes import (
@@ -305,22 +306,21 @@ def encode_snapshot(snapshot: Snapshot, *, spec: int, level: int = 3) -> bytes:
     infos = snapshot.manifests.rows
     new_infos = None
     if spec == 1:
-        old_infos = items(infos, align=8)
+        old_infos = vector(infos.tobytes(), len(infos), align=8)
     else:
-        old_infos = items(infos[:0], align=8)
+        old_infos = vector(b"", 0, align=8)
         tables = TableBlock(len(infos))
         tables.struct(_INFO_ID, raw_ids(infos["id"]))
         tables.scalar(_INFO_SIZE, "<u8", infos["size"])
         tables.scalar(_INFO_REFS, "<u4", infos["refs"])
         new_infos = vectors(tables)
-    message = strings(ByteColumn.of([snapshot.message.encode()]))
-    root = TableBlock(1)
-    root.struct(_ID, np.frombuffer(snapshot.id, np.uint8).reshape(1, 12))
+    root = SingleTable()
+    root.struct(_ID, snapshot.id)
     if spec == 1 and snapshot.parent_id is not None:
-        root.struct(_PARENT, np.frombuffer(snapshot.parent_id, np.uint8).reshape(1, 12))
+        root.struct(_PARENT, snapshot.parent_id)
     root.refer(_NODES, nodes)
-    root.scalar(_FLUSHED_AT, "<u8", snapshot.flushed_at)
-    root.refer(_MESSAGE, message)
+    root.scalar(_FLUSHED_AT, "Q", snapshot.flushed_at)
+    root.refer(_MESSAGE, string(snapshot.message))
     root.refer(_METADATA, metadata)
     root.refer(_MANIFESTS, old_infos)
     if new_infos is not None:
@@ -330,6 +330,8 @@ def encode_snapshot(snapshot: Snapshot, *, spec: int, level: int = 3) -> bytes:
 
 def metadata_block(metadata: dict[str, Any], encode: Callable[[Any], bytes]) -> Block:
     """The vector of `MetadataItem` tables of these values, sorted by name."""
+    if not metadata:
+        return vector(b"", 0)
     ordered = sorted(metadata.items())
     names = strings(ByteColumn.of([name.encode() for name, _ in ordered]))
     values = blobs(ByteColumn.of([encode(value) for _, value in ordered]))
@@ -340,6 +342,8 @@ def metadata_block(metadata: dict[str, Any], encode: Callable[[Any], bytes]) -> 
 
 
 def _encode_nodes(nodes: NodeTable, spec: int) -> Block:
+    if not len(nodes):
+        return vector(b"", 0)
     rows = nodes.rows
     names_ = nodes.names[run_items(rows["name_start"], rows["name_count"])]
     refs_ = nodes.refs[run_items(rows["ref_start"], rows["ref_count"])]

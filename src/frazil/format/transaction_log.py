@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot, Table, read_root
+from frazil.format.flatbuf_single import SingleTable, vector
 from frazil.format.flatbuf_writer import Block, TableBlock, finish, items, strings, vectors
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.nodes import NodeKind
@@ -191,16 +192,19 @@ def _decode_moves(root: Table) -> tuple[Move, ...]:
 
 def encode_transaction_log(log: TransactionLog, *, spec: int, level: int = 3) -> bytes:
     """The file of a transaction log by spec 1 or 2."""
-    root = TableBlock(1)
-    root.struct(_ID, np.frombuffer(log.id, np.uint8).reshape(1, 12))
+    root = SingleTable()
+    root.struct(_ID, log.id)
     for name, slot in _SET_SLOTS.items():
-        root.refer(slot, items(np.frombuffer(b"".join(sorted(getattr(log, name))), "V8")))
+        nodes = sorted(getattr(log, name))
+        root.refer(slot, vector(b"".join(nodes), len(nodes)))
     root.refer(_CHUNKS, _encode_chunks(log.updated_chunks))
     root.refer(_MOVES, _encode_moves(log.moves))
     return wrap(finish(root), FileType.TRANSACTION_LOG, spec=spec, level=level)
 
 
 def _encode_chunks(chunks: Mapping[NodeId, Coords]) -> Block:
+    if not chunks:
+        return vector(b"", 0)
     nodes = sorted(chunks)
     counts = np.array([len(chunks[node]) for node in nodes], np.int64)
     ndims = np.array([chunks[node].shape[1] for node in nodes], np.int64)
@@ -215,6 +219,8 @@ def _encode_chunks(chunks: Mapping[NodeId, Coords]) -> Block:
 
 
 def _encode_moves(moves: tuple[Move, ...]) -> Block:
+    if not moves:
+        return vector(b"", 0)
     ordered = sorted(moves, key=lambda move: move.to_path.encode().split(b"/"))
     tables = TableBlock(len(ordered))
     tables.refer(_FROM, strings(ByteColumn.of([move.from_path.encode() for move in ordered])))

@@ -244,6 +244,7 @@ def check_with_icechunk(folder: Path, ours: list[str]) -> None:
     if int(icechunk.__version__.split(".")[0]) < 2:
         say(f"icechunk {icechunk.__version__} cannot read repositories of spec 2: skipped")
         return
+    icechunk.set_logs_filter("error")
     theirs = icechunk.Repository.open(icechunk.local_filesystem_storage(str(folder)))
     if [info.id for info in theirs.ancestry(tag=CORRECTED)] != ours:
         raise AssertionError(f"icechunk sees another history of {CORRECTED}")

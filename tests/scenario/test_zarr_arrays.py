@@ -69,7 +69,7 @@ def check_round_trip(repo: frazil.Repository, data: npt.NDArray[Any], **options:
     root = committed(repo, session)
     read = root["a"]
     assert isinstance(read, zarr.Array)
-    assert read.metadata == written.metadata
+    assert str(read.metadata.to_dict()) == str(written.metadata.to_dict())  # NaT is not NaT
     np.testing.assert_array_equal(read[...], data)
     part = tuple(slice(1, n - 1) for n in data.shape)
     np.testing.assert_array_equal(read[part], data[part])
@@ -148,7 +148,10 @@ def test_every_compressor(repo: frazil.Repository, pipeline: None, name: str) ->
 FILTERS: dict[str, Any] = {
     "transpose": TransposeCodec(order=(1, 0)),
     "delta": numcodecs.Delta(dtype="<i4"),
-    "transpose-delta": (TransposeCodec(order=(1, 0)), numcodecs.Delta(dtype="<i4")),
+    "transpose-as-type": (
+        TransposeCodec(order=(1, 0)),
+        numcodecs.AsType(encode_dtype="<i8", decode_dtype="<i4"),
+    ),
     "fixed-scale-offset": numcodecs.FixedScaleOffset(offset=0, scale=1, dtype="<i4", astype="<i4"),
     "as-type": numcodecs.AsType(encode_dtype="<i8", decode_dtype="<i4"),
 }
@@ -335,15 +338,6 @@ def test_groups_and_members(repo: frazil.Repository) -> None:
         assert "a/b/c/c" in view
         assert "a/b/d" not in view
         np.testing.assert_array_equal(view["c/c"][...], 5)
-        assert "a" in str(view.tree()) if _has_rich() else True
-
-
-def _has_rich() -> bool:
-    try:
-        import rich  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def test_intermediate_groups_are_made(repo: frazil.Repository) -> None:

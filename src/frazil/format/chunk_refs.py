@@ -131,6 +131,18 @@ class ChunkRefs:
         """No references to an array of this rank."""
         return cls.of(ndim, {})
 
+    @classmethod
+    def absent(cls, index: npt.NDArray[np.uint32]) -> ChunkRefs:
+        """An ABSENT row for each of the chunks `index[n, ndim]`."""
+        n = len(index)
+        return cls(
+            index,
+            np.zeros(n, np.uint8),
+            np.zeros((n, ChunkId.SIZE), np.uint8),
+            np.zeros(n, np.uint64),
+            np.zeros(n, np.uint64),
+        )
+
     def __len__(self) -> int:
         return len(self.kind)
 

@@ -20,11 +20,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from frazil.format.chunk_refs import ChunkRefs, Ref
+from frazil.format.chunk_refs import ABSENT, ChunkRefs, Ref
 from frazil.format.snapshot import Node, NodeKind
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import NodeId, SnapshotId
-from frazil.model.overlay import clip, stack
+from frazil.model.overlay import inside, stack
 
 
 class Unedited(Enum):
@@ -59,7 +59,7 @@ class ChunkEdits:
         return len(self.visible)
 
     def __bool__(self) -> bool:
-        return bool(self._recent or self._runs)
+        return bool(self._recent) or any(map(len, self._runs))
 
     def set(self, coords: tuple[int, ...], ref: Ref | None) -> None:
         """Record a written chunk, or an erased one (None)."""
@@ -88,16 +88,21 @@ class ChunkEdits:
         return UNEDITED
 
     def resize(self, counts: Sequence[int]) -> None:
-        """Forget what lies outside a grid of `counts` chunks along each dimension."""
+        """Erase what lies outside a grid of `counts` chunks along each dimension.
+
+        Chunks that were written or erased out there count as erased: whoever else writes one
+        of them is in conflict with that, as with any other erasure.
+        """
+        self.generation += 1
         smaller = tuple(min(a, b) for a, b in zip(self.visible, counts, strict=True))
         if smaller != self.visible:
             self.visible = smaller
             self.shrunk = True
         edits = self.columns()
-        kept = clip(edits, counts)
-        if len(kept) != len(edits):
-            self._runs = [kept]
-            self.generation += 1
+        outside = ~inside(edits.index, tuple((0, count) for count in counts))
+        if (edits.kind[outside] != ABSENT).any():
+            gone = ChunkRefs.absent(edits.index[outside])
+            self._runs = [ChunkRefs.concat([edits.take(~outside), gone]).sorted()]
 
     def drop(self, index: npt.NDArray[np.uint32]) -> None:
         """Forget the edits of these chunks: uint32[n, ndim]."""
@@ -107,6 +112,13 @@ class ChunkEdits:
         keep[rows[rows >= 0]] = False
         self._runs = [edits.take(keep)] if keep.any() else []
         self.generation += 1
+
+    def affects(self, index: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+        """Which of the chunks (uint32[n, ndim]) were written, erased or cut off."""
+        mask = self.columns().find_many(index) >= 0
+        if self.shrunk:
+            mask |= ~inside(index, tuple((0, count) for count in self.visible))
+        return mask
 
     def columns(self) -> ChunkRefs:
         """All edits, sorted by index, erased chunks as ABSENT rows."""

@@ -66,7 +66,7 @@ def _created(mine: ChangeSet, log: TransactionLog, theirs: NodeTable) -> Iterato
         for parent in ancestors(path):
             row = theirs.find(parent)
             if row >= 0 and theirs.node(row).id in log.new_arrays:
-                yield _found(ConflictType.NewNodeInInvalidGroup, path)
+                yield _found(ConflictType.NewNodeInInvalidGroup, parent)
                 break
 
 
@@ -81,18 +81,18 @@ def _updated(mine: ChangeSet, log: TransactionLog) -> Iterator[Found]:
 
 
 def _chunks(mine: ChangeSet, base: NodeTable, log: TransactionLog) -> Iterator[Found]:
-    for id_, edits in mine.edited_arrays():
+    for id_, edits in mine.chunks.items():
         theirs = log.updated_chunks.get(id_)
         if theirs is None and id_ not in log.deleted_arrays and id_ not in log.updated_arrays:
             continue
         path = base.path_of(base.find_id(id_))
-        if id_ in log.deleted_arrays:
+        if edits and id_ in log.deleted_arrays:
             yield _found(ConflictType.ChunksUpdatedInDeletedArray, path)
             continue
-        if id_ in log.updated_arrays:
+        if edits and id_ in log.updated_arrays:
             yield _found(ConflictType.ChunksUpdatedInUpdatedArray, path)
         if theirs is not None and theirs.shape[1] == edits.ndim:
-            both = theirs[edits.columns().find_many(theirs) >= 0]
+            both = theirs[edits.affects(theirs)]
             if len(both):
                 conflict = Conflict(ConflictType.ChunkDoubleUpdate, path, both.tolist())
                 yield Found(conflict, id_, both)

@@ -44,7 +44,8 @@ class ManifestWriter:
     def rewrite(self, node: Node, edits: ChunkEdits) -> Rewritten:
         """Store manifests with the edits of one array; returns the array that refers to them."""
         columns, sizes = edits.columns(), self._split_sizes(node)
-        base = node.manifests
+        # An array whose rank has changed keeps nothing of what it had.
+        base = tuple(m for m in node.manifests if len(m.extents) in (0, len(node.shape)))
         cells = cells_of(columns.index, sizes)
         chosen = touched(base, cells, sizes, edits.visible)
         while True:
@@ -55,7 +56,8 @@ class ManifestWriter:
                 break
             chosen = more
         stored = list(zip(compress(base, chosen), reached, strict=True))
-        source = (id(edits), edits.generation, sizes, tuple(m for m, _ in stored))
+        # The edits themselves, not their id: that may be given to another object.
+        source = (edits, edits.generation, sizes, tuple(m for m, _ in stored))
         known = self._written.get(node.id)
         if known is not None and known[0] == source:
             written = known[1]
@@ -73,7 +75,6 @@ class ManifestWriter:
 
     def _refs(self, node: Node, manifest: ManifestRef) -> ChunkRefs:
         refs = self._library.manifest(manifest.id).arrays.get(node.id)
-        # An array whose rank has changed keeps nothing of what it had.
         if refs is None or refs.ndim != len(node.shape):
             return ChunkRefs.empty(len(node.shape))
         return refs

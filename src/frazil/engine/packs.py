@@ -7,6 +7,7 @@ until then they are readable from here. `flush` returns when everything is in th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -38,7 +39,8 @@ class ChunkWriter:
         self._lock = ForksafeLock()
         self._open_id: ChunkId | None = None
         self._open = bytearray()
-        self._stored: dict[ChunkId, tuple[bytearray, Future[object]]] = {}
+        # With the process whose pool stores it: a forked child has to do it itself.
+        self._stored: dict[ChunkId, tuple[bytearray, Future[object], int]] = {}
 
     def write(self, data: bytes | memoryview) -> NativeRef:
         """Take one chunk; returns its final reference."""
@@ -75,11 +77,6 @@ class ChunkWriter:
             self._store(*last)
         self._wait(0)
 
-    def discard(self) -> None:
-        """Drop what has not been handed to the storage yet."""
-        with self._lock:
-            self._open_id, self._open = None, bytearray()
-
     def _take_open(self) -> tuple[ChunkId, bytearray]:
         assert self._open_id is not None
         taken = self._open_id, self._open
@@ -91,7 +88,7 @@ class ChunkWriter:
             done: Future[object] = io_pool().submit(
                 self._backend.put, chunk_key(id_), memoryview(data)
             )
-            self._stored[id_] = (data, done)
+            self._stored[id_] = (data, done, os.getpid())
         self._wait(MAX_PACKS_IN_FLIGHT)
 
     def _wait(self, allowed: int) -> None:
@@ -105,8 +102,8 @@ class ChunkWriter:
             with self._lock:
                 if len(self._stored) <= allowed:
                     return
-                id_, (data, done) = next(iter(self._stored.items()))
-            if done.cancel() or done.exception() is not None:
+                id_, (data, done, process) = next(iter(self._stored.items()))
+            if process != os.getpid() or done.cancel() or done.exception() is not None:
                 self._backend.put(chunk_key(id_), memoryview(data))
             with self._lock:
                 self._stored.pop(id_, None)

@@ -44,13 +44,16 @@ class Workspace:
         self.changes = ChangeSet()
         self.lock = threading.RLock()
         self._inline_bytes = inline_bytes
-        self.writer = (
-            None
-            if inline_bytes is None
-            else ChunkWriter(library.backend, lambda: library.new_id(ChunkId))
-        )
-        self._reader = ChunkReader(library, self.writer)
+        self.writer: ChunkWriter | None = None
+        self._write_with(None if inline_bytes is None else self._new_writer())
         self._base_nodes: dict[str, Node | None] = {}
+
+    def _new_writer(self) -> ChunkWriter:
+        return ChunkWriter(self.library.backend, lambda: self.library.new_id(ChunkId))
+
+    def _write_with(self, writer: ChunkWriter | None) -> None:
+        self.writer = writer
+        self._reader = ChunkReader(self.library, writer)
 
     @property
     def read_only(self) -> bool:
@@ -72,21 +75,21 @@ class Workspace:
         with self.lock:
             self.rebase_onto(base)
             self.changes = ChangeSet()
-            self.writer = None
-            self._reader = ChunkReader(self.library, None)
+            self._write_with(None)
 
     def rebase_onto(self, base: Snapshot) -> None:
         """Keep the changes, on another base."""
         with self.lock:
+            # In this order: see `_base_node`.
             self.base = base
             self._base_nodes = {}
 
     def discard_changes(self) -> None:
         """Forget all changes; chunk objects that are stored already stay as garbage."""
         with self.lock:
+            self._check_writable(ErrorKind.READ_ONLY_SESSION)
             self.changes = ChangeSet()
-            if self.writer is not None:
-                self.writer.discard()
+            self._write_with(self._new_writer())
 
     # Nodes
 
@@ -101,14 +104,13 @@ class Workspace:
         return self.changes.updated.get(base.id, base)
 
     def _base_node(self, path: str) -> Node | None:
-        known = self._base_nodes.get(path, _MISSING)
+        # Without the lock: taken before the base, the dictionary is never of a newer one.
+        nodes = self._base_nodes
+        known = nodes.get(path, _MISSING)
         if known is _MISSING:
-            base = self.base
-            row = base.nodes.find(path)
-            node = base.nodes.node(row) if row >= 0 else None
-            if base is self.base:
-                self._base_nodes[path] = node
-            return node
+            table = self.base.nodes
+            row = table.find(path)
+            known = nodes[path] = table.node(row) if row >= 0 else None
         return known  # type: ignore[return-value]
 
     def children(self, path: str) -> list[str]:
@@ -238,26 +240,25 @@ class Workspace:
 
     def set_chunk(self, path: str, coords: tuple[int, ...], data: bytes | memoryview) -> None:
         """Write the encoded bytes of one chunk of the array at `path`."""
-        self._check_writable(ErrorKind.READ_ONLY_STORE)
-        node = self._array(path)
-        if not _in_grid(node, coords):
-            raise InvalidInputError(
-                f"chunk {coords} is outside of {path}, whose grid has "
-                f"{tuple(count for _, count in node.shape)} chunks",
-                ErrorKind.INVALID_CHUNK_INDEX,
-            )
-        if not len(data):
-            raise InvalidInputError(
-                f"chunk {coords} of {path} has no bytes: delete the chunk instead",
-                ErrorKind.ZERO_LENGTH_CHUNK,
-            )
-        writer, inline_bytes = self.writer, self._inline_bytes
-        assert writer is not None
-        assert inline_bytes is not None
-        # Large chunks are stored here, outside of the lock.
-        ref = InlineRef(bytes(data)) if len(data) <= inline_bytes else writer.write(data)
-        with self.lock:
-            self.changes.edits(node).set(coords, ref)
+        while True:
+            self._check_writable(ErrorKind.READ_ONLY_STORE)
+            self._array_with(path, coords)
+            if not len(data):
+                raise InvalidInputError(
+                    f"chunk {coords} of {path} has no bytes: delete the chunk instead",
+                    ErrorKind.ZERO_LENGTH_CHUNK,
+                )
+            writer, inline_bytes = self.writer, self._inline_bytes
+            if writer is None or inline_bytes is None:
+                continue
+            # Large chunks are stored here, outside of the lock.
+            ref = InlineRef(bytes(data)) if len(data) <= inline_bytes else writer.write(data)
+            with self.lock:
+                # Meanwhile another thread may have committed, and this write missed that, or
+                # discarded all changes, or deleted or cut the array.
+                if self.writer is writer:
+                    self.changes.edits(self._array_with(path, coords)).set(coords, ref)
+                    return
 
     def set_chunk_if_absent(
         self, path: str, coords: tuple[int, ...], data: bytes | memoryview
@@ -306,6 +307,16 @@ class Workspace:
         if node.kind is not NodeKind.ARRAY:
             raise InvalidInputError(
                 f"{path} is a group, which has no chunks", ErrorKind.NOT_AN_ARRAY
+            )
+        return node
+
+    def _array_with(self, path: str, coords: tuple[int, ...]) -> Node:
+        node = self._array(path)
+        if not _in_grid(node, coords):
+            raise InvalidInputError(
+                f"chunk {coords} is outside of {path}, whose grid has "
+                f"{tuple(count for _, count in node.shape)} chunks",
+                ErrorKind.INVALID_CHUNK_INDEX,
             )
         return node
 

@@ -67,7 +67,9 @@ class Committer:
             if tip == workspace.snapshot_id:
                 tagged = metadata
                 if rebase_with is not None:
-                    tagged = metadata | {"__icechunk": {"rebase_attempts": attempts}}
+                    tagged = metadata | {
+                        "__icechunk": _own(metadata) | {"rebase_attempts": attempts}
+                    }
                 try:
                     return self._publish(
                         message, tagged, lambda record: self._catalog.add_commit(branch, record)
@@ -203,6 +205,12 @@ def _snapshot(
         nodes=table,
         manifests=base.manifests.select(table.manifest_ids(), new),
     )
+
+
+def _own(metadata: Metadata) -> Metadata:
+    """What the caller has put where this package keeps its own values."""
+    given = metadata.get("__icechunk")
+    return given if isinstance(given, dict) else {}
 
 
 def _pause(attempts: int) -> float:

@@ -42,12 +42,12 @@ def rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: Conflict
         return
     for record, group in zip(commits, logs, strict=True):
         snapshot = library.snapshot(record.id)
-        for log in group:
-            resolution = resolve(_detect(workspace, log, snapshot), solver)
-            if resolution.unsolved:
-                raise RebaseFailedError(str(record.id), resolution.unsolved)
-            for node, chunks in resolution.dropped:
-                workspace.changes.chunks[node].drop(chunks)
+        found = [item for log in group for item in _detect(workspace, log, snapshot)]
+        resolution = resolve(found, solver)
+        if resolution.unsolved:
+            raise RebaseFailedError(str(record.id), resolution.unsolved)
+        for node, chunks in resolution.dropped:
+            workspace.changes.chunks[node].drop(chunks)
         _move(workspace, snapshot)
 
 

@@ -32,7 +32,7 @@ class SessionState:
         self.branch = branch
         self._catalog = catalog
         self._committer = Committer(workspace, catalog, manifests)
-        self._default_metadata = default_metadata
+        self._default_metadata = dict(default_metadata)
 
     @property
     def mode(self) -> SessionMode:

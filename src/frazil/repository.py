@@ -15,7 +15,7 @@ from frazil.engine import repository_core
 from frazil.engine.history import diff_between
 from frazil.engine.ops_log import public_update
 from frazil.engine.repository_core import EPOCH, RepositoryCore
-from frazil.errors import ErrorKind, InvalidInputError
+from frazil.errors import ConflictError, ErrorKind, InvalidInputError
 from frazil.format.history import SnapshotRecord
 from frazil.graph import GraphRow
 from frazil.ids import SnapshotId
@@ -110,17 +110,24 @@ class Repository(Displayed):
         check_clean_root: bool = True,
         attribution: Attribution | None = None,
     ) -> Self:
-        """Open the repository, or make one if there is none; see `create` and `open`."""
-        if cls.exists(storage):
-            return cls.open(storage, config, authorize_virtual_chunk_access, attribution)
-        return cls.create(
-            storage,
-            config,
-            authorize_virtual_chunk_access,
-            create_version,
-            check_clean_root,
-            attribution,
-        )
+        """Open the repository, or make one if there is none; see `create` and `open`.
+
+        Any number of processes may do this at the same time.
+        """
+        if not cls.exists(storage):
+            try:
+                return cls.create(
+                    storage,
+                    config,
+                    authorize_virtual_chunk_access,
+                    create_version,
+                    check_clean_root,
+                    attribution,
+                )
+            except (ConflictError, InvalidInputError):
+                if not cls.exists(storage):  # else somebody else has just made it
+                    raise
+        return cls.open(storage, config, authorize_virtual_chunk_access, attribution)
 
     @staticmethod
     def exists(storage: Storage, storage_settings: StorageSettings | None = None) -> bool:

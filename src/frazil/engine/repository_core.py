@@ -18,9 +18,9 @@ from frazil.errors import (
 )
 from frazil.format.snapshot import Node, initial_snapshot
 from frazil.format.transaction_log import initial_transaction_log
-from frazil.ids import SnapshotId
+from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
 from frazil.library import catalog_v1, catalog_v2
-from frazil.library.catalog import Catalog
+from frazil.library.catalog import Catalog, already_there
 from frazil.library.catalog_v1 import CatalogV1
 from frazil.library.catalog_v2 import CatalogV2, Retries
 from frazil.library.files import Library
@@ -32,6 +32,8 @@ from frazil.storage.base import Backend
 from frazil.types import SpecVersion
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNFINISHED = frozenset({f"snapshots/{INITIAL_SNAPSHOT}", f"transactions/{INITIAL_SNAPSHOT}"})
+"""What somebody has stored who has not yet made a repository, or died before."""
 
 
 class RepositoryCore:
@@ -151,7 +153,10 @@ def create(
     backend = storage.backend()
     if backend.read_only:
         raise _read_only_storage()
-    if check_clean_root and next(iter(backend.list()), None) is not None:
+    if stored_spec(backend) is not None and not check_clean_root:
+        # Also one of the other version: it would be hidden for ever.
+        raise already_there(spec)
+    if check_clean_root and any(info.key not in UNFINISHED for info in backend.list()):
         raise InvalidInputError(
             f"cannot create a repository in {storage}: there are other objects; choose an empty "
             "place, or pass check_clean_root=False",

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from frazil.errors import ErrorKind, FormatError
+from frazil.errors import ConflictError, ErrorKind, FormatError
 from frazil.format.history import SnapshotRecord
 from frazil.ids import SnapshotId
 
@@ -79,6 +79,14 @@ class Catalog(ABC):
     @abstractmethod
     def save_config(self, document: dict[str, Any]) -> None:
         """Store a configuration."""
+
+
+def already_there(spec: int) -> ConflictError:
+    """The error for creating a repository where there is one."""
+    return ConflictError(
+        message="there is already a repository here: open it instead",
+        kind=ErrorKind.BRANCH_UPDATE_CONFLICT if spec == 1 else ErrorKind.REPO_INFO_UPDATED,
+    )
 
 
 def needs_spec_2(what: str) -> FormatError:

@@ -22,11 +22,11 @@ from frazil.errors import (
 from frazil.format.history import SnapshotRecord
 from frazil.format.v1 import decode_ref, dump_config, encode_ref, load_config
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
-from frazil.library.catalog import Catalog
+from frazil.library.catalog import Catalog, already_there
 from frazil.library.catalog_v2 import backup_name
 from frazil.library.files import Library
 from frazil.model.refs import check_deletable, check_tip, no_ref
-from frazil.storage.base import CREATE, Fetched, PreconditionFailed, PutMode, Update
+from frazil.storage.base import CREATE, Fetched, PreconditionFailed, PutMode, Update, Version
 
 CONFIG = "config.yaml"
 MAIN_KEY = "refs/branch.main/ref.json"
@@ -41,7 +41,8 @@ class CatalogV1(Catalog):
     def __init__(self, library: Library) -> None:
         self._library = library
         self._backend = library.backend
-        self._config: Fetched | None = None
+        self._config: Version | None = None
+        self._config_is_known = False
 
     def branches(self) -> dict[str, SnapshotId]:
         return {name: self.branch(name) for name in self._names("branch.")}
@@ -188,21 +189,25 @@ class CatalogV1(Catalog):
         self._backend.put(key, encode_ref(target), mode=mode, content_type=JSON)
 
     def config_document(self) -> dict[str, Any] | None:
-        self._config = self._fetch(CONFIG)
-        return None if self._config is None else load_config(self._config.data, where=CONFIG)
+        fetched = self._fetch(CONFIG)
+        self._config = None if fetched is None else fetched.version
+        self._config_is_known = True
+        return None if fetched is None else load_config(fetched.data, where=CONFIG)
 
     def save_config(self, document: dict[str, Any]) -> None:
-        """Store a configuration unless it changed since it was last read here."""
+        """Store a configuration unless it changed since it was last read or stored here."""
+        if not self._config_is_known:
+            self.config_document()
         known, library = self._config, self._library
         try:
             if known is not None:
                 backup = backup_name(CONFIG, library.now(), library.new_id(SnapshotId))
-                self._backend.copy(CONFIG, f"overwritten/{backup}", version=known.version)
+                self._backend.copy(CONFIG, f"overwritten/{backup}", version=known)
                 self._backend.sync()
-            self._backend.put(
+            self._config = self._backend.put(
                 CONFIG,
                 dump_config(document),
-                mode=CREATE if known is None else Update(known.version),
+                mode=CREATE if known is None else Update(known),
                 content_type="application/yaml",
             )
         except PreconditionFailed as error:
@@ -219,10 +224,7 @@ def create(library: Library) -> None:
     try:
         library.backend.put(MAIN_KEY, encode_ref(INITIAL_SNAPSHOT), mode=CREATE, content_type=JSON)
     except PreconditionFailed as error:
-        raise ConflictError(
-            message="there is already a repository here: open it instead",
-            kind=ErrorKind.BRANCH_UPDATE_CONFLICT,
-        ) from error
+        raise already_there(1) from error
 
 
 def _branch_key(name: str) -> str:

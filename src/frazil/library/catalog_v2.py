@@ -18,7 +18,7 @@ from frazil.format.repo_info import (
 )
 from frazil.format.updates import Update
 from frazil.ids import ObjectId, SnapshotId
-from frazil.library.catalog import Catalog
+from frazil.library.catalog import Catalog, already_there
 from frazil.library.files import Library
 from frazil.model import refs
 from frazil.storage.base import CREATE, PreconditionFailed, Version
@@ -116,7 +116,9 @@ class CatalogV2(Catalog):
     def _swap(self, state: _State, info: RepoInfo, update: Update) -> RepoInfo:
         backend, library = self._library.backend, self._library
         now = library.now()
-        stamped = replace(update, updated_at=refs.next_time(now, int(state.info.updates.updated_at[0])))
+        stamped = replace(
+            update, updated_at=refs.next_time(now, int(state.info.updates.updated_at[0]))
+        )
         backup = backup_name(KEY, now, library.new_id(SnapshotId))
         updates, older = info.updates.push(stamped, backup, self.updates_per_file)
         info = replace(
@@ -222,10 +224,7 @@ def create(library: Library, created_at: int, config: dict[str, Any] | None) -> 
     try:
         library.backend.put(KEY, encode_repo_info(info, level=library.level), mode=CREATE)
     except PreconditionFailed as error:
-        raise ConflictError(
-            message="there is already a repository here: open it instead",
-            kind=ErrorKind.REPO_INFO_UPDATED,
-        ) from error
+        raise already_there(2) from error
 
 
 def backup_name(stem: str, now: int, id_: ObjectId) -> str:

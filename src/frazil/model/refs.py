@@ -190,7 +190,9 @@ def amend_commit(branch: str, replaced: SnapshotId, record: SnapshotRecord) -> E
             snapshots=_added(info, record),
             branches=info.branches | {branch: record.id},
         )
-        update = Update(UpdateKind.COMMIT_AMENDED, UNSTAMPED, name=branch, previous=replaced, new=record.id)
+        update = Update(
+            UpdateKind.COMMIT_AMENDED, UNSTAMPED, name=branch, previous=replaced, new=record.id
+        )
         return info, update
 
     return edit

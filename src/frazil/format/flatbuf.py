@@ -153,8 +153,7 @@ class Buffer:
     def check_utf8(self, column: ByteColumn, name: str) -> None:
         """`FormatError` unless each present row is UTF-8."""
         if len(column) <= _FEW:
-            rows = zip(column.start.tolist(), column.size.tolist(), strict=True)
-            if not all(_is_utf8(self.bytes[at : at + size]) for at, size in rows if size > 0):
+            if not all(_is_utf8(column[i] or b"") for i in range(len(column))):
                 raise self.fail(f"{name}: not UTF-8")
             return
         row = 0

@@ -46,7 +46,8 @@ class _Condition:
 
     def __repr__(self) -> str:
         values = [getattr(self, f.name) for f in fields(self)]  # type: ignore[arg-type]
-        return f"frazil.config.{self._call}({', '.join(literal(v) for v in values)})"
+        shown = [literal(list(v) if isinstance(v, tuple) else v) for v in values]
+        return f"frazil.config.{self._call}({', '.join(shown)})"
 
     def _content(self) -> Any:
         """What the document holds under the key; None for a bare string."""

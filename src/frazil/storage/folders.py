@@ -17,37 +17,25 @@ class Folders:
     """Maps folders, as spelled in keys, to paths; "" is the root.
 
     A folder inside the root has to be a real one: a link could lead out of the repository.
-    That is looked up once; later it is enough that the path still leads to the same folder.
+    That is looked up at every use, which costs a microsecond. Remembering what has been
+    seen is not safe: a link that takes the place of a folder may get its inode number too.
     """
 
     def __init__(self, root: str, unsynced: Unsynced | None) -> None:
         self._root = root
         self._unsynced = unsynced
-        self._real: dict[str, tuple[int, int]] = {}
         self._writable: set[str] = set()
 
     def path(self, folder: str) -> str:
         """The path of a folder that exists; `OSError` if it does not or is not a real one."""
-        if not folder:
-            return self._root
-        path = f"{self._root}{os.sep}{folder}"
-        status = os.stat(path, follow_symlinks=False)
-        identity = (status.st_dev, status.st_ino)
-        if self._real.get(folder) != identity:
-            self._check(folder)
-            if len(self._real) >= _REMEMBERED:
-                self._real.clear()
-            self._real[folder] = identity
-        return path
-
-    def _check(self, folder: str) -> None:
         path = self._root
-        for segment in folder.split("/"):
+        for segment in folder.split("/") if folder else ():
             path = f"{path}{os.sep}{segment}"
-            status = os.stat(path, follow_symlinks=False)
+            status = os.lstat(path)
             osfiles.refuse_link(status, path)
             if not stat.S_ISDIR(status.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        return path
 
     def path_for_writing(self, folder: str) -> str:
         """The path of a folder, which is made if it does not exist.
@@ -55,7 +43,7 @@ class Folders:
         The names of the folder and of those above it are recorded as unsynced at its first
         use: another process may have made them, and not brought them to the disk yet.
         """
-        if folder in self._writable:
+        if folder and folder in self._writable:
             with suppress(FileNotFoundError):
                 return self.path(folder)
         self._make_root()

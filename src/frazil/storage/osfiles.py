@@ -50,6 +50,9 @@ _ADVICE = {
 def storage_error(error: OSError, doing: str, path: str) -> StorageError:
     """The `StorageError` that says what failed where, and what to do about it."""
     reason = error.strerror or type(error).__name__
+    culprit = error.filename
+    if isinstance(culprit, str) and culprit != path and UNLISTED not in culprit:
+        reason += f" ({culprit})"
     advice = _ADVICE.get(error.errno or 0)
     text = f"cannot {doing} {path}: {reason}"
     return StorageError(f"{text}; {advice}" if advice else text, ErrorKind.IO)
@@ -172,7 +175,7 @@ def fsync_folder(path: str) -> None:
     """Wait until the names in the folder are on the disk, where a system can be asked to."""
     if WINDOWS:
         return
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON)
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))  # the root may be a link
     try:
         os.fsync(fd)
     except OSError as error:

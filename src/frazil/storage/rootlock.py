@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, SoftFileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from frazil.errors import ErrorKind, StorageError
 from frazil.storage import osfiles
@@ -30,9 +30,12 @@ class RootLock:
 
     def __init__(self, root: str) -> None:
         self.path = os.path.join(root, LOCK_NAME)
-        self._file = FileLock(self.path, thread_local=False)
+        self._file = self._new_file()
         # Reentrant, so that a fork inside a signal handler does not wait for itself.
         self._mutex = threading.RLock()
+
+    def _new_file(self) -> BaseFileLock:
+        return FileLock(self.path, thread_local=False)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -94,8 +97,10 @@ class RootLock:
         """Wait until no other thread holds the lock, and keep it from being taken."""
         self._mutex.acquire()
 
-    def after_fork(self) -> None:
-        """Let it be taken again, in the parent and in the child."""
+    def after_fork(self, child: bool) -> None:
+        """Let it be taken again."""
+        if child:
+            self._file = self._new_file()  # filelock lets no child use what it inherits
         self._mutex.release()
 
 
@@ -115,12 +120,14 @@ def _before_fork() -> None:
         _kept.append(lock)
 
 
-def _after_fork() -> None:
+def _after_fork(child: bool) -> None:
     while _kept:
-        _kept.pop().after_fork()
+        _kept.pop().after_fork(child)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+        before=_before_fork,
+        after_in_parent=lambda: _after_fork(child=False),
+        after_in_child=lambda: _after_fork(child=True),
     )

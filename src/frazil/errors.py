@@ -142,20 +142,30 @@ class IcechunkError(Exception):
 
     def __init__(self, message: str, kind: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.kind: str = str(kind) if kind is not None else ErrorKind.UNKNOWN.value
+        self._message = message
+        self._kind = str(kind) if kind is not None else ErrorKind.UNKNOWN.value
+
+    @property
+    def message(self) -> str:
+        """The text."""
+        return self._message
+
+    @property
+    def kind(self) -> str:
+        """The code of the case, one of `ErrorKind`."""
+        return self._kind
 
     def __str__(self) -> str:
         # KeyError, a base of some subclasses, would show the repr of the text.
-        return self.message
+        return self._message
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.__dict__.copy())
 
 
 def _rebuild(cls: type[IcechunkError], state: dict[str, Any]) -> IcechunkError:
-    error = cls.__new__(cls, state["message"])
-    error.args = (state["message"],)
+    error = cls.__new__(cls, state["_message"])
+    error.args = (state["_message"],)
     error.__dict__.update(state)
     return error
 
@@ -179,8 +189,18 @@ class ConflictError(IcechunkError):
                 f"actual parent: {_option(actual_parent)}"
             )
         super().__init__(message, kind or ErrorKind.COMMIT_CONFLICT)
-        self.expected_parent = expected_parent
-        self.actual_parent = actual_parent
+        self._expected_parent = expected_parent
+        self._actual_parent = actual_parent
+
+    @property
+    def expected_parent(self) -> str | None:
+        """The snapshot that the reference was expected to point to."""
+        return self._expected_parent
+
+    @property
+    def actual_parent(self) -> str | None:
+        """The snapshot that it points to."""
+        return self._actual_parent
 
 
 def _option(value: str | None) -> str:
@@ -195,8 +215,18 @@ class RebaseFailedError(ConflictError):
             message=f"Rebase failed on snapshot {snapshot}: {len(conflicts)} conflicts found",
             kind=ErrorKind.REBASE_FAILED,
         )
-        self.snapshot = snapshot
-        self.conflicts = conflicts
+        self._snapshot = snapshot
+        self._conflicts = conflicts
+
+    @property
+    def snapshot(self) -> str:
+        """The commit that cannot be brought together with the changes."""
+        return self._snapshot
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """What stands against it."""
+        return self._conflicts
 
 
 class NotFoundError(IcechunkError, KeyError):

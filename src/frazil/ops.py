@@ -17,6 +17,8 @@ class UpdateType:
     The subclasses are also reachable as `UpdateType.NewCommit` and so on.
     """
 
+    __slots__ = ()
+
     RepoInitialized: ClassVar[type[RepoInitialized]]
     RepoMigrated: ClassVar[type[RepoMigrated]]
     ConfigChanged: ClassVar[type[ConfigChanged]]
@@ -35,7 +37,7 @@ class UpdateType:
     RepoStatusChanged: ClassVar[type[RepoStatusChanged]]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class _Kind(UpdateType):
     """Base of the kinds: shown as a call, on one line unless a field takes more."""
 
@@ -44,12 +46,12 @@ class _Kind(UpdateType):
         return f"frazil.ops.UpdateType.{type(self).__name__}({inside})"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class RepoInitialized(_Kind):
     """The repository was created."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class RepoMigrated(_Kind):
     """The repository was brought from one version of the format to another."""
 
@@ -57,24 +59,24 @@ class RepoMigrated(_Kind):
     to_version: int
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class ConfigChanged(_Kind):
     """The stored configuration was replaced."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class MetadataChanged(_Kind):
     """The repository's metadata was replaced."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class TagCreated(_Kind):
     """A tag was created."""
 
     name: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class TagDeleted(_Kind):
     """A tag was deleted; it pointed to `previous_snap_id`."""
 
@@ -82,14 +84,14 @@ class TagDeleted(_Kind):
     previous_snap_id: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class BranchCreated(_Kind):
     """A branch was created."""
 
     name: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class BranchDeleted(_Kind):
     """A branch was deleted; it pointed to `previous_snap_id`."""
 
@@ -97,7 +99,7 @@ class BranchDeleted(_Kind):
     previous_snap_id: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class BranchReset(_Kind):
     """A branch was pointed elsewhere; before, it pointed to `previous_snap_id`."""
 
@@ -105,7 +107,7 @@ class BranchReset(_Kind):
     previous_snap_id: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class NewCommit(_Kind):
     """A commit was added to a branch."""
 
@@ -113,7 +115,7 @@ class NewCommit(_Kind):
     new_snap_id: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class CommitAmended(_Kind):
     """The newest commit of a branch was replaced."""
 
@@ -122,24 +124,24 @@ class CommitAmended(_Kind):
     new_snap_id: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class NewDetachedSnapshot(_Kind):
     """A snapshot was written that is on no branch."""
 
     new_snap_id: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class GCRan(_Kind):
     """Unreachable files were collected."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class ExpirationRan(_Kind):
     """Old snapshots were expired."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class FeatureFlagChanged(_Kind):
     """A feature flag was set, or with None reset to its default."""
 
@@ -147,7 +149,7 @@ class FeatureFlagChanged(_Kind):
     new_value: bool | None
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class RepoStatusChanged(_Kind):
     """The repository's status was set."""
 
@@ -162,7 +164,11 @@ class RepoStatusChanged(_Kind):
         )
 
 
-UPDATE_KINDS: tuple[type[UpdateType], ...] = tuple(_Kind.__subclasses__())
+UPDATE_KINDS: tuple[type[UpdateType], ...] = tuple(
+    value
+    for value in list(globals().values())
+    if isinstance(value, type) and issubclass(value, _Kind) and value is not _Kind
+)
 for _kind in UPDATE_KINDS:
     setattr(UpdateType, _kind.__name__, _kind)
 

@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 from frazil.errors import ErrorKind, InvalidInputError
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _VALUE = {c: i for i, c in enumerate(ALPHABET)} | {c.lower(): i for i, c in enumerate(ALPHABET)}
 
 
@@ -57,9 +58,10 @@ class ObjectId(bytes):
 
     def __str__(self) -> str:
         bits = len(self) * 8
-        digits = -(-bits // 5)
-        value = int.from_bytes(self, "big") << (digits * 5 - bits)
-        return "".join(ALPHABET[value >> 5 * i & 31] for i in reversed(range(digits)))
+        shift = -(-bits // 10) * 10
+        value = int.from_bytes(self, "big") << (shift - bits)
+        text = "".join([_PAIRS[value >> i & 1023] for i in range(shift - 10, -1, -10)])
+        return text[: -(-bits // 5)]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import frazil
+
+# No test depends on how fast the machine is; more examples: HYPOTHESIS_PROFILE=long.
+settings.register_profile("usual", deadline=None, max_examples=50)
+settings.register_profile("long", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 @pytest.fixture(params=[1, 2], ids=["spec1", "spec2"])

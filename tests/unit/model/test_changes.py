@@ -83,7 +83,7 @@ class Edited(RuleBasedStateMachine):
         assert self.edits.visible == self.visible
 
 
-Edited.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Edited.TestCase.settings = settings(max_examples=30, stateful_step_count=25)
 TestEdited = Edited.TestCase
 
 

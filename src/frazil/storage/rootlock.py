@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
@@ -56,6 +56,8 @@ class RootLock:
         finally:
             try:
                 self._file.release()
+            except OSError as error:
+                raise osfiles.storage_error(error, "unlock", self.path) from error
             finally:
                 self._mutex.release()
 
@@ -74,6 +76,8 @@ class RootLock:
 
     def _lock_file(self) -> None:
         try:
+            with suppress(FileNotFoundError):
+                osfiles.refuse_link(os.lstat(self.path), self.path)
             self._file.acquire(timeout=0)
         except Timeout:
             raise

@@ -90,8 +90,9 @@ class Unsynced:
             path, cause = next(iter(self._lost.items()))
             count = len(self._lost)
         raise StorageError(
-            f"{count} of the files written are not safely on the disk, among them {path}: "
-            "what refers to them cannot be published; write them again",
+            f"{count} of the files written did not reach the disk, among them {path}, so what "
+            "refers to them is not published; check the disk and its free space, then start "
+            "again from the last commit, in a new process",
             ErrorKind.IO,
         ) from cause
 

@@ -130,11 +130,9 @@ def test_a_backup_is_brought_to_the_disk(backend: LocalBackend, recorder: Record
     recorder.take()
     backend.copy("repo", "overwritten/repo.1")
     backend.sync()
-    assert [call for call in recorder.take() if call.startswith("fsync")] == [
-        "fsync overwritten/repo.1",
-        "fsync .",
-        "fsync overwritten",
-    ]
+    flushed = [call for call in recorder.take() if call.startswith("fsync")]
+    assert flushed[0] == "fsync overwritten/repo.1"
+    assert sorted(flushed[1:]) == ["fsync .", "fsync overwritten"]
 
 
 @pytest.mark.parametrize("value", ["0", "false", "NO", " off "])
@@ -254,7 +252,7 @@ def test_a_file_that_cannot_be_brought_to_the_disk_is_not_forgotten(
             backend.sync()
     assert caught.value.kind == "io"
     # The system would report success now, though the bytes are gone.
-    with pytest.raises(StorageError, match="write them again"):
+    with pytest.raises(StorageError, match="start again"):
         backend.sync()
     backend.put("chunks/bad", b"a")
     backend.sync()

@@ -7,12 +7,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from frazil.errors import StorageError
 from frazil.storage import local, osfiles
-from frazil.storage.base import CREATE, UNVERSIONED, PreconditionFailed, Update
+from frazil.storage.base import CREATE, OVERWRITE, UNVERSIONED, PreconditionFailed, Update
 from frazil.storage.local import LocalBackend
 from frazil.storage.rootlock import LOCK_NAME
 
@@ -296,17 +297,13 @@ def test_a_put_that_fails_leaves_all_as_it_was(
     def fail(*args: object, **options: object) -> object:
         if call == "open" and osfiles.UNLISTED not in str(args[0]):
             return real(*args, **options)
-        if call == "open" and LOCK_NAME in str(args[0]):
-            return real(*args, **options)
         if call == "close":
             real(*args)
         raise OSError(number, os.strerror(number))
 
+    mode = Update(version) if key == "repo" else OVERWRITE
     with monkeypatch.context() as patch:
-        patch.setattr(f"frazil.storage.osfiles.os.{call}", fail)
-        mode = Update(version) if key == "repo" else local.OVERWRITE
-        if call == "close" and key == "repo":
-            patch.setattr(LocalBackend, "_require", lambda *args: None)
+        patch.setattr(osfiles, "os", SimpleNamespace(**{**vars(os), call: fail}))
         refused(lambda: backend.put(key, b"after", mode=mode), str(root / key), advice)
     assert backend.get(key) == b"before"
     assert files(root) == {key}

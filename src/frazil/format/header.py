@@ -32,6 +32,9 @@ _ZSTD = 1
 _SPECS = (1, 2)
 _UNKNOWN_SIZE = 2**64 - 1
 _SMALL = 1 << 16
+_PLAUSIBLE = 100
+"""How many times a metadata file may be larger than its frame before that is doubted."""
+_PIECE = 1 << 22
 _THREADED_FROM = 1 << 23
 """Body size from which compression is shared between threads."""
 
@@ -131,21 +134,23 @@ def unwrap(
 
 def _decompress(frame: memoryview, limit: int, where: str) -> bytes:
     size = zstandard.get_frame_parameters(frame).content_size
-    if size == 0:
-        return b""
     if size == _UNKNOWN_SIZE:
-        body = _decompress_unsized(frame, limit)
+        body = _decompress_doubtful(frame, limit)
     elif size > limit:
         raise _bad(where, f"decompresses to {size} bytes, the limit is {limit}")
+    elif size > _PLAUSIBLE * len(frame) + _SMALL:
+        body = _decompress_doubtful(frame, size)
     else:
         try:
             return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError:
             # Perhaps only something after the frame is wrong; if not, this fails as well.
             body = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=True)
-    # The frame is good and not too large, so it may be run again to see what follows it.
+    # The frame is not too large, so it may be run again to see where it ends.
     stream = zstandard.ZstdDecompressor().decompressobj()
     stream.decompress(frame)
+    if not stream.eof:
+        raise zstandard.ZstdError("unexpected end")
     rest = stream.unused_data
     while len(rest) >= 8 and rest[1:4] == b"\x2a\x4d\x18" and rest[0] >> 4 == 5:
         rest = rest[8 + int.from_bytes(rest[4:8], "little") :]
@@ -154,19 +159,19 @@ def _decompress(frame: memoryview, limit: int, where: str) -> bytes:
     return body
 
 
-def _decompress_unsized(frame: memoryview, limit: int) -> bytes:
-    """A frame that does not say its size: into a buffer that grows to the limit at most."""
-    room = min(limit, 8 * len(frame) + _SMALL)
-    while True:
-        try:
-            return zstandard.ZstdDecompressor().decompress(
-                frame, max_output_size=room, allow_extra_data=True
-            )
-        except zstandard.ZstdError:
-            # Too small a buffer and damage look alike here.
-            if room >= limit:
-                raise
-            room = min(limit, 8 * room)
+def _decompress_doubtful(frame: memoryview, limit: int) -> bytes:
+    """A frame that claims no size or an enormous one: memory is taken as bytes appear."""
+    pieces = []
+    total = 0
+    with zstandard.ZstdDecompressor().stream_reader(frame) as stream:
+        while total <= limit:
+            piece = stream.read(_PIECE)
+            pieces.append(piece)
+            total += len(piece)
+            if len(piece) < _PIECE:
+                # The end of the frame; another call would look for a second one.
+                return b"".join(pieces)
+    raise zstandard.ZstdError(f"more than {limit} bytes")
 
 
 def _name(file_type: FileType) -> str:

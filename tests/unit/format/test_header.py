@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 
 import pytest
 import zstandard
@@ -129,6 +130,27 @@ def test_a_frame_that_lies_about_its_size_is_refused() -> None:
     for frame in (large[:5] + small[5:7] + large[7:], small[:5] + large[5:7] + small[7:]):
         with pytest.raises(FormatError, match="damaged"):
             read(HEAD + frame)
+
+
+def test_memory_is_taken_for_what_is_there_not_for_what_is_claimed() -> None:
+    frame = zstandard.compress(bytes(1 << 24))
+    assert frame[4] == 0x80  # content size of four bytes, at 6
+    claims = {
+        "less": (1 << 24) - 1,
+        "more": (1 << 24) + 1,
+        "much more": (1 << 31) - 1,
+    }
+    for claim in claims.values():
+        tracemalloc.start()
+        try:
+            with pytest.raises(FormatError, match="damaged"):
+                read(HEAD + frame[:6] + claim.to_bytes(4, "little") + frame[10:])
+            assert tracemalloc.get_traced_memory()[1] < 1 << 26
+        finally:
+            tracemalloc.stop()
+    assert read(HEAD + frame) == bytes(1 << 24)
+    with pytest.raises(FormatError, match="damaged"):
+        read(HEAD + frame + b"junk")
 
 
 def test_large_files_are_refused_unread() -> None:

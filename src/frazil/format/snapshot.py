@@ -141,7 +141,8 @@ class ManifestTable:
         added = ManifestTable.of(new).rows
         stay = np.isin(sort_keys(self.rows["id"]), sort_keys(ids))
         stay &= ~np.isin(sort_keys(self.rows["id"]), sort_keys(added["id"]))
-        rows = np.concatenate([self.rows[stay], added])
+        # Without the dtype numpy drops the padding, which the structs of spec 1 files have.
+        rows = np.concatenate([self.rows[stay], added], dtype=_INFO)
         return ManifestTable(rows[np.argsort(sort_keys(rows["id"]), kind="stable")])
 
 

@@ -194,3 +194,14 @@ def test_manifest_table() -> None:
     left = table.select(np.array([list(manifest_id(5)), list(manifest_id(1))], np.uint8), new)
     assert [left.info(i) for i in range(len(left))] == [infos[1], *new]
     assert len(table.select(np.empty((0, 12), np.uint8))) == 0
+
+
+@pytest.mark.parametrize("spec", [1, 2])
+def test_selected_manifests_are_written_as_they_are(spec: int) -> None:
+    table = ManifestTable.of([ManifestInfo(manifest_id(i), i * 10, i) for i in (1, 3)])
+    table = table.select(table.ids, [ManifestInfo(manifest_id(2), 20, 2)])
+    data = encode_snapshot(replace(initial_snapshot(1), manifests=table), spec=spec)
+    read = decode_snapshot(data, where="snapshots/x").manifests
+    assert [read.info(i) for i in range(len(read))] == [
+        ManifestInfo(manifest_id(i), i * 10, i) for i in (1, 2, 3)
+    ]

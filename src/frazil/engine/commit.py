@@ -148,7 +148,11 @@ class Committer:
             lambda: library.write_log(log),
             lambda: library.write_snapshot(snapshot),
         ]
-        map_parallel(lambda write: write(), writes)
+        if library.backend.local:  # another thread would cost more than it saves
+            for write in writes:
+                write()
+        else:
+            map_parallel(lambda write: write(), writes)
         publish(
             SnapshotRecord(
                 id=id_,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import lru_cache
 
 from frazil.format.chunk_refs import NativeRef
 from frazil.ids import ChunkId
@@ -25,6 +26,7 @@ MAX_PACKS_IN_FLIGHT = 4
 """Further writers wait while this many packs are being stored."""
 
 
+@lru_cache(maxsize=4096)  # neighbours are read from one object, one by one
 def chunk_key(id_: bytes) -> str:
     """The storage key of a chunk object."""
     return f"chunks/{ChunkId(id_)}"
@@ -53,9 +55,11 @@ class ChunkWriter:
                 self._open_id = self._new_id()
             id_, offset = self._open_id, len(self._open)
             self._open += data
-            full = self._take_open() if len(self._open) >= PACK_BYTES else None
-        if full is not None:
-            self._store(*full)
+            full = len(self._open) >= PACK_BYTES
+            if full:
+                self._hand_over()
+        if full:
+            self._wait(MAX_PACKS_IN_FLIGHT)
         return NativeRef(id_, offset, len(data))
 
     def pending(self, ref: NativeRef) -> bytes | None:
@@ -72,24 +76,22 @@ class ChunkWriter:
     def flush(self) -> None:
         """Store what is held back and wait until all of it is in the storage."""
         with self._lock:
-            last = self._take_open() if self._open_id is not None else None
-        if last is not None:
-            self._store(*last)
+            if self._open_id is not None:
+                self._hand_over()
         self._wait(0)
 
-    def _take_open(self) -> tuple[ChunkId, bytearray]:
-        assert self._open_id is not None
-        taken = self._open_id, self._open
-        self._open_id, self._open = None, bytearray()
-        return taken
-
-    def _store(self, id_: ChunkId, data: bytearray) -> None:
-        with self._lock:
+    def _hand_over(self) -> None:
+        """Have the open pack stored; the caller holds the lock, so it is never out of sight."""
+        id_, data = self._open_id, self._open
+        assert id_ is not None
+        try:
             done: Future[object] = io_pool().submit(
                 self._backend.put, chunk_key(id_), memoryview(data)
             )
-            self._stored[id_] = (data, done, os.getpid())
-        self._wait(MAX_PACKS_IN_FLIGHT)
+        except RuntimeError:  # the interpreter is on its way out and starts no threads any more
+            done = Future()
+        self._stored[id_] = (data, done, os.getpid())
+        self._open_id, self._open = None, bytearray()
 
     def _wait(self, allowed: int) -> None:
         """Wait until at most `allowed` packs are on their way.

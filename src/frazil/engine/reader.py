@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import Final
+
 from frazil.engine.packs import ChunkWriter, chunk_key
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef, Ref, VirtualRef
+from frazil.format.manifest import Manifest
 from frazil.format.snapshot import ManifestRef, Node
 from frazil.library.files import Library
 from frazil.model.overlay import contains, inside
@@ -12,6 +16,15 @@ from frazil.storage.pool import map_parallel
 
 QUICK_BYTES = 256 * 1024
 """Up to this many bytes from a local disk are read where the caller stands."""
+
+
+class Later(Enum):
+    """The answer of what does not wait, where an answer takes waiting."""
+
+    LATER = 0
+
+
+LATER: Final = Later.LATER
 
 
 class ChunkReader:
@@ -25,19 +38,22 @@ class ChunkReader:
         """The committed reference of a chunk; None where there is none."""
         for manifest in node.manifests:
             if contains(manifest.extents, coords):
-                refs = self.refs(node, manifest)
-                row = refs.find(coords) if refs is not None else -1
-                if refs is not None and row >= 0:
-                    return refs.row(row)
+                ref = _look_up(self._library.manifest(manifest.id), node, coords)
+                if ref is not None:
+                    return ref
         return None
 
-    def is_loaded(self, node: Node, coords: tuple[int, ...]) -> bool:
-        """Whether `locate` needs no request."""
-        return all(
-            self._library.has_manifest(manifest.id)
-            for manifest in node.manifests
-            if contains(manifest.extents, coords)
-        )
+    def locate_now(self, node: Node, coords: tuple[int, ...]) -> Ref | Later | None:
+        """As `locate`, or LATER if that needs a request."""
+        for manifest in node.manifests:
+            if contains(manifest.extents, coords):
+                known = self._library.known_manifest(manifest.id)
+                if known is None:
+                    return LATER
+                ref = _look_up(known, node, coords)
+                if ref is not None:
+                    return ref
+        return None
 
     def refs(self, node: Node, manifest: ManifestRef) -> ChunkRefs | None:
         """The node's references in one manifest, if they are of the array's rank."""
@@ -83,6 +99,14 @@ class ChunkReader:
                     "container that covers this location is authorized",
                     ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER,
                 )
+
+
+def _look_up(manifest: Manifest, node: Node, coords: tuple[int, ...]) -> Ref | None:
+    refs = manifest.arrays.get(node.id)
+    if refs is None or refs.ndim != len(coords):
+        return None
+    row = refs.find(coords)
+    return refs.row(row) if row >= 0 else None
 
 
 def ref_length(ref: Ref) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.packs import ChunkWriter
-from frazil.engine.reader import ChunkReader, ref_length, resolve_range
+from frazil.engine.reader import LATER, ChunkReader, Later, ref_length, resolve_range
 from frazil.errors import (
     AlreadyExistsError,
     ErrorKind,
@@ -22,7 +22,7 @@ from frazil.format.chunk_refs import ABSENT, InlineRef, Ref
 from frazil.format.snapshot import Node, NodeKind, Snapshot
 from frazil.ids import ChunkId, NodeId, SnapshotId
 from frazil.library.files import Library
-from frazil.model.changes import UNEDITED, ChangeSet
+from frazil.model.changes import UNEDITED, ChangeSet, Unedited
 from frazil.model.overlay import clip
 from frazil.model.zarr_metadata import read_layout
 from frazil.paths import is_under, parent_of
@@ -195,22 +195,35 @@ class Workspace:
 
     def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
         """Where a chunk is; None if it is not initialised or outside the grid."""
+        edit = self._edit(node, coords)
+        return self._reader.locate(node, coords) if edit is UNEDITED else edit
+
+    def _edit(self, node: Node, coords: tuple[int, ...]) -> Ref | Unedited | None:
         edits = self.changes.chunks.get(node.id)
         if edits is not None and len(coords) == edits.ndim:
             with self.lock:
                 edit = edits.get(coords)
             if edit is not UNEDITED:
                 return edit
-        if not _in_grid(node, coords):
-            return None
-        return self._reader.locate(node, coords)
+        return UNEDITED if _in_grid(node, coords) else None
 
-    def is_quick(self, node: Node, coords: tuple[int, ...]) -> bool:
-        """Whether reading the chunk needs no request that is worth another thread."""
-        if not self._reader.is_loaded(node, coords):
-            return False
-        ref = self.locate(node, coords)
-        return ref is None or self._reader.is_quick(ref)
+    def get_chunk_now(
+        self,
+        node: Node,
+        coords: tuple[int, ...],
+        start: int | None = None,
+        end: int | None = None,
+        suffix: int | None = None,
+    ) -> bytes | Later | None:
+        """As `get_chunk`, or LATER if that is worth another thread: a request, or many bytes."""
+        ref: Ref | Unedited | Later | None = self._edit(node, coords)
+        if ref is UNEDITED:
+            ref = self._reader.locate_now(node, coords)
+        if ref is None or isinstance(ref, Later):
+            return ref
+        if not self._reader.is_quick(ref):
+            return LATER
+        return self._reader.read(ref, *resolve_range(ref_length(ref), start, end, suffix))
 
     def get_chunk(
         self,

@@ -68,12 +68,15 @@ class Library:
 
     def manifest(self, id_: ManifestId) -> Manifest:
         """A manifest; `StorageError` of kind `object-not-found` if there is no such file."""
+        known = self._manifests.get(id_)
+        if known is not None:
+            return known
         key = f"manifests/{id_}"
         return self._manifests.load(id_, lambda: decode_manifest(self.backend.get(key), where=key))
 
-    def has_manifest(self, id_: ManifestId) -> bool:
-        """Whether the manifest is in memory."""
-        return self._manifests.get(id_) is not None
+    def known_manifest(self, id_: ManifestId) -> Manifest | None:
+        """A manifest if it is in memory."""
+        return self._manifests.get(id_)
 
     def transaction_log(self, id_: SnapshotId) -> TransactionLog:
         """What the commit of this snapshot changed.

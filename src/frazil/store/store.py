@@ -13,7 +13,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.sync import SyncMixin
 
 from frazil.display import Displayed, Shown
-from frazil.engine.reader import resolve_range
+from frazil.engine.reader import Later, resolve_range
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
@@ -145,15 +145,14 @@ class IcechunkStore(Displayed, Store, SyncMixin):
         """
         target = parse_key(key)
         bounds = EVERYTHING if byte_range is None else bounds_of(byte_range)
-        data: Data | None
+        data: Data | Later | None
         if type(target) is ChunkKey:
             workspace = self._session._workspace
             node = _array_at(workspace, target.path)
             if node is None:
                 return None
-            if workspace.is_quick(node, target.coords):
-                data = workspace.get_chunk(node, target.coords, *bounds)
-            else:
+            data = workspace.get_chunk_now(node, target.coords, *bounds)
+            if isinstance(data, Later):
                 data = await _in_pool(workspace.get_chunk, node, target.coords, *bounds)
         else:
             data = self._read(target, bounds)
@@ -447,8 +446,6 @@ class IcechunkStore(Displayed, Store, SyncMixin):
         node = _array_at(workspace, target.path)
         if node is None:
             return None
-        if workspace.is_quick(node, target.coords):
-            return workspace.chunk_size(node, target.coords)
         return await _in_pool(workspace.chunk_size, node, target.coords)
 
 

@@ -116,9 +116,8 @@ class CatalogV2(Catalog):
     def _swap(self, state: _State, info: RepoInfo, update: Update) -> RepoInfo:
         backend, library = self._library.backend, self._library
         now = library.now()
-        stamped = replace(
-            update, updated_at=refs.next_time(now, int(state.info.updates.updated_at[0]))
-        )
+        newest = int(state.info.updates.updated_at[:1].max(initial=0))
+        stamped = replace(update, updated_at=refs.next_time(now, newest))
         backup = backup_name(KEY, now, library.new_id(SnapshotId))
         updates, older = info.updates.push(stamped, backup, self.updates_per_file)
         info = replace(

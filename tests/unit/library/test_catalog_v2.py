@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from frazil.errors import ConflictError, FormatError, RepositoryNotFoundError, StorageError
+from frazil.format.repo_info import encode_repo_info
 from frazil.format.snapshot import initial_snapshot
+from frazil.format.updates import UpdateTable
 from frazil.ids import INITIAL_SNAPSHOT
 from frazil.library import catalog_v2
 from frazil.library.catalog_v2 import CatalogV2, Retries, backup_name
@@ -131,3 +135,11 @@ def test_a_damaged_repo_object_is_named() -> None:
     backend.put("repo", b"nonsense")
     with pytest.raises(FormatError, match="repo"):
         catalog.branches()
+
+
+def test_an_empty_operations_log_is_no_obstacle() -> None:
+    backend = MemoryBackend()
+    catalog = repository(backend)
+    backend.put("repo", encode_repo_info(replace(catalog.info(), updates=UpdateTable.of([]))))
+    catalog.create_branch("b", INITIAL_SNAPSHOT)
+    assert [u.name for u in catalog.ops_log()] == ["b"]

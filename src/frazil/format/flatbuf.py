@@ -92,6 +92,14 @@ class Buffer:
         if self._strings < 0:
             raise self.fail(f"{name}: strings and byte vectors claim more than {_MAX_APPARENT}")
 
+    def check_unshared(self, column: ByteColumn, name: str) -> None:
+        """`FormatError` if the rows, of which each should have its own bytes, overlap a lot.
+
+        For what becomes Python objects: sharing would let a small file make large ones.
+        """
+        if int(column.size.sum()) > len(self.bytes) + _SLACK:
+            raise self.fail(f"{name}: rows share their bytes and claim more than the file has")
+
     def number(self, at: int, layout: str, name: str) -> int:
         """One scalar of a `struct` layout."""
         if not 0 <= at <= len(self.bytes) - struct.calcsize(layout):

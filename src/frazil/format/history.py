@@ -202,7 +202,10 @@ class SnapshotTable:
         `InternalError` if one of them would lose its parent: `replace` it first.
         """
         kept = np.zeros(len(self) + 1, np.bool_)
-        kept[:-1][np.asarray(rows)] = True
+        chosen_rows = np.asarray(rows)
+        if chosen_rows.dtype != np.bool_:
+            chosen_rows = chosen_rows.astype(np.int64)
+        kept[:-1][chosen_rows] = True
         place = np.where(kept, np.cumsum(kept) - 1, -2)
         place[-1] = -1
         chosen = self.rows[kept[:-1]]

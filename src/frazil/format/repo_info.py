@@ -157,6 +157,7 @@ def decode_repo_info(data: bytes | memoryview, *, where: str) -> RepoInfo:
         if not isinstance(config, dict):
             raise FormatError(f"{where}: config is not a map", ErrorKind.DESERIALIZATION)
     deleted = root.strings(_DELETED_TAGS)
+    root.buffer.check_unshared(deleted, _DELETED_TAGS.name)
     return RepoInfo(
         tags=_decode_refs(root.tables(_TAGS), snapshots, moved),
         branches=_decode_refs(root.tables(_BRANCHES), snapshots, moved),
@@ -186,7 +187,9 @@ def _decode_flags(root: Table, slot: Slot) -> frozenset[int]:
 def _decode_refs(
     refs: Tables, snapshots: SnapshotTable, moved: npt.NDArray[np.int64] | None
 ) -> dict[str, SnapshotId]:
-    names, rows = refs.string(_REF_NAME), refs.scalar(_REF_INDEX, "<u4").astype(np.int64)
+    names = refs.string(_REF_NAME)
+    refs.buffer.check_unshared(names, _REF_NAME.name)
+    rows = refs.scalar(_REF_INDEX, "<u4").astype(np.int64)
     if len(rows) and int(rows.max()) >= len(snapshots):
         raise refs.buffer.fail(
             f"{_REF_INDEX.name}: {int(rows.max())} of {len(snapshots)} snapshots"
@@ -221,10 +224,9 @@ def _decode_snapshots(
     entries, count = tables.tables(_ITEMS, required=False)
     rows["item_start"], rows["item_count"] = row_starts(count), count
     held = np.empty(len(entries), hist.ITEM)
-    for name, column in (
-        ("name", entries.string(_ITEM_NAME)),
-        ("value", entries.blob(_ITEM_VALUE)),
-    ):
+    values = entries.blob(_ITEM_VALUE)
+    buffer.check_unshared(values, _ITEM_VALUE.name)
+    for name, column in (("name", entries.string(_ITEM_NAME)), ("value", values)):
         held[f"{name}_start"], held[f"{name}_size"] = column.start, column.size
     pruned, count = tables.items(_PRUNED, "V12", required=False)
     rows["pruned_start"], rows["pruned_count"] = row_starts(count), np.maximum(count, 0)

@@ -208,6 +208,8 @@ def decode_snapshot(data: bytes | memoryview, *, where: str) -> Snapshot:
 def decode_metadata(items: Tables, decode: Callable[..., Any]) -> dict[str, Any]:
     """The values of `MetadataItem` tables by name."""
     names, values = items.string(_ITEM_NAME), items.blob(_ITEM_VALUE)
+    items.buffer.check_unshared(names, _ITEM_NAME.name)
+    items.buffer.check_unshared(values, _ITEM_VALUE.name)
     where = items.buffer.where
     metadata = {}
     for i in range(len(items)):
@@ -223,8 +225,7 @@ def _decode_nodes(nodes: Tables) -> NodeTable:
     rows["id"] = nodes.struct(_NODE_ID, 8).view("V8").reshape(-1)
     path = nodes.string(_PATH)
     rows["path_start"], rows["path_size"] = path.start, path.size
-    if int(path.size.sum()) > len(buffer.data):
-        raise buffer.fail("node.path: paths share bytes, although each node has its own")
+    buffer.check_unshared(path, _PATH.name)
     data = nodes.blob(_USER_DATA)
     rows["data_start"], rows["data_size"] = data.start, data.size
     rows["kind"] = kind = nodes.scalar(_KIND, "u1")

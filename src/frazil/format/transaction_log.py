@@ -175,6 +175,8 @@ def _is_sorted(coords: Coords) -> bool:
 def _decode_moves(root: Table) -> tuple[Move, ...]:
     moves = root.tables(_MOVES)
     sources, targets = moves.string(_FROM), moves.string(_TO)
+    for column, slot in ((sources, _FROM), (targets, _TO)):
+        moves.buffer.check_unshared(column, slot.name)
     ids = moves.struct(_MOVED, 8).view("V8").reshape(-1).tolist()
     kinds = moves.scalar(_TYPE, "u1")
     if bool((kinds > _ARRAY).any()):

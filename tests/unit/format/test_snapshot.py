@@ -11,7 +11,7 @@ from frazil.errors import FormatError, InvalidInputError
 from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot
 from frazil.format.flatbuf_single import SingleTable, string, vector
-from frazil.format.flatbuf_writer import TableBlock, blobs, finish, items, strings, vectors
+from frazil.format.flatbuf_writer import Block, TableBlock, blobs, finish, items, strings, vectors
 from frazil.format.header import FileType, peek, unwrap, wrap
 from frazil.format.nodes import ManifestRef, Node, NodeKind, NodeTable
 from frazil.format.snapshot import (
@@ -22,6 +22,7 @@ from frazil.format.snapshot import (
     encode_snapshot,
     initial_snapshot,
 )
+from frazil.format.v1 import encode_msgpack
 from frazil.ids import INITIAL_SNAPSHOT, ManifestId, NodeId, SnapshotId
 
 
@@ -121,7 +122,7 @@ def made_by_hand(
     *,
     chunk: int = 2,
     infos: tuple[int, ...] = (),
-    parent: bool = False,
+    metadata: Block | None = None,
 ) -> bytes:
     """A snapshot file of spec 1 with arrays (9,) in the given order."""
     n = len(paths)
@@ -143,7 +144,7 @@ def made_by_hand(
     root.struct(Slot(0, "id"), bytes(12))
     root.refer(Slot(2, "nodes"), vectors(nodes))
     root.refer(Slot(4, "message"), string(""))
-    root.refer(Slot(5, "metadata"), vector(b"", 0))
+    root.refer(Slot(5, "metadata"), metadata or vector(b"", 0))
     rows = b"".join(
         i.to_bytes(12, "big") + bytes(4) + (i * 10).to_bytes(16, "little") for i in infos
     )
@@ -205,3 +206,12 @@ def test_selected_manifests_are_written_as_they_are(spec: int) -> None:
     assert [read.info(i) for i in range(len(read))] == [
         ManifestInfo(manifest_id(i), i * 10, i) for i in (1, 2, 3)
     ]
+
+
+def test_metadata_cannot_expand_by_sharing() -> None:
+    tables = TableBlock(1000)
+    value = blobs(ByteColumn.of([encode_msgpack("x" * 100_000)]))
+    tables.refer(Slot(0, "name"), strings(ByteColumn.of([b"%d" % i for i in range(1000)])))
+    tables.refer(Slot(1, "value"), value, np.zeros(1000, np.int64))
+    with pytest.raises(FormatError, match="share their bytes"):
+        decode_snapshot(made_by_hand(["/a"], [1], metadata=vectors(tables)), where="test")

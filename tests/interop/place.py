@@ -1,0 +1,102 @@
+"""A folder with a repository that both libraries use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.interop.libraries import FRAZIL, REAL, Library, Repo
+from tests.interop.view import history, tree, view
+
+FAR_FUTURE = timedelta(days=1)
+
+
+class Place:
+    """One folder; `check` is the end of every test."""
+
+    def __init__(self, path: Path, **real_options: Any) -> None:
+        """real_options: what the real library needs to open the repository."""
+        self.path = path
+        self.real_options = real_options
+
+    def create(self, library: Library, spec: int, config: Any = None) -> Repo:
+        return library.create(self.path, spec, config)
+
+    def open(self, library: Library, config: Any = None) -> Repo:
+        options = self.real_options if library is REAL else {}
+        return library.open(self.path, config, **options)
+
+    def files(self, folder: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (self.path / folder).glob("*")}
+
+    def check(self) -> None:
+        """Both libraries show the same, and the real one has nothing to complain about."""
+        self.agree()
+        verify_with_real(self.path, **self.real_options)
+
+    def agree(self) -> None:
+        """Both libraries show the same repository."""
+        theirs, ours = view(self.open(REAL)), view(self.open(FRAZIL))
+        assert theirs.keys() == ours.keys()
+        for part, value in theirs.items():
+            assert ours[part] == value, part
+
+
+def _json(inspected: Any) -> Any:
+    return json.loads(inspected) if isinstance(inspected, str) else inspected
+
+
+def verify_with_real(path: Path, **options: Any) -> None:
+    """Let the real library read and inspect every file, and collect garbage in a copy.
+
+    A collection that drops everything unreachable must leave all that is reachable as it is.
+    """
+    repo = REAL.open(path, **options)
+    known = history(repo)
+    for id_ in known:
+        inspected = _json(repo.inspect_snapshot(id_))
+        assert inspected["id"] == id_
+        listed = {entry["id"] for entry in inspected["manifests"]}
+        nodes = inspected["nodes"]
+        assert listed == {ref["id"] for node in nodes for ref in node.get("manifest_refs", [])}
+        assert [n["path"] for n in nodes] == sorted((n["path"] for n in nodes), key=str.encode)
+        for entry in inspected["manifests"]:
+            assert (path / "manifests" / entry["id"]).stat().st_size == entry["size_bytes"]
+            if hasattr(repo, "inspect_manifest"):
+                manifest = repo.inspect_manifest(entry["id"])
+                assert manifest["total_chunk_refs"] == entry["num_chunk_refs"]
+        if hasattr(repo, "inspect_transaction_log") and known[id_].parent_id is not None:
+            log = repo.inspect_transaction_log(id_)
+            assert log["header"]["file_type"] == "transaction-log"
+        repo.readonly_session(snapshot_id=id_).all_virtual_chunk_locations()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        stored = sum(file.stat().st_size for file in (path / "chunks").glob("*"))
+        assert 0 <= repo.total_chunks_storage() <= stored
+        assert 0 <= repo.chunk_storage_stats().native_bytes <= stored
+    if getattr(repo, "spec_version", 1) == 2:
+        info = repo.inspect_repo_info()
+        assert info["branches"] == {b: repo.lookup_branch(b) for b in repo.list_branches()}
+        assert {entry["id"] for entry in info["snapshots"]} >= set(known)
+        assert list(repo.ops_log())
+        str(repo.ancestry_graph(plain=True))
+    _verify_collection(path, options)
+
+
+def _verify_collection(path: Path, options: dict[str, Any]) -> None:
+    copy = path.with_name(f"{path.name}-collected")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(path, copy)
+    repo = REAL.open(copy, **options)
+    before = {id_: tree(repo.readonly_session(snapshot_id=id_)) for id_ in history(repo)}
+    if getattr(repo, "spec_version", 1) == 2:
+        repo.set_status(REAL.module.RepoStatus(REAL.module.RepoAvailability.online))
+    repo.garbage_collect(datetime.now(UTC) + FAR_FUTURE)
+    repo = REAL.open(copy, **options)
+    after = {id_: tree(repo.readonly_session(snapshot_id=id_)) for id_ in history(repo)}
+    assert after == before
+    shutil.rmtree(copy)

@@ -1,0 +1,222 @@
+"""Virtual references, which the real library sets, survive Frazil's commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from zarr.core.sync import sync
+
+from tests.interop.libraries import FRAZIL, REAL, SPECS, every_spec, icechunk
+from tests.interop.place import Place
+
+FEW = 40
+MANY = 1100
+"""Chunks of the large array; the real library compresses the locations of 1000 and more."""
+SIZE = 8
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file whose bytes the virtual chunks are."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    data = np.arange(MANY * SIZE, dtype="u2")
+    (folder / "data é.bin").write_bytes(data.tobytes())
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path: Path, source: Path) -> Place:
+    access = (
+        icechunk.credentials.LocalFileSystemAccess
+        if hasattr(icechunk.credentials, "LocalFileSystemAccess")
+        else None
+    )
+    authorize = {_prefix(source): access}
+    return Place(tmp_path / "repository", authorize_virtual_chunk_access=authorize)
+
+
+def _prefix(source: Path) -> str:
+    return f"file://{source}/"
+
+
+def _config(source: Path) -> Any:
+    config = icechunk.RepositoryConfig()
+    store = icechunk.local_filesystem_store(str(source))
+    config.set_virtual_chunk_container(
+        icechunk.VirtualChunkContainer(_prefix(source), store, "local files")
+        if SPECS == [1, 2]
+        else icechunk.VirtualChunkContainer(_prefix(source), store)
+    )
+    return config
+
+
+def _create_array(store: Any, name: str, chunks: int) -> zarr.Array:
+    return zarr.create_array(
+        store, name=name, shape=(chunks * SIZE,), chunks=(SIZE,), dtype="u2", compressors=None
+    )
+
+
+def _specs(url: str, cells: range, checksum: dict[str, Any] | None = None) -> list[Any]:
+    return [
+        icechunk.VirtualChunkSpec([i], url, i * SIZE * 2, SIZE * 2, **(checksum or {}))
+        for i in cells
+    ]
+
+
+def _build(place: Place, source: Path, spec: int, chunks: int = FEW) -> np.ndarray:
+    """The real library's repository; returns what its array `large` holds."""
+    repo = REAL.create(place.path, spec, _config(source))
+    url = _prefix(source) + "data%20%C3%A9.bin"
+    session = repo.writable_session("main")
+    checked = {
+        "plain": {},
+        "with an etag": {"etag_checksum": "an etag é"},
+        "with a time": {"last_updated_at_checksum": datetime.now(UTC) + timedelta(days=1)},
+    }
+    for name, checksum in checked.items():
+        _create_array(session.store, name, 9)
+        session.store.set_virtual_refs(f"/{name}", _specs(url, range(0, 9, 2), checksum))
+    large = _create_array(session.store, "large", chunks)
+    session.store.set_virtual_refs("/large", _specs(url, range(chunks)))
+    large[SIZE : 2 * SIZE] = 7  # one inline chunk among them
+    if SPECS == [1, 2]:
+        _create_array(session.store, "relative", 3)
+        relative = "vcc://local files/data%20%C3%A9.bin"
+        session.store.set_virtual_refs("/relative", _specs(relative, range(3)))
+    session.commit("virtual references")
+    expected = np.arange(chunks * SIZE, dtype="u2")
+    expected[SIZE : 2 * SIZE] = 7
+    return expected
+
+
+def _locations(place: Place) -> list[str]:
+    session = place.open(REAL).readonly_session("main")
+    return sorted(session.all_virtual_chunk_locations())
+
+
+def _references(place: Place, name: str) -> list[Any]:
+    """All references of an array as the real library states them (2.x only)."""
+
+    async def collect() -> list[Any]:
+        session = place.open(REAL).readonly_session("main")
+        rows = []
+        if SPECS == [1, 2]:
+            async for batch in session.store.array_chunk_iterator(f"/{name}"):
+                index, kinds, locations, offsets, lengths, inline = batch
+                rows += [
+                    (tuple(index[i]), kinds[i], locations[i], offsets[i], lengths[i], inline.get(i))
+                    for i in range(len(index))
+                ]
+        return sorted(rows)
+
+    return sync(collect())
+
+
+def _elsewhere(root: zarr.Group, expected: np.ndarray) -> None:
+    root.create_array("another", data=np.arange(5000), chunks=500)
+
+
+def _same_manifest(root: zarr.Group, expected: np.ndarray) -> None:
+    root["large"][5 * SIZE : 6 * SIZE] = expected[5 * SIZE : 6 * SIZE] = 1
+
+
+def _attributes(root: zarr.Group, expected: np.ndarray) -> None:
+    root["large"].attrs["units"] = "m"
+
+
+def _erased(root: zarr.Group, expected: np.ndarray) -> None:
+    root["large"][2 * SIZE : 4 * SIZE] = expected[2 * SIZE : 4 * SIZE] = 0
+
+
+def _resized(root: zarr.Group, expected: np.ndarray) -> None:
+    root["large"].resize((FEW // 2 * SIZE,))
+    root["large"].resize((FEW * SIZE,))
+    expected[FEW // 2 * SIZE :] = 0
+
+
+@every_spec
+@pytest.mark.parametrize(
+    ("change", "chunks"),
+    [
+        (_elsewhere, FEW),
+        (_same_manifest, FEW),
+        (_same_manifest, MANY),
+        (_attributes, FEW),
+        (_erased, FEW),
+        (_resized, FEW),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_virtual_chunks_survive_a_change(
+    place: Place,
+    source: Path,
+    spec: int,
+    change: Callable[[zarr.Group, np.ndarray], None],
+    chunks: int,
+) -> None:
+    expected = _build(place, source, spec, chunks)
+    small = {name: _references(place, name) for name in ("plain", "with an etag", "with a time")}
+    locations, before = _locations(place), _references(place, "large")
+
+    session = place.open(FRAZIL).writable_session("main")
+    assert session.chunk_type("/large", [0]) == FRAZIL.module.ChunkType.virtual
+    change(zarr.open_group(session.store), expected)
+    session.commit("changed by frazil")
+
+    root = zarr.open_group(place.open(REAL).readonly_session("main").store, mode="r")
+    np.testing.assert_array_equal(root["large"][...], expected)
+    for name in ("plain", "with a time"):
+        filled = np.arange(9 * SIZE).reshape(9, SIZE) * ((np.arange(9) + 1) % 2)[:, None]
+        np.testing.assert_array_equal(root[name][...], filled.ravel())
+    assert {name: _references(place, name) for name in small} == small
+    after = {row[0]: row for row in _references(place, "large")}
+    changed = {row[0] for row in before if after.get(row[0]) != row}
+    if change in (_elsewhere, _attributes):
+        assert not changed
+        assert _locations(place) == locations
+    elif change is _resized:
+        assert all(index[0] >= FEW // 2 for index in changed)
+    else:
+        assert all(index[0] in range(2, 6) for index in changed)
+    if SPECS == [1, 2]:
+        np.testing.assert_array_equal(root["relative"][...], np.arange(3 * SIZE))
+    place.check()
+
+
+@every_spec
+def test_both_rewrite_the_same_virtual_manifest_in_turns(
+    place: Place, source: Path, spec: int
+) -> None:
+    expected = _build(place, source, spec)
+    for i, library in enumerate((FRAZIL, REAL, FRAZIL, FRAZIL, REAL)):
+        session = place.open(library).writable_session("main")
+        cells = slice((10 + i) * SIZE, (11 + i) * SIZE)
+        zarr.open_array(session.store, path="large")[cells] = expected[cells] = i
+        session.commit(f"turn {i}")
+    root = zarr.open_group(place.open(REAL).readonly_session("main").store, mode="r")
+    np.testing.assert_array_equal(root["large"][...], expected)
+    place.check()
+
+
+@every_spec
+def test_containers_stay_in_the_configuration(place: Place, source: Path, spec: int) -> None:
+    _build(place, source, spec)
+    before = REAL.module.Repository.fetch_config(REAL.storage(place.path))
+    assert before is not None
+    session = place.open(FRAZIL).writable_session("main")
+    zarr.create_group(session.store, path="g")
+    session.commit("a group")
+    place.open(FRAZIL).save_config()
+    after = REAL.module.Repository.fetch_config(REAL.storage(place.path))
+    assert list(after.virtual_chunk_containers) == list(before.virtual_chunk_containers)
+    assert [str(c.store) for c in after.virtual_chunk_containers.values()] == [
+        str(c.store) for c in before.virtual_chunk_containers.values()
+    ]
+    place.check()

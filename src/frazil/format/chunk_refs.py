@@ -342,7 +342,8 @@ class _Key:
         for c, first, stop, stride in zip(coords, self.first, self.stop, strides, strict=True):
             if not first <= c < stop:
                 return -1
-            number += (c - first) * stride
+            # int: the fixed-width integers of numpy would wrap around.
+            number += (int(c) - first) * stride
         column = self._list
         if column is None:
             return number if self.n else -1

@@ -70,6 +70,13 @@ def test_find_of_what_is_no_coordinate() -> None:
     assert huge.find((0, 0, 2**32)) == -1
 
 
+def test_find_takes_the_integers_of_numpy() -> None:
+    # Keys of this box are beyond 32 bits, in which uint32 coordinates would wrap around.
+    coords = [(0, 0), (60_000, 80_000), (70_000, 90_000)]
+    refs = ChunkRefs.of(2, dict.fromkeys(coords, NATIVE))
+    assert [refs.find(row) for row in refs.index] == [0, 1, 2]
+
+
 def test_nothing_is_found_in_nothing() -> None:
     empty = ChunkRefs.empty(3)
     assert len(empty) == 0

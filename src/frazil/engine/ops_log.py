@@ -57,12 +57,19 @@ def _public(value: Any) -> Any:
         case bytes():
             return str(value)
         case Status():
-            availability = RepoAvailability.online
-            if value.availability == RepoAvailability.read_only:
-                availability = RepoAvailability.read_only
-            return RepoStatus(availability, _time(value.set_at), value.reason)
+            return public_status(value)
         case _:
             return value
+
+
+def public_status(status: Status) -> RepoStatus:
+    """The status as users see it; what is neither online nor read-only counts as online."""
+    read_only = status.availability == RepoAvailability.read_only
+    return RepoStatus(
+        RepoAvailability.read_only if read_only else RepoAvailability.online,
+        _time(status.set_at),
+        status.reason,
+    )
 
 
 def _time(microseconds: int) -> datetime:

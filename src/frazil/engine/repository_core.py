@@ -170,6 +170,7 @@ def create(
     stored = config is not None and config != RepositoryConfig()
     if spec == 1:
         catalog_v1.create(library)
+        core.catalog.config_document()  # so that it knows what a later save replaces
         if stored:
             core.catalog.save_config(effective.to_document())
     else:

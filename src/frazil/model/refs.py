@@ -22,8 +22,9 @@ from frazil.errors import (
 )
 from frazil.format.history import SnapshotRecord
 from frazil.format.repo_info import RepoInfo
-from frazil.format.updates import Update, UpdateKind
+from frazil.format.updates import Status, Update, UpdateKind
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
+from frazil.model.flags import CREATE_TAG, DELETE_TAG, check_enabled
 
 Edit = Callable[[RepoInfo], tuple[RepoInfo, Update]]
 
@@ -135,6 +136,7 @@ def create_tag(name: str, target: SnapshotId) -> Edit:
     """Add a tag; names of deleted tags cannot be used again."""
 
     def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        check_enabled(info, CREATE_TAG)
         if name in info.tags:
             raise AlreadyExistsError(f"tag {name!r} already exists", ErrorKind.TAG_ALREADY_EXISTS)
         if name in info.deleted_tags:
@@ -153,6 +155,7 @@ def delete_tag(name: str) -> Edit:
     """Remove a tag for ever."""
 
     def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        check_enabled(info, DELETE_TAG)
         target = tag_target(info, name)
         tags = {n: t for n, t in info.tags.items() if n != name}
         info = replace(info, tags=tags, deleted_tags=info.deleted_tags | {name})
@@ -233,6 +236,42 @@ def change_config(document: dict[str, Any]) -> Edit:
 
     def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
         return replace(info, config=document), Update(UpdateKind.CONFIG_CHANGED, UNSTAMPED)
+
+    return edit
+
+
+def change_metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Edit:
+    """Replace the repository's metadata by what `change` makes of it."""
+
+    def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        info = replace(info, metadata=change(info.metadata))
+        return info, Update(UpdateKind.METADATA_CHANGED, UNSTAMPED)
+
+    return edit
+
+
+def change_status(status: Status) -> Edit:
+    """Set whether the repository takes changes."""
+
+    def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        update = Update(UpdateKind.REPO_STATUS_CHANGED, UNSTAMPED, status=status)
+        return replace(info, status=status), update
+
+    return edit
+
+
+def set_flag(id_: int, setting: bool | None) -> Edit:
+    """Turn a feature flag on or off, or with None back to its default."""
+
+    def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        enabled, disabled = info.enabled_flags - {id_}, info.disabled_flags - {id_}
+        info = replace(
+            info,
+            enabled_flags=enabled | {id_} if setting is True else enabled,
+            disabled_flags=disabled | {id_} if setting is False else disabled,
+        )
+        update = Update(UpdateKind.FEATURE_FLAG_CHANGED, UNSTAMPED, flag_id=id_, flag_value=setting)
+        return info, update
 
     return edit
 

@@ -1,0 +1,42 @@
+"""Repositories: the one class that users open, in parts.
+
+Repository
+  Opening       opening.py      create, open, exists
+  Settings      settings.py     configuration, metadata, status, feature flags
+  History       history.py      ancestry, differences, the log of operations
+  References    references.py   branches and tags
+  Sessions      sessions.py     sessions and transactions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from frazil.display import Shown, record
+from frazil.repository.history import History
+from frazil.repository.opening import Opening
+from frazil.repository.references import References
+from frazil.repository.sessions import Sessions
+from frazil.repository.settings import Settings
+
+__all__ = ["Repository"]
+
+
+class Repository(Opening, Settings, History, References, Sessions):
+    """A versioned tree of groups and arrays in one storage.
+
+    Made by `create`, `open` or `open_or_create`. It can be pickled and used by any number of
+    threads.
+    """
+
+    _public_name = "frazil.repository.Repository"
+
+    def __getstate__(self) -> object:
+        return self._core
+
+    def __setstate__(self, state: Any) -> None:
+        self._core = state
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("storage", "spec_version", "config"), self)

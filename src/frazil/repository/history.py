@@ -1,0 +1,144 @@
+"""What happened in a repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import TypeVar
+
+from frazil.engine.history import diff_between
+from frazil.engine.ops_log import public_update
+from frazil.engine.repository_core import EPOCH
+from frazil.format.history import SnapshotRecord
+from frazil.graph import GraphRow
+from frazil.ids import SnapshotId
+from frazil.ops import Update
+from frazil.repository.base import RepositoryBase
+from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
+from frazil.store.iterators import AsyncCloseableIterator
+from frazil.twins import twin
+
+T = TypeVar("T")
+
+
+class History(RepositoryBase):
+    """Snapshots, their order, and the differences between them."""
+
+    def ancestry(
+        self,
+        *,
+        branch: str | None = None,
+        tag: str | None = None,
+        snapshot_id: str | None = None,
+    ) -> Iterator[SnapshotInfo]:
+        """The snapshots up to the given branch, tag or snapshot (exactly one), newest first."""
+        start = self._core.resolve(branch, tag, snapshot_id)
+        return map(_public_snapshot, self._core.catalog.ancestry(start))
+
+    def async_ancestry(
+        self,
+        *,
+        branch: str | None = None,
+        tag: str | None = None,
+        snapshot_id: str | None = None,
+    ) -> AsyncCloseableIterator[SnapshotInfo]:
+        """As `ancestry`, for `async for`."""
+        return AsyncCloseableIterator(
+            _batches(lambda: self.ancestry(branch=branch, tag=tag, snapshot_id=snapshot_id))
+        )
+
+    def ancestry_graph(
+        self,
+        *,
+        branch: str | None = None,
+        tag: str | None = None,
+        snapshot_id: str | None = None,
+        plain: bool = False,
+    ) -> AncestryGraph:
+        """A drawing of the history of a branch, tag or snapshot; of all branches without one.
+
+        plain: without colours.
+        """
+        catalog = self._core.catalog
+        branches, tags = catalog.branches(), catalog.tags()
+        one = any(name is not None for name in (branch, tag, snapshot_id))
+        starts = [self._core.resolve(branch, tag, snapshot_id)] if one else branches.values()
+        records: dict[SnapshotId, SnapshotRecord] = {}
+        for start in starts:
+            for item in catalog.ancestry(start):
+                if item.id in records:
+                    break
+                records[item.id] = item
+        rows = tuple(
+            GraphRow(
+                id=str(item.id),
+                parent=None if item.parent is None else str(item.parent),
+                branches=tuple(sorted(n for n, t in branches.items() if t == item.id)),
+                tags=tuple(sorted(n for n, t in tags.items() if t == item.id)),
+                message=item.message,
+            )
+            for item in sorted(records.values(), key=lambda item: -item.flushed_at)
+        )
+        return AncestryGraph(rows, plain=plain)
+
+    ancestry_graph_async = twin(ancestry_graph)
+
+    def ops_log(self) -> Iterator[Update]:
+        """All operations on the repository, newest first; spec 2 only (`FormatError`)."""
+        return map(public_update, self._v2("the operations log").ops_log())
+
+    def ops_log_async(self) -> AsyncCloseableIterator[Update]:
+        """As `ops_log`, for `async for`."""
+        return AsyncCloseableIterator(_batches(self.ops_log))
+
+    def lookup_snapshot(self, snapshot_id: str) -> SnapshotInfo:
+        """A snapshot by its id."""
+        return _public_snapshot(self._core.catalog.record(SnapshotId.parse(snapshot_id)))
+
+    lookup_snapshot_async = twin(lookup_snapshot)
+
+    def list_manifest_files(self, snapshot_id: str) -> list[ManifestFileInfo]:
+        """The manifest files that a snapshot refers to."""
+        id_ = self._core.resolve(None, None, snapshot_id)
+        manifests = self._core.library.snapshot(id_).manifests
+        infos = map(manifests.info, range(len(manifests)))
+        return [ManifestFileInfo(str(i.id), i.size_bytes, i.num_refs) for i in infos]
+
+    list_manifest_files_async = twin(list_manifest_files)
+
+    def diff(
+        self,
+        *,
+        from_branch: str | None = None,
+        from_tag: str | None = None,
+        from_snapshot_id: str | None = None,
+        to_branch: str | None = None,
+        to_tag: str | None = None,
+        to_snapshot_id: str | None = None,
+    ) -> Diff:
+        """What changed between two versions: `from` must be an ancestor of `to`.
+
+        Raises `InvalidInputError` (`bad-snapshot-chain-for-diff`) otherwise.
+        """
+        older = self._core.resolve(from_branch, from_tag, from_snapshot_id)
+        newer = self._core.resolve(to_branch, to_tag, to_snapshot_id)
+        return diff_between(self._core.library, self._core.catalog, older, newer)
+
+    diff_async = twin(diff)
+
+
+def _public_snapshot(item: SnapshotRecord) -> SnapshotInfo:
+    return SnapshotInfo(
+        id=str(item.id),
+        parent_id=None if item.parent is None else str(item.parent),
+        written_at=EPOCH + timedelta(microseconds=item.flushed_at),
+        message=item.message,
+        metadata=item.metadata,
+    )
+
+
+def _batches(items: Callable[[], Iterator[T]]) -> Iterator[list[T]]:
+    iterator = items()
+    while batch := list(islice(iterator, 100)):
+        yield batch

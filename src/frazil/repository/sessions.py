@@ -1,0 +1,59 @@
+"""Sessions of a repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from frazil.conflicts import ConflictSolver
+from frazil.repository.base import RepositoryBase
+from frazil.session import Session
+from frazil.store import IcechunkStore
+from frazil.twins import twin
+
+
+class Sessions(RepositoryBase):
+    """Views of snapshots, and changes to branches."""
+
+    def readonly_session(
+        self,
+        branch: str | None = None,
+        *,
+        tag: str | None = None,
+        snapshot_id: str | None = None,
+        as_of: datetime | None = None,
+    ) -> Session:
+        """A view of the snapshot that a branch, tag or id (exactly one) names.
+
+        as_of: of a branch, the newest snapshot that is not younger than this.
+        """
+        id_ = self._core.resolve(branch, tag, snapshot_id, as_of)
+        return Session((self._core, self._core.session(id_)))
+
+    readonly_session_async = twin(readonly_session)
+
+    def writable_session(self, branch: str) -> Session:
+        """A session whose changes can be committed to the branch."""
+        return Session((self._core, self._core.writable_session(branch)))
+
+    writable_session_async = twin(writable_session)
+
+    @contextmanager
+    def transaction(
+        self,
+        branch: str,
+        *,
+        message: str,
+        metadata: dict[str, Any] | None = None,
+        rebase_with: ConflictSolver | None = None,
+        rebase_tries: int = 1_000,
+    ) -> Iterator[IcechunkStore]:
+        """A store whose changes are committed at the end of the `with` block.
+
+        An exception in the block is passed on and nothing is committed.
+        """
+        session = self.writable_session(branch)
+        yield session.store
+        session.commit(message, metadata, rebase_with=rebase_with, rebase_tries=rebase_tries)

@@ -1,0 +1,140 @@
+"""What a repository is: its storage, its configuration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from frazil.config import Attribution, FeatureFlag, RepositoryConfig
+from frazil.engine.ops_log import EPOCH, public_status
+from frazil.format.updates import Status
+from frazil.model.flags import flag_id, flags_of
+from frazil.model.refs import change_metadata, change_status, set_flag
+from frazil.repository.base import RepositoryBase
+from frazil.status import RepoStatus
+from frazil.storage import Storage
+from frazil.twins import twin
+from frazil.types import SpecVersion
+
+
+class Settings(RepositoryBase):
+    """Properties of a `Repository`, and those of them that can be changed."""
+
+    @property
+    def config(self) -> RepositoryConfig:
+        """A copy of the effective configuration."""
+        return RepositoryConfig.from_document(self._core.config.to_document())
+
+    @property
+    def storage(self) -> Storage:
+        """Where the repository lives."""
+        return self._core.storage
+
+    @property
+    def attribution(self) -> Attribution:
+        """What requests say of who makes them."""
+        return self._core.attribution
+
+    @property
+    def spec_version(self) -> SpecVersion:
+        """The version of the format that the repository has."""
+        return SpecVersion(self._core.spec)
+
+    @property
+    def authorized_virtual_container_prefixes(self) -> set[str]:
+        """URL prefixes of the virtual chunk containers that may be read."""
+        return set()
+
+    def save_config(self) -> None:
+        """Store the effective configuration with the repository.
+
+        In a spec 1 repository this raises `ConflictError` (`config-updated`) if the stored one
+        has changed since it was opened.
+        """
+        self._core.catalog.save_config(self._core.config.to_document())
+
+    save_config_async = twin(save_config)
+
+    def set_default_commit_metadata(self, metadata: dict[str, Any]) -> None:
+        """Add these values to every commit made through this object, under its own ones."""
+        self._core.default_metadata.clear()
+        self._core.default_metadata.update(metadata)
+
+    def default_commit_metadata(self) -> dict[str, Any]:
+        """What `set_default_commit_metadata` has set."""
+        return dict(self._core.default_metadata)
+
+    def get_metadata(self) -> dict[str, Any]:
+        """The repository's own metadata, JSON values by name; spec 2 only (`FormatError`)."""
+        return dict(self._v2("repository metadata").info().metadata)
+
+    get_metadata_async = twin(get_metadata)
+
+    def set_metadata(self, metadata: dict[str, Any]) -> None:
+        """Replace the repository's metadata."""
+        self._v2("repository metadata").update(change_metadata(lambda _: metadata))
+
+    set_metadata_async = twin(set_metadata)
+
+    def update_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Set these names of the repository's metadata, leave the others; returns all of it."""
+        edit = change_metadata(lambda old: old | metadata)
+        return dict(self._v2("repository metadata").update(edit).metadata)
+
+    update_metadata_async = twin(update_metadata)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """As `get_metadata`."""
+        return self.get_metadata()
+
+    def get_status(self) -> RepoStatus:
+        """Whether the repository takes changes; spec 2 only (`FormatError`)."""
+        return public_status(self._v2("the repository status").info().status)
+
+    get_status_async = twin(get_status)
+
+    def set_status(self, status: RepoStatus) -> None:
+        """Set whether the repository takes changes; this itself is always possible."""
+        edit = change_status(
+            Status(
+                int(status.availability),
+                (status.set_at - EPOCH) // timedelta(microseconds=1),
+                status.limited_availability_reason,
+            )
+        )
+        self._v2("the repository status").update(edit, even_if_read_only=True)
+
+    set_status_async = twin(set_status)
+
+    @property
+    def status(self) -> RepoStatus:
+        """As `get_status`."""
+        return self.get_status()
+
+    def feature_flags(self) -> list[FeatureFlag]:
+        """All feature flags; spec 2 only (`FormatError`)."""
+        return flags_of(self._v2("feature flags").info())
+
+    feature_flags_async = twin(feature_flags)
+
+    def enabled_feature_flags(self) -> list[FeatureFlag]:
+        """The feature flags that are on, set so or by default."""
+        return [flag for flag in self.feature_flags() if flag.enabled]
+
+    enabled_feature_flags_async = twin(enabled_feature_flags)
+
+    def disabled_feature_flags(self) -> list[FeatureFlag]:
+        """The feature flags that are off."""
+        return [flag for flag in self.feature_flags() if not flag.enabled]
+
+    disabled_feature_flags_async = twin(disabled_feature_flags)
+
+    def set_feature_flag(self, name: str, setting: bool | None) -> None:
+        """Turn a feature flag on or off; None removes the setting, so that the default holds.
+
+        Raises `InvalidInputError` (`invalid-feature-flag`) for a name that is not known.
+        """
+        self._v2("feature flags").update(set_flag(flag_id(name), setting))
+
+    set_feature_flag_async = twin(set_feature_flag)

@@ -12,7 +12,7 @@ def check_path(path: str) -> str:
     if path == "/":
         return path
     parts = path.split("/")
-    if parts[0] or not all(parts[1:]) or ".." in parts or "." in parts:
+    if not path or parts[0] or not all(parts[1:]) or ".." in parts or "." in parts:
         raise InvalidInputError(
             f"invalid node path {path!r}: it must start with '/' and have no empty, '.' or '..' "
             "parts",

@@ -77,11 +77,16 @@ class TransactionLog:
             id,
             **sets,
             updated_chunks={
-                node: parts[0] if len(parts) == 1 else sorted_unique(np.concatenate(parts))
+                node: parts[0] if len(parts) == 1 else sorted_unique(_of_last_rank(parts))
                 for node, parts in chunks.items()
             },
             moves=tuple(move for log in logs for move in log.moves),
         )
+
+
+def _of_last_rank(parts: list[Coords]) -> Coords:
+    """One below the other; an array that changed its rank has no chunk from before."""
+    return np.concatenate([part for part in parts if part.shape[1] == parts[-1].shape[1]])
 
 
 def initial_transaction_log() -> TransactionLog:

@@ -111,7 +111,9 @@ class Committer:
         return self._publish(message, metadata, self._catalog.add_detached)
 
     def _check_changes(self, allow_empty: bool) -> None:
-        if self._workspace.changes.is_empty() and not allow_empty:
+        changes = self._workspace.changes
+        # Changes that a rebase found in the other commits are no mistake of the caller.
+        if changes.is_empty() and not (allow_empty or changes.rebased):
             raise SessionStateError(
                 "there are no changes to commit (allow_empty=True commits all the same)",
                 ErrorKind.NO_CHANGES_TO_COMMIT,

@@ -34,6 +34,7 @@ def rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: Conflict
     commits = _commits_since(catalog, workspace.snapshot_id, tip)
     if not commits:
         return
+    workspace.changes.rebased |= not workspace.changes.is_empty()
     logs = map_parallel(lambda record: _logs(library, record), commits)
     latest = library.snapshot(tip)
     if not any(_detect(workspace, log, latest) for group in logs for log in group):

@@ -143,12 +143,16 @@ class ChunkEdits:
 
 @dataclass(slots=True)
 class ChangeSet:
-    """The uncommitted changes of a session relative to its base snapshot."""
+    """The uncommitted changes of a session relative to its base snapshot.
+
+    rebased: a rebase has handled changes; what it left may be nothing.
+    """
 
     created: dict[str, Node] = field(default_factory=dict)
     updated: dict[NodeId, Node] = field(default_factory=dict)
     deleted: dict[NodeId, Node] = field(default_factory=dict)
     chunks: dict[NodeId, ChunkEdits] = field(default_factory=dict)
+    rebased: bool = False
 
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""

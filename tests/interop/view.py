@@ -59,8 +59,9 @@ def plain_diff(diff: Any) -> dict[str, Any]:
             *("updated_groups", "updated_arrays"),
         )
     }
+    # The real library also lists arrays whose only changes a rebase has dropped.
     shown["updated_chunks"] = {
-        path: sorted(map(list, chunks)) for path, chunks in diff.updated_chunks.items()
+        path: sorted(map(list, chunks)) for path, chunks in diff.updated_chunks.items() if chunks
     }
     shown["moved_nodes"] = [tuple(move) for move in getattr(diff, "moved_nodes", [])]
     return {name: value for name, value in shown.items() if value}

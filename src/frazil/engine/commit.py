@@ -99,11 +99,18 @@ class Committer:
         replaced = workspace.snapshot_id
         if tip != replaced:
             raise ConflictError(str(replaced), str(tip))
+        log = workspace.library.transaction_log(replaced)
+        if log.moves:
+            raise SessionStateError(
+                f"the newest commit of {branch!r} moves nodes, and a commit holds either moves or "
+                "other changes: commit these instead of amending",
+                ErrorKind.REARRANGE_SESSION_ONLY,
+            )
         return self._publish(
             message,
             metadata,
             lambda record: catalog.amend_commit(branch, replaced, record),
-            instead_of=catalog.record(replaced),
+            instead_of=(catalog.record(replaced), log),
         )
 
     def flush(self, message: str, metadata: Metadata) -> SnapshotId:
@@ -124,7 +131,7 @@ class Committer:
         message: str,
         metadata: Metadata,
         publish: Callable[[SnapshotRecord], None],
-        instead_of: SnapshotRecord | None = None,
+        instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
     ) -> SnapshotId:
         """Store all files of the changes, make them visible, and freeze the workspace."""
         workspace, library = self._workspace, self._workspace.library
@@ -133,10 +140,13 @@ class Committer:
         base = workspace.base
         id_ = library.new_id(SnapshotId)
         rewritten = self._rewrite_manifests()
-        parent = base.id if instead_of is None else instead_of.parent
         log = workspace.changes.log(id_)
+        parent: SnapshotId | None = base.id
+        pruned: tuple[SnapshotId, ...] = ()
         if instead_of is not None:
-            log = TransactionLog.union([library.transaction_log(base.id), log], id=id_)
+            replaced, replaced_log = instead_of
+            parent, pruned = replaced.parent, replaced.pruned
+            log = TransactionLog.union([replaced_log, log], id=id_)
         snapshot = _snapshot(
             workspace,
             rewritten,
@@ -162,7 +172,7 @@ class Committer:
                 flushed_at=snapshot.flushed_at,
                 message=message,
                 metadata=metadata,
-                pruned=() if instead_of is None else instead_of.pruned,
+                pruned=pruned,
             )
         )
         workspace.freeze(snapshot)

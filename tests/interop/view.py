@@ -63,7 +63,7 @@ def plain_diff(diff: Any) -> dict[str, Any]:
     shown["updated_chunks"] = {
         path: sorted(map(list, chunks)) for path, chunks in diff.updated_chunks.items() if chunks
     }
-    shown["moved_nodes"] = [tuple(move) for move in getattr(diff, "moved_nodes", [])]
+    shown["moved_nodes"] = sorted(tuple(move) for move in getattr(diff, "moved_nodes", []))
     return {name: value for name, value in shown.items() if value}
 
 
@@ -82,9 +82,15 @@ def diffs(repo: Repo, known: dict[str, Any]) -> dict[tuple[str, str], dict[str, 
 def operations(updates: Iterable[Any]) -> list[tuple[Any, ...]]:
     """An operations log: name and fields of each operation, its time, and its backup."""
 
-    def fields(kind: Any) -> dict[str, str]:
-        names = [n for n in dir(kind) if not n.startswith("_") and n[0].islower()]
-        return {n: str(getattr(kind, n)) for n in names if not callable(getattr(kind, n))}
+    def fields(value: Any) -> dict[str, Any]:
+        names = [n for n in dir(value) if not n.startswith("_") and n[0].islower()]
+        return {n: plain(getattr(value, n)) for n in names if not callable(getattr(value, n))}
+
+    def plain(value: Any) -> Any:
+        if not hasattr(value, "availability"):
+            return value if isinstance(value, bool | int) else str(value)
+        status = fields(value)
+        return status | {"availability": str(value.availability).rpartition(".")[2].lower()}
 
     return [
         (

@@ -11,19 +11,19 @@ import pytest
 
 import frazil
 from frazil import BasicConflictSolver, ConflictDetector, Repository
-from tests.scenario import stress
+from tests.scenario.committers import deadly, undisturbed
 from tests.scenario.trees import array, change, commit, get, group, grown, put, tip
 
 
 def test_nothing_that_was_reported_is_lost(tmp_path: Path, spec: int) -> None:
-    result = stress.undisturbed(tmp_path, spec)
+    result = undisturbed(tmp_path, spec)
     assert result.faults == []
     assert (result.reported, result.in_history) == (90, 90)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
 def test_nothing_is_lost_when_processes_are_killed(tmp_path: Path, spec: int) -> None:
-    result = stress.deadly(tmp_path, spec, writers=3, kills=4)
+    result = deadly(tmp_path, spec, writers=3, kills=4)
     assert result.faults == []
     assert result.in_history >= result.reported > 0
 

@@ -1,0 +1,161 @@
+"""Many processes that commit to one branch of a repository on disk, some of them killed.
+
+Each process writes its own chunks of one array, commits each with a rebase, and notes in a
+file what was reported to it as committed. Afterwards everything that was reported must be in
+the history, and every chunk of the branch must be readable and be what its writer wrote.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import frazil
+from frazil import ConflictDetector, Repository
+from tests.scenario.trees import array, change, commit, get, group, keys
+
+COMMITS = 1_000_000
+"""As many as there is time for."""
+
+
+def value(writer: int, number: int) -> bytes:
+    """What a writer puts into its chunk of this number: inline or in an object."""
+    size = 900 if number % 2 else 20
+    return (f"{writer}-{number} ".encode() * size)[:size]
+
+
+def create(folder: Path, spec: int) -> frazil.Storage:
+    """An empty array of 1,000 writers with many chunks each."""
+    storage = frazil.local_filesystem_storage(str(folder / "repository"))
+    repo = Repository.create(storage, spec_version=spec)
+    commit(repo, {"": group(), "a": array([1_000, COMMITS])}, "start")
+    return storage
+
+
+def write(folder: str, writer: int, commits: int) -> None:
+    """The work of one process: commit, and note that it was reported."""
+    storage = frazil.local_filesystem_storage(str(Path(folder) / "repository"))
+    repo = Repository.open(storage)
+    notes = os.open(Path(folder) / f"notes-{writer}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number in range(commits):
+        session = repo.writable_session("main")
+        change(session, {f"a/c/{writer}/{number}": value(writer, number)})
+        snapshot = session.commit(f"{writer} {number}", rebase_with=ConflictDetector())
+        os.write(notes, f"{number} {snapshot}\n".encode())
+
+
+@contextmanager
+def processes() -> Iterator[multiprocessing.context.BaseContext]:
+    """How to start processes: they must not inherit the locks of this one."""
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["tests.scenario.committers"])
+    yield context
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found out."""
+
+    reported: int
+    in_history: int
+    faults: list[str]
+
+
+def check(folder: Path) -> Result:
+    """Compare what was reported with what is there."""
+    storage = frazil.local_filesystem_storage(str(folder / "repository"))
+    repo = Repository.open(storage)
+    # In a history, oldest first, everybody's commits are in the order of their numbers.
+    history = {item.id: item.message for item in repo.ancestry(branch="main")}
+    view = repo.readonly_session("main")
+    reported: dict[tuple[int, int], str] = {}
+    for path in folder.glob("notes-*"):
+        writer = int(path.name.removeprefix("notes-"))
+        for line in path.read_text().splitlines():
+            number, snapshot = line.split()
+            reported[writer, int(number)] = snapshot
+    faults = [
+        f"{writer} {number}: reported as {snapshot}, not in the history"
+        for (writer, number), snapshot in reported.items()
+        if history.get(snapshot) != f"{writer} {number}"
+    ]
+    faults += [
+        f"{writer} {number}: its chunk is missing or wrong"
+        for writer, number in reported
+        if get(view, f"a/c/{writer}/{number}") != value(writer, number)
+    ]
+    committed = [tuple(map(int, text.split())) for text in history.values() if text[0].isdigit()]
+    expected = {f"a/c/{writer}/{number}" for writer, number in committed}
+    found = {key for key in keys(view) if "/c/" in key}
+    faults += [f"{key}: in one of chunks and history only" for key in sorted(found ^ expected)]
+    for key in found & expected:
+        writer, number = map(int, key.split("/")[2:])
+        if get(view, key) != value(writer, number):
+            faults.append(f"{key}: unreadable or wrong")
+    if len(set(committed)) != len(committed):
+        faults.append("a commit is in the history twice")
+    return Result(len(reported), len(committed), faults)
+
+
+def undisturbed(folder: Path, spec: int, *, writers: int = 6, commits: int = 15) -> Result:
+    """Everybody commits so many times, and nobody dies."""
+    create(folder, spec)
+    with processes() as context:
+        children = [
+            context.Process(target=write, args=(str(folder), writer, commits))  # type: ignore[attr-defined]
+            for writer in range(writers)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+    result = check(folder)
+    faults = [f"a process ended with {c.exitcode}" for c in children if c.exitcode]
+    return Result(result.reported, result.in_history, result.faults + faults)
+
+
+def deadly(
+    folder: Path, spec: int, *, writers: int = 4, kills: int = 25, seed: int | None = None
+) -> Result:
+    """Somebody is killed again and again, and replaced; then all are."""
+    create(folder, spec)
+    chance = random.Random(seed)
+    with processes() as context:
+
+        def start(writer: int):  # type: ignore[no-untyped-def]
+            child = context.Process(target=write, args=(str(folder), writer, COMMITS))  # type: ignore[attr-defined]
+            child.start()
+            return child
+
+        children = {writer: start(writer) for writer in range(writers)}
+        for number in range(kills):
+            victim = chance.choice(list(children))
+            _wait_for_a_note(folder, victim, children[victim])
+            time.sleep(chance.uniform(0, 0.05))
+            os.kill(children[victim].pid, signal.SIGKILL)
+            children.pop(victim).join()
+            children[writers + number] = start(writers + number)
+        for child in children.values():
+            os.kill(child.pid, signal.SIGKILL)
+        for child in children.values():
+            child.join()
+    result = check(folder)
+    # The dead hold nothing that others wait for.
+    repo = Repository.open(frazil.local_filesystem_storage(str(folder / "repository")))
+    commit(repo, {"after": group()}, "after")
+    return result
+
+
+def _wait_for_a_note(folder: Path, writer: int, child) -> None:  # type: ignore[no-untyped-def]
+    notes = folder / f"notes-{writer}"
+    while child.is_alive() and not (notes.exists() and notes.stat().st_size):
+        time.sleep(0.005)

@@ -25,7 +25,6 @@ from frazil.library.catalog_v1 import CatalogV1
 from frazil.library.catalog_v2 import CatalogV2, Retries
 from frazil.library.files import Library
 from frazil.model.manifest_plan import default_sizes
-from frazil.model.refs import check_online
 from frazil.model.splits import split_sizes
 from frazil.storage import Storage
 from frazil.storage.base import Backend
@@ -88,15 +87,9 @@ class RepositoryCore:
 
     def writable_session(self, branch: str) -> SessionState:
         """A session whose changes can be committed to the branch."""
-        self.check_writable()
-        return self.session(self.catalog.branch(branch), branch=branch)
-
-    def check_writable(self) -> None:
-        """Raise `ReadOnlyError` if the storage or the repository takes no changes."""
         if self.library.backend.read_only:
             raise _read_only_storage()
-        if isinstance(self.catalog, CatalogV2):
-            check_online(self.catalog.info())
+        return self.session(self.catalog.writable_tip(branch), branch=branch)
 
     def resolve(
         self,

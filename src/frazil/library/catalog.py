@@ -29,6 +29,10 @@ class Catalog(ABC):
         """The tip of a branch; `RefNotFoundError` if there is none."""
 
     @abstractmethod
+    def writable_tip(self, name: str) -> SnapshotId:
+        """As `branch`, or `ReadOnlyError` if the repository takes no changes."""
+
+    @abstractmethod
     def tag(self, name: str) -> SnapshotId:
         """The target of a tag; `RefNotFoundError` if there is none."""
 

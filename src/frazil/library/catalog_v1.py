@@ -76,6 +76,9 @@ class CatalogV1(Catalog):
             raise no_ref("branch", name)
         return decode_ref(fetched.data, where=key), fetched
 
+    def writable_tip(self, name: str) -> SnapshotId:
+        return self.branch(name)
+
     def tag(self, name: str) -> SnapshotId:
         key = _tag_key(name)
         fetched = self._fetch(key)

@@ -126,7 +126,8 @@ class CatalogV2(Catalog):
             repo_before_updates=older if older is not None else info.repo_before_updates,
         )
         data = encode_repo_info(info, level=library.level)
-        backend.copy(KEY, f"overwritten/{backup}", version=state.version)
+        # Whatever is copied here: if it is not `state`, the put fails and the copy is for nothing.
+        backend.copy(KEY, f"overwritten/{backup}")
         backend.sync()
         version = backend.put(KEY, data, mode=IfVersion(state.version))
         with self._lock:
@@ -143,6 +144,11 @@ class CatalogV2(Catalog):
 
     def branch(self, name: str) -> SnapshotId:
         return refs.branch_tip(self.info(), name)
+
+    def writable_tip(self, name: str) -> SnapshotId:
+        info = self.info()
+        refs.check_online(info)
+        return refs.branch_tip(info, name)
 
     def tag(self, name: str) -> SnapshotId:
         return refs.tag_target(self.info(), name)

@@ -58,6 +58,9 @@ _SETTLED_NS = 2_000_000_000
 """A file that was changed less than this before it was read may have been replaced within
 the same tick of the clock, by one that looks the same from outside (git's racy rule)."""
 
+_LARGE = 1 << 20
+"""Bytes from which the disk starts on a file before `sync` asks for it."""
+
 _REMEMBERED = 1024
 
 
@@ -231,6 +234,8 @@ class LocalBackend(Backend):
                 self._rename(scratch, place)
             except OSError as error:
                 raise osfiles.storage_error(error, "write", self._path_of(key)) from error
+            if len(data) >= _LARGE and self._unsynced is not None:
+                self._unsynced.start(place.path)
             return UNVERSIONED
         version = _version(data)
         with self._locked(key):

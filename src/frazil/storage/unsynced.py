@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 
 from frazil.errors import ErrorKind, StorageError
 from frazil.storage import osfiles
 from frazil.storage.fork import ForksafeLock
-from frazil.storage.pool import map_parallel
+from frazil.storage.pool import io_pool, map_parallel
 
 
 class Unsynced:
@@ -30,6 +31,11 @@ class Unsynced:
         with self._lock:
             self._files[path] = self._folders[folder] = next(self._ticket)
             self._lost.pop(path, None)
+
+    def start(self, path: str) -> None:
+        """Let the disk begin with a large file; `flush` waits for what is left of it."""
+        with suppress(RuntimeError):  # the interpreter is on its way out
+            io_pool().submit(self._flush_file, path)
 
     def add_folder(self, path: str) -> None:
         """A name has been added to the folder `path`."""

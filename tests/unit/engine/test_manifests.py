@@ -161,6 +161,17 @@ def test_another_layout_leaves_manifests_alone_that_no_change_reaches() -> None:
     assert [m.extents for m in node.manifests][-3:] == [((40, 50),), ((50, 55),), ((55, 60),)]
 
 
+def test_another_layout_is_followed_until_its_cuts_meet_the_old_ones() -> None:
+    shelf = Shelf((10,))
+    node = shelf.apply(array((60,)), filled((60,)))
+    before = node.manifests
+    shelf.sizes = (15,)
+    node = shelf.apply(node, {(0,): InlineRef(b"y")})
+    assert [m.extents for m in node.manifests[:2]] == [((0, 15),), ((15, 30),)]
+    assert node.manifests[2:] == before[3:]
+    assert shelf.content(node) == filled((60,)) | {(0,): InlineRef(b"y")}
+
+
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
 def test_an_array_of_another_rank_keeps_nothing(rank: int) -> None:
     shelf = Shelf((2, 2))

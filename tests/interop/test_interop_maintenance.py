@@ -237,8 +237,7 @@ def test_a_stored_split_is_followed(
 @pytest.mark.parametrize("delete", [True, False])
 @both_orders
 def test_migrated_repositories(place: Place, first: Library, second: Library, delete: bool) -> None:
-    repo = place.create(first, 1, configuration := _split(first, 4))
-    assert configuration is not None
+    place.create(first, 1, _split(first, 4))
     ids = grow(place, 4, (first, second))
     repo = place.open(second)
     repo.create_tag("one", ids[0])
@@ -258,7 +257,7 @@ def test_migrated_repositories(place: Place, first: Library, second: Library, de
     assert repo.config.manifest == place.open(FRAZIL).fetch_config(repo.storage).manifest
     after = {id_: tree(repo.readonly_session(snapshot_id=id_)) for id_ in history(repo)}
     assert after == before
-    assert [entry[0] for entry in operations(repo.ops_log())][0] == "RepoMigrated"
+    assert next(iter(operations(repo.ops_log())))[0] == "RepoMigrated"
     with pytest.raises(FRAZIL.module.AlreadyExistsError):
         repo.create_tag("gone", ids[1])
     place.check()

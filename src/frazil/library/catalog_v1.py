@@ -111,6 +111,7 @@ class CatalogV1(Catalog):
 
     def _walk(self, id_: SnapshotId | None) -> Iterator[SnapshotRecord]:
         seen: set[SnapshotId] = set()
+        child: SnapshotId | None = None
         while id_ is not None:
             if id_ in seen:
                 raise StorageError(
@@ -118,9 +119,17 @@ class CatalogV1(Catalog):
                     ErrorKind.STORAGE_OTHER,
                 )
             seen.add(id_)
-            record = self.record(id_)
+            try:
+                record = self.record(id_)
+            except StorageError as error:
+                # After its child was read, an expiration may have given that another parent.
+                fresh = None if child is None else self._library.read_snapshot(child).parent_id
+                if error.kind != ErrorKind.OBJECT_NOT_FOUND or fresh in (None, id_):
+                    raise
+                child, id_ = None, fresh
+                continue
             yield record
-            id_ = record.parent
+            child, id_ = id_, record.parent
 
     def create_branch(self, name: str, target: SnapshotId) -> None:
         self.record(target)

@@ -66,6 +66,15 @@ class Library:
         key = f"snapshots/{id_}"
         return self._snapshots.load(id_, lambda: decode_snapshot(self.backend.get(key), where=key))
 
+    def read_snapshot(self, id_: SnapshotId) -> Snapshot:
+        """A snapshot as it is stored now, whatever is in memory.
+
+        The one thing that can change in a snapshot file is the parent, when a spec 1
+        repository is expired.
+        """
+        key = f"snapshots/{id_}"
+        return decode_snapshot(self.backend.get(key), where=key)
+
     def manifest(self, id_: ManifestId) -> Manifest:
         """A manifest; `StorageError` of kind `object-not-found` if there is no such file."""
         known = self._manifests.get(id_)

@@ -6,6 +6,7 @@ Repository
   History       history.py      ancestry, differences, the log of operations
   References    references.py   branches and tags
   Sessions      sessions.py     sessions and transactions
+  Maintenance   maintenance.py  expiration, collection of garbage, statistics
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from frazil.display import Shown, record
 from frazil.repository.history import History
+from frazil.repository.maintenance import Maintenance
 from frazil.repository.opening import Opening
 from frazil.repository.references import References
 from frazil.repository.sessions import Sessions
@@ -23,7 +25,7 @@ from frazil.repository.settings import Settings
 __all__ = ["Repository"]
 
 
-class Repository(Opening, Settings, History, References, Sessions):
+class Repository(Opening, Settings, History, References, Sessions, Maintenance):
     """A versioned tree of groups and arrays in one storage.
 
     Made by `create`, `open` or `open_or_create`. It can be pickled and used by any number of

@@ -1,0 +1,114 @@
+"""Taking old snapshots out of the history of a repository."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from frazil.errors import ErrorKind, FormatError, ReadOnlyError, RefNotFoundError
+from frazil.format.repo_info import RepoInfo
+from frazil.format.updates import Update
+from frazil.ids import SnapshotId
+from frazil.library.catalog import Catalog
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.files import Library
+from frazil.model.expiration import Line, PlanV1, Ref, expire, plan_v1
+from frazil.progress import task
+from frazil.storage.pool import map_parallel
+
+
+def expire_snapshots(
+    library: Library,
+    catalog: Catalog,
+    older_than: int,
+    *,
+    delete_branches: bool,
+    delete_tags: bool,
+) -> frozenset[SnapshotId]:
+    """Release the snapshots made before `older_than` (us); see `frazil.model.expiration`.
+
+    Returns the released ones. Their files stay until they are collected.
+    """
+    check_writable(library)
+    if isinstance(catalog, CatalogV2):
+        return _expire_v2(
+            catalog, older_than, delete_branches=delete_branches, delete_tags=delete_tags
+        )
+    branches, tags = catalog.branches(), catalog.tags()
+    refs = [Ref(name, False, tip) for name, tip in branches.items()]
+    refs += [Ref(name, True, tip) for name, tip in tags.items()]
+    lines = _lines(library, [ref.tip for ref in refs])
+    plan = plan_v1(
+        lines,
+        refs,
+        older_than,
+        delete_branches=delete_branches,
+        delete_tags=delete_tags,
+    )
+    _apply_v1(library, catalog, plan)
+    return plan.released
+
+
+def check_writable(library: Library) -> None:
+    """Raise `ReadOnlyError` if the storage cannot be written."""
+    if library.backend.read_only:
+        raise ReadOnlyError("the storage cannot be written", ErrorKind.READ_ONLY_STORAGE)
+
+
+def _expire_v2(
+    catalog: CatalogV2, older_than: int, *, delete_branches: bool, delete_tags: bool
+) -> frozenset[SnapshotId]:
+    released: frozenset[SnapshotId] = frozenset()
+
+    def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        nonlocal released
+        expired = expire(info, older_than, delete_branches=delete_branches, delete_tags=delete_tags)
+        released = expired.released
+        return expired.edit()
+
+    catalog.update(edit)
+    return released
+
+
+def _lines(library: Library, tips: list[SnapshotId]) -> dict[SnapshotId, Line]:
+    known: dict[SnapshotId, tuple[SnapshotId | None, int]] = {}
+    lines: dict[SnapshotId, Line] = {}
+    with task("Reading the history") as progress:
+        for tip in tips:
+            line: dict[SnapshotId, int] = {}
+            id_: SnapshotId | None = tip
+            while id_ is not None:
+                if id_ in line:
+                    raise FormatError(
+                        f"snapshot {id_} is its own ancestor: the repository is damaged",
+                        ErrorKind.INVALID_FILE_FORMAT,
+                    )
+                if id_ not in known:
+                    # Not from memory: an expiration by somebody else may have changed the file.
+                    snapshot = library.read_snapshot(id_)
+                    known[id_] = snapshot.parent_id, snapshot.flushed_at
+                    progress.step()
+                parent, line[id_] = known[id_]
+                id_ = parent
+            lines[tip] = list(line.items())
+    return lines
+
+
+def _apply_v1(library: Library, catalog: Catalog, plan: PlanV1) -> None:
+    """Replace snapshot files, each whole, then delete references."""
+
+    def attach(item: tuple[SnapshotId, SnapshotId]) -> None:
+        id_, root = item
+        library.write_snapshot(replace(library.read_snapshot(id_), parent_id=root))
+        progress.step()
+
+    with task("Expiring snapshots", len(plan.to_root)) as progress:
+        map_parallel(attach, plan.to_root.items())
+    library.backend.sync()
+    for ref in plan.deleted:
+        try:
+            if ref.is_tag:
+                catalog.delete_tag(ref.name)
+            elif catalog.branch(ref.name) == ref.tip:  # else somebody has just moved it
+                catalog.delete_branch(ref.name)
+        except RefNotFoundError:
+            pass  # somebody else has just deleted it

@@ -1,0 +1,14 @@
+"""Times that users give, as the numbers that files hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(name: str, value: datetime) -> int:
+    """Microseconds since the epoch; `TypeError` for a `name` without timezone."""
+    if value.tzinfo is None:
+        raise TypeError(f"{name} takes a datetime with a timezone")
+    return (value - EPOCH) // timedelta(microseconds=1)

@@ -3,7 +3,7 @@
 The inventory maps each name to a line about it: a class, a value, a property, an alias, or the
 signature of a callable (`async`, `staticmethod` or `classmethod` before it). A name is at fault
 if it is missing, or if its parameters differ in name, order, kind or default. More keyword
-freedom than asked for is fine.
+freedom than asked for is fine, and so are optional parameters that are listed as added.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ MISSING = HERE / "missing.txt"
 
 LEFT_OUT = ("icechunk.testing",)
 """Helpers for Icechunk's own tests."""
+
+ADDED = {
+    "icechunk.Repository.save_config": ["config"],
+    "icechunk.Repository.save_config_async": ["config"],
+}
+"""Optional parameters that only Frazil has, at the end: spellings that people use."""
 
 _Kind = inspect.Parameter
 _NONE = _Kind.empty
@@ -79,6 +85,9 @@ def fault_of(package: str, name: str, line: str) -> str:
     except (TypeError, ValueError):
         return "has no signature"
     got = [p for p in got if p.name not in ("self", "cls")]
+    added = ADDED.get(name, [])
+    if added and [p.name for p in got[-len(added) :] if p.default is not _NONE] == added:
+        got = got[: -len(added)]
     if re.fullmatch("__.*__", path[-1]) and path[-1] not in ("__new__", "__init__"):
         return "" if len(got) == len(wanted) else f"takes {len(got)} arguments, not {len(wanted)}"
     return "; ".join(differences(wanted, got))

@@ -181,6 +181,17 @@ def test_saving_stores_the_effective_configuration(storage: frazil.Storage, spec
     assert stored.inline_chunk_threshold_bytes == 3
 
 
+def test_saving_a_given_configuration_makes_it_effective(
+    storage: frazil.Storage, spec: int
+) -> None:
+    repo = Repository.create(storage, SMALL, spec_version=spec)
+    repo.save_config(RepositoryConfig(get_partial_values_concurrency=4))
+    for config in (repo.config, Repository.fetch_config(storage)):
+        assert config is not None
+        assert config.get_partial_values_concurrency == 4
+        assert config.inline_chunk_threshold_bytes == 3
+
+
 def test_reopening_merges_over_what_is_in_force(storage: frazil.Storage, spec: int) -> None:
     repo = Repository.create(storage, SMALL, spec_version=spec)
     reopened = repo.reopen(RepositoryConfig(get_partial_values_concurrency=4))

@@ -45,13 +45,16 @@ class Settings(RepositoryBase):
         """URL prefixes of the virtual chunk containers that may be read."""
         return set()
 
-    def save_config(self) -> None:
+    def save_config(self, config: RepositoryConfig | None = None) -> None:
         """Store the effective configuration with the repository.
 
-        In a spec 1 repository this raises `ConflictError` (`config-updated`) if the stored one
-        has changed since it was opened.
+        config: goes over the effective one first. In a spec 1 repository this raises
+        `ConflictError` (`config-updated`) if the stored one has changed since it was opened.
         """
-        self._core.catalog.save_config(self._core.config.to_document())
+        core = self._core
+        effective = core.config if config is None else core.config.merge(config)
+        core.catalog.save_config(effective.to_document())
+        core.configure(effective)
 
     save_config_async = twin(save_config)
 

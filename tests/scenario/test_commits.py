@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +20,10 @@ from frazil.errors import (
     SnapshotNotFoundError,
     StorageError,
 )
-from frazil.storage.doubles import Fault, Faulty
+from frazil.format.snapshot import NodeKind
+from frazil.format.transaction_log import Move
+from frazil.ids import NodeId, SnapshotId
+from frazil.storage.doubles import Fault, Faulty, Slow, Wrapper
 from frazil.storage.memory import MemoryBackend
 from tests.scenario.places import storage_around
 from tests.scenario.trees import array, change, chunks, commit, content, get, group, grown, tip
@@ -205,6 +210,14 @@ def test_whatever_fails_a_commit_can_be_tried_again(spec: int, step: str, fault:
 _SWAPS = {("put", "repo"), ("put", "refs/branch.main/ref.json")}
 
 
+def test_a_storage_behind_a_network(spec: int) -> None:
+    repo = Repository.create(storage_around(Slow(MemoryBackend())), spec_version=spec)
+    grown(repo)
+    session = change(repo.writable_session("main"), {"a/c/0": bytes(600)})
+    session.commit("from afar", rebase_with=ConflictDetector())
+    assert get(tip(Repository.open(repo.storage)), "a/c/0") == bytes(600)
+
+
 # Amending
 
 
@@ -279,6 +292,44 @@ def test_there_is_no_amending_in_spec_1(storage: frazil.Storage) -> None:
         session.amend("x")
     assert caught.value.kind == ErrorKind.UNSUPPORTED_SPEC_VERSION
     session.commit("x")
+
+
+def test_an_amendment_that_is_overtaken_is_none() -> None:
+    backend = Overtaken(MemoryBackend())
+    repo = Repository.create(storage_around(backend), spec_version=2)
+    base = grown(repo)
+    session = change(repo.writable_session("main"), {"g": group()})
+    backend.before = lambda: commit(repo, {"h": group()})
+    with pytest.raises(ConflictError) as caught:
+        session.amend("too late")
+    assert caught.value.kind == ErrorKind.COMMIT_CONFLICT
+    assert caught.value.expected_parent == base
+    assert get(tip(repo), "g") is None
+
+
+class Overtaken(Wrapper):
+    """Does something else before the next swap of the repo object."""
+
+    before: Callable[[], object] | None = None
+
+    def put(self, key, data, *, mode=None, content_type=None):  # type: ignore[no-untyped-def]
+        before = self.before
+        if before is not None and key == "repo":
+            self.before = None
+            before()
+        return self.inner.put(key, data, mode=mode, content_type=content_type)
+
+
+def test_a_commit_that_moves_nodes_is_not_amended_with_other_changes(repo2: Repository) -> None:
+    moved = grown(repo2)
+    library = Repository.open(repo2.storage)._core.library
+    log = library.transaction_log(SnapshotId.parse(moved))
+    move = Move("/b", "/a", NodeId(bytes(8)), NodeKind.ARRAY)
+    library.write_log(replace(log, moves=(move,)))
+    repo = Repository.open(repo2.storage)
+    with pytest.raises(SessionStateError, match="moves nodes") as caught:
+        change(repo.writable_session("main"), {"g": group()}).amend("x")
+    assert caught.value.kind == ErrorKind.REARRANGE_SESSION_ONLY
 
 
 # Flushing

@@ -19,9 +19,9 @@ from frazil import (
     VersionSelection,
 )
 from frazil.conflicts import ConflictSolver
-from frazil.errors import ErrorKind, InternalError, SessionStateError
+from frazil.errors import ErrorKind, InternalError, SessionStateError, StorageError
 from frazil.session import Session
-from frazil.storage.doubles import Counting
+from frazil.storage.doubles import Counting, Fault, Faulty
 from frazil.storage.memory import MemoryBackend
 from tests.scenario.places import storage_around
 from tests.scenario.trees import (
@@ -609,3 +609,20 @@ def test_without_a_record_of_their_changes_nobody_can_tell(repo: Repository) -> 
         session.rebase(DETECTOR)
     assert caught.value.kind == ErrorKind.REBASE_TX_LOG_PRUNED
     assert session.has_uncommitted_changes
+
+
+def test_trouble_with_the_storage_is_not_taken_for_a_missing_record(spec: int) -> None:
+    backend = Faulty(MemoryBackend(), lambda operation, key: None)
+    repo = Repository.create(storage_around(backend), spec_version=spec)
+    first = commit(repo, BASE)
+    session = change(repo.writable_session("main"), chunks("a", [0], b"mine"))
+    commit(Repository.open(repo.storage), chunks("b", [0], b"theirs"))
+    backend.plan = lambda operation, key: Fault.REFUSED if key.startswith("transactions/") else None
+    for call in (
+        lambda: session.rebase(DETECTOR),
+        lambda: repo.diff(from_snapshot_id=first, to_branch="main"),
+    ):
+        with pytest.raises(StorageError, match="as planned"):
+            call()
+    backend.plan = lambda operation, key: None
+    session.commit("mine", rebase_with=DETECTOR)

@@ -6,12 +6,13 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from frazil.engine.workspace import Workspace
 from frazil.errors import InvalidInputError, NodeNotFoundError, ReadOnlyError, StorageError
-from frazil.format.snapshot import initial_snapshot
+from frazil.format.snapshot import NodeTable, initial_snapshot
 from frazil.library.files import Library
 from frazil.storage.base import Backend
 from frazil.storage.doubles import Fault, Faulty, Wrapper
@@ -144,3 +145,24 @@ def test_a_read_only_workspace_discards_nothing() -> None:
     with pytest.raises(ReadOnlyError) as caught:
         space.discard_changes()
     assert caught.value.kind == "read-only-session"
+
+
+def test_the_children_of_a_node_are_those_it_has_now() -> None:
+    group = b'{"node_type": "group"}'
+    space = workspace()
+    for path in ("/", "/g", "/g/x", "/g/y", "/h"):
+        space.set_metadata(path, group)
+    table = NodeTable.of(space.changes.created.values())
+    stored = Workspace(space.library, replace(initial_snapshot(0), nodes=table), inline_bytes=8)
+    assert stored.children("/") == ["a", "g", "h"]
+    stored.delete_node("/g/x")
+    stored.delete_node("/h")
+    stored.set_metadata("/g/z", group)
+    stored.set_metadata("/i", group)
+    assert stored.children("/") == ["a", "g", "i"]
+    assert stored.children("/g") == ["y", "z"]
+    stored.set_metadata("/h", group)
+    assert stored.children("/") == ["a", "g", "h", "i"]
+    stored.clear()
+    assert stored.children("/") == stored.children("/g") == []
+    assert [node.path for node in stored.nodes_under("/")] == []

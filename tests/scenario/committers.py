@@ -12,10 +12,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import frazil
 from frazil import ConflictDetector, Repository
@@ -138,8 +139,8 @@ def deadly(
 
         children = {writer: start(writer) for writer in range(writers)}
         for number in range(kills):
+            _wait_for_notes(folder, 3, children.values())
             victim = chance.choice(list(children))
-            _wait_for_a_note(folder, victim, children[victim])
             time.sleep(chance.uniform(0, 0.05))
             os.kill(children[victim].pid, signal.SIGKILL)
             children.pop(victim).join()
@@ -155,7 +156,12 @@ def deadly(
     return result
 
 
-def _wait_for_a_note(folder: Path, writer: int, child) -> None:  # type: ignore[no-untyped-def]
-    notes = folder / f"notes-{writer}"
-    while child.is_alive() and not (notes.exists() and notes.stat().st_size):
+def _wait_for_notes(folder: Path, count: int, children: Iterable[Any]) -> None:
+    """Until so many more commits have been reported, to whomever."""
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in folder.glob("notes-*"))
+
+    enough = size() + count * len("0 1CECHNKREP0F1RSTCMT0\n")
+    while size() < enough and any(child.is_alive() for child in children):
         time.sleep(0.005)

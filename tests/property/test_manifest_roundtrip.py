@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ MANIFESTS = st.builds(
 )
 
 
+@pytest.mark.usefixtures("each_writer")
 @settings(max_examples=150, deadline=None)
 @given(MANIFESTS, st.sampled_from([1, 2]), st.sampled_from([1, 1000]))
 def test_manifests(manifest: Manifest, spec: int, compress_from: int) -> None:
@@ -93,6 +95,7 @@ FIELDS = st.one_of(
 )
 
 
+@pytest.mark.usefixtures("each_writer")
 @settings(max_examples=150, deadline=None)
 @given(
     st.one_of(st.integers(0, 5), st.integers(20, 40)),
@@ -102,7 +105,7 @@ FIELDS = st.one_of(
 def test_tables(n: int, fields: list[tuple[bool, tuple[str, Any]]], seed: int) -> None:
     """Any mix of fields, each written or left out, comes back row by row."""
     random = np.random.default_rng(seed)
-    block = fb.TableBlock(n)
+    block = fb.table_block(n)
     checks = []
     for number, (write, (kind, detail)) in enumerate(fields):
         slot = Slot(number, f"Thing.{number}")
@@ -133,7 +136,7 @@ def test_tables(n: int, fields: list[tuple[bool, tuple[str, Any]]], seed: int) -
             write_column = fb.strings if kind == "string" else fb.blobs
             block.refer(slot, write_column(ByteColumn.of(column)))
             checks.append((slot, kind, detail, column))
-    root = fb.TableBlock(1)
+    root = fb.table_block(1)
     root.refer(Slot(0, "root"), fb.vectors(block))
 
     tables = read_root(bytes(fb.finish(root)), where="file").tables(Slot(0, "root"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,6 +173,7 @@ def by_path(some: list[Node]) -> list[Node]:
     return sorted(some, key=lambda node: node.path.encode())
 
 
+@pytest.mark.usefixtures("each_writer")
 @given(
     st.builds(
         Snapshot,
@@ -233,6 +235,7 @@ logs = st.builds(
 )
 
 
+@pytest.mark.usefixtures("each_writer")
 @given(logs)
 def test_transaction_logs(log: TransactionLog) -> None:
     again = decode_transaction_log(encode_transaction_log(log, spec=2), where="test")
@@ -287,6 +290,7 @@ def records(table: SnapshotTable) -> list[SnapshotRecord]:
     return [table.record(i) for i in range(len(table))]
 
 
+@pytest.mark.usefixtures("each_writer")
 @settings(max_examples=30)
 @given(histories(), st.lists(updates(), max_size=40), st.data())
 def test_repo_info(history: list[SnapshotRecord], log: list[Update], data: st.DataObject) -> None:

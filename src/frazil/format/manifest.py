@@ -253,13 +253,13 @@ def encode_manifest(
     counts = np.array([len(part) for part in parts], np.int64)
     refs, dictionary = _encode_refs(parts, int(counts.sum()), how if spec > 1 else None)
 
-    table = fb.TableBlock(len(parts))
-    table.struct(_NODE_ID, np.frombuffer(b"".join(arrays), np.uint8).reshape(-1, NodeId.SIZE))
+    table = fb.table_block(len(parts))
+    table.struct(_NODE_ID, b"".join(arrays))
     table.refer(_REFS, fb.vectors(refs, counts))
-    root = fb.TableBlock(1)
-    root.struct(_ID, np.frombuffer(manifest.id, np.uint8).reshape(1, -1))
+    root = fb.table_block()
+    root.struct(_ID, manifest.id)
     root.refer(_ARRAYS, fb.vectors(table))
-    root.refer(_DICTIONARY, fb.blobs(ByteColumn.of([dictionary])))
+    root.refer(_DICTIONARY, fb.blobs([dictionary]))
     algorithm = _PLAIN if dictionary is None else _ZSTD_DICTIONARY
     root.scalar(_ALGORITHM, "u1", algorithm, default=_ZSTD_DICTIONARY)
     return wrap(fb.finish(root), FileType.MANIFEST, spec=spec, level=level)
@@ -269,7 +269,7 @@ def _encode_refs(
     parts: list[ChunkRefs], n: int, how: LocationCompression | None
 ) -> tuple[fb.TableBlock, bytes | None]:
     """The tables of all references, and the dictionary if locations are compressed with one."""
-    table = fb.TableBlock(n)
+    table = fb.table_block(n)
     dictionary = None
     if not parts:
         return table, dictionary

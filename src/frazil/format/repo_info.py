@@ -29,8 +29,17 @@ from frazil.format import history as hist
 from frazil.format import updates as ups
 from frazil.format.columns import ByteColumn, row_starts
 from frazil.format.flatbuf import Slot, Table, Tables, read_root
-from frazil.format.flatbuf_single import SingleTable, string, vector
-from frazil.format.flatbuf_writer import Block, TableBlock, blobs, finish, items, strings, vectors
+from frazil.format.flatbuf_writer import (
+    Block,
+    TableBlock,
+    blobs,
+    finish,
+    items,
+    strings,
+    table_block,
+    vector,
+    vectors,
+)
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.history import SnapshotRecord, SnapshotTable
 from frazil.format.ragged import raw_ids, run_items, sort_keys
@@ -133,6 +142,10 @@ _NEW_SLOT: Final = {
     UpdateKind.COMMIT_AMENDED: _NEW_2,
     UpdateKind.NEW_DETACHED_SNAPSHOT: _NEW_0,
 }
+
+
+_HAS_PREVIOUS: Final = np.isin(np.arange(256), ups.WITH_PREVIOUS)
+"""By kind."""
 
 
 def decode_repo_info(data: bytes | memoryview, *, where: str) -> RepoInfo:
@@ -301,12 +314,12 @@ def encode_repo_info(info: RepoInfo, *, level: int = 3) -> bytes:
     updates = _encode_updates(info.updates)
     tags = _encode_refs(info.tags, info.snapshots)
     branches = _encode_refs(info.branches, info.snapshots)
-    names = ByteColumn.of(sorted(tag.encode() for tag in info.deleted_tags))
+    deleted = strings(sorted(tag.encode() for tag in info.deleted_tags))
     metadata = metadata_block(info.metadata, flexbuf.encode)
     status = _encode_status(info.status)
     optional: list[tuple[Slot, Block]] = []
     if info.repo_before_updates is not None:
-        optional.append((_BEFORE, string(info.repo_before_updates)))
+        optional.append((_BEFORE, strings([info.repo_before_updates.encode()])))
     if info.config is not None:
         config = flexbuf.encode(info.config)
         optional.append((_CONFIG, vector(config, len(config))))
@@ -314,12 +327,12 @@ def encode_repo_info(info: RepoInfo, *, level: int = 3) -> bytes:
         if flags:
             data = b"".join(flag.to_bytes(2, "little") for flag in sorted(flags))
             optional.append((slot, vector(data, len(flags))))
-    root = SingleTable()
-    root.scalar(_SPEC_VERSION, "B", info.spec)
+    root = table_block()
+    root.scalar(_SPEC_VERSION, "u1", info.spec)
     for slot, block in (
         (_TAGS, tags),
         (_BRANCHES, branches),
-        (_DELETED_TAGS, vectors(strings(names))),
+        (_DELETED_TAGS, vectors(deleted)),
         (_SNAPSHOTS, snapshots),
         (_STATUS, status),
         (_METADATA, metadata),
@@ -342,33 +355,32 @@ def _encode_refs(refs: Mapping[str, SnapshotId], snapshots: SnapshotTable) -> Bl
             f"repo: {name!r} points to snapshot {snapshot}, which is not in the list",
             ErrorKind.SNAPSHOT_NOT_FOUND,
         )
-    tables = TableBlock(len(ordered))
-    names = ByteColumn.of([name.encode() for name, _ in ordered])
-    tables.refer(_REF_NAME, strings(names))
+    tables = table_block(len(ordered))
+    tables.refer(_REF_NAME, strings([name.encode() for name, _ in ordered]))
     tables.scalar(_REF_INDEX, "<u4", rows)
     return vectors(tables)
 
 
 def _encode_status(status: Status) -> Block:
-    table = SingleTable()
-    table.scalar(_AVAILABILITY, "B", status.availability)
-    table.scalar(_SET_AT, "Q", status.set_at)
+    table = table_block()
+    table.scalar(_AVAILABILITY, "u1", status.availability)
+    table.scalar(_SET_AT, "<u8", status.set_at)
     if status.reason is not None:
-        table.refer(_REASON, string(status.reason))
+        table.refer(_REASON, strings([status.reason.encode()]))
     return table
 
 
 def _encode_snapshots(table: SnapshotTable) -> Block:
     rows = table.rows
     held = table.items[run_items(rows["item_start"], rows["item_count"])]
-    entries = TableBlock(len(held))
+    entries = table_block(len(held))
     for slot, make, name in (
         (_ITEM_NAME, strings, "name"),
         (_ITEM_VALUE, blobs, "value"),
     ):
         column = ByteColumn(table.heap, held[f"{name}_start"], held[f"{name}_size"])
         entries.refer(slot, make(column))
-    snapshots = TableBlock(len(rows))
+    snapshots = table_block(len(rows))
     snapshots.struct(_ID, raw_ids(rows["id"]))
     snapshots.scalar(_PARENT, "<i4", rows["parent"], default=None)
     snapshots.scalar(_FLUSHED_AT, "<u8", rows["flushed_at"])
@@ -386,7 +398,7 @@ def _encode_updates(table: UpdateTable) -> Block:
     unknown = (rows["kind"] == 0) | (rows["kind"] > max(UpdateKind))
     if bool(unknown.any()):
         raise ups.unknown_kind(int(rows["kind"][int(unknown.argmax())]))
-    updates = TableBlock(len(rows))
+    updates = table_block(len(rows))
     updates.scalar(_TYPE, "u1", rows["kind"], default=None)
     updates.scalar(_UPDATED_AT, "<u8", rows["updated_at"])
     updates.refer(_BACKUP, strings(table.column("backup")))
@@ -406,10 +418,10 @@ def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
     """
     rows = table.rows
     kind = rows["kind"]
-    plain = TableBlock(len(rows))
+    plain = table_block(len(rows))
     plain.refer(_NAME_0, strings(table.column("name")))
     previous, new = raw_ids(rows["previous"]), raw_ids(rows["new"])
-    plain.struct(_PREVIOUS_1, previous, np.isin(kind, ups.WITH_PREVIOUS))
+    plain.struct(_PREVIOUS_1, previous, _HAS_PREVIOUS[kind])
     for one, slot in _NEW_SLOT.items():
         plain.struct(slot, new, kind == one)
     # The slots of these kinds hold scalars: they need tables of their own.
@@ -422,7 +434,7 @@ def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
         some = rows[kind == one]
         if not len(some):
             continue
-        block = TableBlock(len(some))
+        block = table_block(len(some))
         if one == UpdateKind.REPO_MIGRATED:
             block.scalar(_FROM, "u1", some["from_version"])
             block.scalar(_TO, "u1", some["to_version"])
@@ -431,7 +443,7 @@ def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
             block.scalar(_FLAG_VALUE, "u1", some["flag_value"] == 1)
             block.scalar(_FLAG_SET, "u1", some["flag_value"] != ups.UNSET)
         else:
-            status = TableBlock(len(some))
+            status = table_block(len(some))
             status.scalar(_AVAILABILITY, "u1", some["availability"])
             status.scalar(_SET_AT, "<u8", some["set_at"])
             reason = ByteColumn(table.heap, some["reason_start"], some["reason_size"])

@@ -29,8 +29,16 @@ from frazil.errors import ErrorKind, FormatError, InternalError, InvalidInputErr
 from frazil.format import flexbuf, v1
 from frazil.format.columns import ByteColumn, row_starts
 from frazil.format.flatbuf import Slot, Table, Tables, read_root
-from frazil.format.flatbuf_single import SingleTable, string, vector
-from frazil.format.flatbuf_writer import Block, TableBlock, blobs, finish, items, strings, vectors
+from frazil.format.flatbuf_writer import (
+    Block,
+    blobs,
+    finish,
+    items,
+    strings,
+    table_block,
+    vector,
+    vectors,
+)
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.nodes import (
     NAME,
@@ -311,18 +319,18 @@ def encode_snapshot(snapshot: Snapshot, *, spec: int, level: int = 3) -> bytes:
         old_infos = vector(infos.tobytes(), len(infos), align=8)
     else:
         old_infos = vector(b"", 0, align=8)
-        tables = TableBlock(len(infos))
+        tables = table_block(len(infos))
         tables.struct(_INFO_ID, raw_ids(infos["id"]))
         tables.scalar(_INFO_SIZE, "<u8", infos["size"])
         tables.scalar(_INFO_REFS, "<u4", infos["refs"])
         new_infos = vectors(tables)
-    root = SingleTable()
+    root = table_block()
     root.struct(_ID, snapshot.id)
     if spec == 1 and snapshot.parent_id is not None:
         root.struct(_PARENT, snapshot.parent_id)
     root.refer(_NODES, nodes)
-    root.scalar(_FLUSHED_AT, "Q", snapshot.flushed_at)
-    root.refer(_MESSAGE, string(snapshot.message))
+    root.scalar(_FLUSHED_AT, "<u8", snapshot.flushed_at)
+    root.refer(_MESSAGE, strings([snapshot.message.encode()]))
     root.refer(_METADATA, metadata)
     root.refer(_MANIFESTS, old_infos)
     if new_infos is not None:
@@ -335,9 +343,9 @@ def metadata_block(metadata: dict[str, Any], encode: Callable[[Any], bytes]) -> 
     if not metadata:
         return vector(b"", 0)
     ordered = sorted(metadata.items())
-    names = strings(ByteColumn.of([name.encode() for name, _ in ordered]))
-    values = blobs(ByteColumn.of([encode(value) for _, value in ordered]))
-    tables = TableBlock(len(ordered))
+    names = strings([name.encode() for name, _ in ordered])
+    values = blobs([encode(value) for _, value in ordered])
+    tables = table_block(len(ordered))
     tables.refer(_ITEM_NAME, names)
     tables.refer(_ITEM_VALUE, values)
     return vectors(tables)
@@ -361,23 +369,23 @@ def _encode_nodes(nodes: NodeTable, spec: int) -> Block:
         shape = items(_old_dims(dims_), dim_count, align=8)
     else:
         shape = items(np.empty(0, _DIM), np.where(is_array, 0, -1), align=8)
-        dims = TableBlock(len(dims_))
+        dims = table_block(len(dims_))
         dims.scalar(_LENGTH, "<u8", dims_[:, 0])
         dims.scalar(_NUM_CHUNKS, "<u4", dims_[:, 1])
         shape_v2 = vectors(dims, dim_count)
-    names = TableBlock(len(names_))
+    names = table_block(len(names_))
     names.refer(_NAME, strings(ByteColumn(nodes.heap, names_["start"], names_["size"])))
-    refs = TableBlock(len(refs_))
+    refs = table_block(len(refs_))
     refs.struct(_REF_ID, raw_ids(refs_["id"]))
     refs.refer(_EXTENTS, items(extents.reshape(-1).view(_EXTENT), refs_["count"]))
 
-    payload = TableBlock(len(nodes))
+    payload = table_block(len(nodes))
     payload.refer(_SHAPE, shape)
     payload.refer(_NAMES, vectors(names, rows["name_count"]))
     payload.refer(_REFS, vectors(refs, ref_count))
     if shape_v2 is not None:
         payload.refer(_SHAPE_V2, shape_v2)
-    table = TableBlock(len(nodes))
+    table = table_block(len(nodes))
     table.struct(_NODE_ID, nodes.ids)
     table.refer(_PATH, strings(nodes.path))
     table.refer(_USER_DATA, blobs(nodes.user_data))

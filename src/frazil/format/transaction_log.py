@@ -20,10 +20,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot, Table, read_root
-from frazil.format.flatbuf_single import SingleTable, vector
-from frazil.format.flatbuf_writer import Block, TableBlock, finish, items, strings, vectors
+from frazil.format.flatbuf_writer import Block, finish, items, strings, table_block, vector, vectors
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.nodes import NodeKind
 from frazil.ids import INITIAL_SNAPSHOT, NodeId, SnapshotId
@@ -199,7 +197,7 @@ def _decode_moves(root: Table) -> tuple[Move, ...]:
 
 def encode_transaction_log(log: TransactionLog, *, spec: int, level: int = 3) -> bytes:
     """The file of a transaction log by spec 1 or 2."""
-    root = SingleTable()
+    root = table_block()
     root.struct(_ID, log.id)
     for name, slot in _SET_SLOTS.items():
         nodes = sorted(getattr(log, name))
@@ -217,10 +215,10 @@ def _encode_chunks(chunks: Mapping[NodeId, Coords]) -> Block:
     ndims = np.array([chunks[node].shape[1] for node in nodes], np.int64)
     flat = [np.ascontiguousarray(chunks[node], "<u4").reshape(-1) for node in nodes]
     coords = np.concatenate([np.empty(0, "<u4"), *flat])
-    indices = TableBlock(int(counts.sum()))
+    indices = table_block(int(counts.sum()))
     indices.refer(_COORDS, items(coords, np.repeat(ndims, counts)))
-    arrays = TableBlock(len(nodes))
-    arrays.struct(_NODE, np.frombuffer(b"".join(nodes), np.uint8).reshape(-1, 8))
+    arrays = table_block(len(nodes))
+    arrays.struct(_NODE, b"".join(nodes))
     arrays.refer(_INDICES, vectors(indices, counts))
     return vectors(arrays)
 
@@ -229,11 +227,10 @@ def _encode_moves(moves: tuple[Move, ...]) -> Block:
     if not moves:
         return vector(b"", 0)
     ordered = sorted(moves, key=lambda move: move.to_path.encode().split(b"/"))
-    tables = TableBlock(len(ordered))
-    tables.refer(_FROM, strings(ByteColumn.of([move.from_path.encode() for move in ordered])))
-    tables.refer(_TO, strings(ByteColumn.of([move.to_path.encode() for move in ordered])))
-    ids = b"".join(move.node_id for move in ordered)
-    tables.struct(_MOVED, np.frombuffer(ids, np.uint8).reshape(-1, 8))
+    tables = table_block(len(ordered))
+    tables.refer(_FROM, strings([move.from_path.encode() for move in ordered]))
+    tables.refer(_TO, strings([move.to_path.encode() for move in ordered]))
+    tables.struct(_MOVED, b"".join(move.node_id for move in ordered))
     kinds = [_ARRAY if move.kind == NodeKind.ARRAY else _GROUP for move in ordered]
     tables.scalar(_TYPE, "u1", kinds, default=None)
     return vectors(tables)

@@ -18,6 +18,12 @@ A, B, C, D, E = (Slot(i, f"Thing.{'abcde'[i]}") for i in range(5))
 PAIR = np.dtype([("size", "<u8"), ("count", "<u4"), ("pad", "<u4")])
 
 
+@pytest.fixture(autouse=True, params=[0, fb.FEW, 10**6], ids=["many", "mixed", "few"])
+def _few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both kinds of block, and both in one file."""
+    monkeypatch.setattr(fb, "FEW", request.param)
+
+
 def rows(column: ByteColumn) -> list[bytes | None]:
     return [column[i] for i in range(len(column))]
 
@@ -28,13 +34,13 @@ def read(root: fb.TableBlock) -> Table:
 
 def column_of(block: fb.TableBlock) -> Tables:
     """The block, read back from a vector in a root table."""
-    root = fb.TableBlock(1)
+    root = fb.table_block(1)
     root.refer(A, fb.vectors(block))
     return read(root).tables(A)
 
 
 def test_a_table_of_scalars() -> None:
-    root = fb.TableBlock(1)
+    root = fb.table_block(1)
     root.scalar(A, "u1", 7)
     root.scalar(B, "<u8", 2**63)
     root.scalar(C, "<i4", -1, default=0)
@@ -49,15 +55,15 @@ def test_a_table_of_scalars() -> None:
 
 
 def test_a_default_can_be_written_out() -> None:
-    root = fb.TableBlock(1)
+    root = fb.table_block(1)
     root.scalar(A, "u1", 0, default=None)
     assert read(root).has(A)
 
 
 def test_a_table_of_everything_else() -> None:
-    inner = fb.TableBlock(1)
+    inner = fb.table_block(1)
     inner.scalar(C, "<u4", 5)
-    root = fb.TableBlock(1)
+    root = fb.table_block(1)
     root.struct(A, np.arange(12, dtype=np.uint8).reshape(1, 12))
     root.refer(B, fb.strings(ByteColumn.of(["hé".encode()])))
     root.refer(C, fb.blobs(ByteColumn.of([b"\xff\x00"])))
@@ -73,7 +79,7 @@ def test_a_table_of_everything_else() -> None:
 
 def test_columns_with_absent_fields() -> None:
     names = [b"one", None, b"", b"four"]
-    block = fb.TableBlock(4)
+    block = fb.table_block(4)
     block.refer(A, fb.strings(ByteColumn.of(names)))
     block.scalar(B, "<u8", [1, 0, 3, 4])
     ids = np.arange(32, dtype=np.uint8).reshape(4, 8)
@@ -92,10 +98,10 @@ def test_columns_with_absent_fields() -> None:
 
 
 def test_vectors_of_vectors() -> None:
-    leaves = fb.TableBlock(5)
+    leaves = fb.table_block(5)
     leaves.scalar(A, "<u4", np.arange(5), default=None)
     words = fb.strings(ByteColumn.of([b"a", b"bb", b"ccc"]))
-    block = fb.TableBlock(4)
+    block = fb.table_block(4)
     block.refer(A, fb.vectors(leaves, np.array([2, -1, 0, 3])))
     block.refer(B, fb.vectors(words, np.array([0, 1, 2, -1])))
     pairs = np.array([(1, 2, 0), (3, 4, 0), (5, 6, 0)], PAIR)
@@ -113,9 +119,9 @@ def test_vectors_of_vectors() -> None:
 
 
 def test_references_to_chosen_rows_may_share_targets() -> None:
-    shared = fb.TableBlock(2)
+    shared = fb.table_block(2)
     shared.scalar(A, "u1", [10, 20])
-    block = fb.TableBlock(4)
+    block = fb.table_block(4)
     block.refer(A, shared, rows=np.array([1, 0, -1, 1]))
     tables = column_of(block)
     present = tables.take(tables.has(A))
@@ -124,7 +130,7 @@ def test_references_to_chosen_rows_may_share_targets() -> None:
 
 def test_embedded_vectors_and_strings() -> None:
     values = np.arange(6, dtype=np.uint32).reshape(2, 3)
-    block = fb.TableBlock(2)
+    block = fb.table_block(2)
     block.embed(A, values)
     block.embed(B, np.empty((2, 0), np.uint32))
     block.struct(C, np.full((2, 5), 7, np.uint8))
@@ -137,8 +143,8 @@ def test_embedded_vectors_and_strings() -> None:
 
 
 def test_empty_blocks() -> None:
-    root = fb.TableBlock(1)
-    root.refer(A, fb.vectors(fb.TableBlock(0)))
+    root = fb.table_block(1)
+    root.refer(A, fb.vectors(fb.table_block(0)))
     root.refer(B, fb.items(np.empty(0, "<u8"), align=8))
     root.refer(C, fb.strings(ByteColumn.of([b""])))
     table = read(root)
@@ -151,7 +157,7 @@ def test_empty_blocks() -> None:
 
 
 def test_everything_is_aligned_from_the_start_of_the_file() -> None:
-    block = fb.TableBlock(3)
+    block = fb.table_block(3)
     block.scalar(A, "u1", 1)
     block.scalar(B, "<u8", 2**40)
     block.refer(C, fb.strings(ByteColumn.of([b"odd", b"", b"sizes"])))
@@ -168,24 +174,24 @@ def test_everything_is_aligned_from_the_start_of_the_file() -> None:
 
 
 def test_wrong_use_of_the_writer_is_found() -> None:
-    block = fb.TableBlock(3)
+    block = fb.table_block(3)
     with pytest.raises(ValueError, match="one target per table"):
-        block.refer(A, fb.TableBlock(2))
+        block.refer(A, fb.table_block(2))
     with pytest.raises(ValueError, match="do not add up"):
         fb.vectors(block, np.array([1, 1]))
 
 
 def test_a_file_beyond_2_gib_is_refused_before_it_is_built() -> None:
-    huge = ByteColumn(np.empty(0, np.uint8), np.zeros(1, np.int64), np.array([2**31]))
-    root = fb.TableBlock(1)
-    root.refer(A, fb.blobs(huge))
+    huge = ByteColumn(np.zeros(2**26, np.uint8), np.zeros(32, np.int64), np.full(32, 2**26))
+    root = fb.table_block(1)
+    root.refer(A, fb.vectors(fb.blobs(huge)))
     with pytest.raises(FormatError, match="split") as info:
         fb.finish(root)
     assert info.value.kind == ErrorKind.SERIALIZATION
 
 
 def test_missing_required_fields_are_named() -> None:
-    block = fb.TableBlock(2)
+    block = fb.table_block(2)
     block.refer(A, fb.strings(ByteColumn.of([b"x", None])))
     tables = column_of(block)
     reads: list[Callable[[], Any]] = [
@@ -206,7 +212,7 @@ def test_missing_required_fields_are_named() -> None:
     ids=["invalid", "split-between-rows", "cut", "in-a-later-block"],
 )
 def test_strings_must_be_utf8(words: list[bytes]) -> None:
-    block = fb.TableBlock(len(words))
+    block = fb.table_block(len(words))
     block.refer(A, fb.strings(ByteColumn.of(words)))
     block.refer(B, fb.vectors(fb.strings(ByteColumn.of(words)), np.ones(len(words), np.int64)))
     tables = column_of(block)
@@ -270,7 +276,7 @@ def test_tables_with_hostile_vtables(back: int) -> None:
 
 def shared_rows(n: int, count: int) -> Tables:
     """`n` tables which share one vector of `count` numbers, too many for the file's size."""
-    block = fb.TableBlock(n)
+    block = fb.table_block(n)
     numbers = fb.items(np.zeros((1, count), np.uint32))
     block.refer(A, numbers, rows=np.zeros(n, np.int64))
     entries = fb.strings(ByteColumn.of([b"same"] * count))

@@ -111,11 +111,11 @@ def raw(
     arrays: list[tuple[bytes, int]], refs: fb.TableBlock, dictionary: bytes | None = None
 ) -> bytes:
     """A manifest of these refs, dealt to arrays of (node id, number of refs)."""
-    table = fb.TableBlock(len(arrays))
+    table = fb.table_block(len(arrays))
     ids = np.frombuffer(b"".join(node for node, _ in arrays), np.uint8)
     table.struct(codec._NODE_ID, ids.reshape(-1, 8))
     table.refer(codec._REFS, fb.vectors(refs, np.array([count for _, count in arrays])))
-    root = fb.TableBlock(1)
+    root = fb.table_block(1)
     root.struct(codec._ID, np.frombuffer(ID, np.uint8).reshape(1, 12))
     root.refer(codec._ARRAYS, fb.vectors(table))
     root.refer(codec._DICTIONARY, fb.blobs(ByteColumn.of([dictionary])))
@@ -123,7 +123,7 @@ def raw(
 
 
 def inline_refs(index: list[list[int]]) -> fb.TableBlock:
-    table = fb.TableBlock(len(index))
+    table = fb.table_block(len(index))
     counts = np.array([len(row) for row in index])
     flat = np.array([number for row in index for number in row], np.uint32)
     table.refer(codec._INDEX, fb.items(flat, counts))
@@ -163,7 +163,7 @@ def test_what_cannot_be_is_refused(case: str) -> None:
 
 
 def test_a_reference_without_payload_is_refused() -> None:
-    refs = fb.TableBlock(2)
+    refs = fb.table_block(2)
     refs.embed(codec._INDEX, np.array([[0], [1]], np.uint32))
     refs.refer(codec._INLINE, fb.blobs(ByteColumn.of([b"x", None])))
     with pytest.raises(FormatError, match="reference 1 is neither"):
@@ -172,7 +172,7 @@ def test_a_reference_without_payload_is_refused() -> None:
 
 def test_the_first_kind_present_decides() -> None:
     dictionary, frames = compressed([b"s3://compressed"] * 3)
-    refs = fb.TableBlock(3)
+    refs = fb.table_block(3)
     refs.embed(codec._INDEX, np.arange(3, dtype=np.uint32).reshape(3, 1))
     refs.scalar(codec._OFFSET, "<u8", 4)
     refs.scalar(codec._LENGTH, "<u8", 9)
@@ -280,7 +280,7 @@ LOCATION_DAMAGE = {
 @pytest.mark.parametrize("case", LOCATION_DAMAGE)
 def test_damaged_locations_are_format_errors(case: str) -> None:
     dictionary, frames = LOCATION_DAMAGE[case](*compressed([b"s3://bucket/1/1/file-00001.nc"]))
-    refs = fb.TableBlock(1)
+    refs = fb.table_block(1)
     refs.embed(codec._INDEX, np.array([[0]], np.uint32))
     refs.refer(codec._COMPRESSED, fb.blobs(frames))
     with pytest.raises(FormatError, match="compressed_location") as info:
@@ -294,10 +294,10 @@ def test_damaged_locations_are_format_errors(case: str) -> None:
 def test_arrays_that_share_their_refs_cannot_multiply_memory() -> None:
     # 3000 arrays of the same 30,000 refs: 90 million rows, 5 GB, from a file of 1.6 MB.
     refs = inline_refs([[i] for i in range(250)] * 120)
-    table = fb.TableBlock(3000)
+    table = fb.table_block(3000)
     table.struct(codec._NODE_ID, np.arange(3000, dtype="<u8").view(np.uint8).reshape(-1, 8))
     table.refer(codec._REFS, fb.vectors(refs), rows=np.zeros(3000, np.int64))
-    root = fb.TableBlock(1)
+    root = fb.table_block(1)
     root.struct(codec._ID, np.zeros((1, 12), np.uint8))
     root.refer(codec._ARRAYS, fb.vectors(table))
     file = wrap(fb.finish(root), FileType.MANIFEST, spec=2, level=3)

@@ -10,8 +10,7 @@ import pytest
 from frazil.errors import FormatError
 from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot, read_root
-from frazil.format.flatbuf_single import SingleTable, vector
-from frazil.format.flatbuf_writer import TableBlock, finish, strings, vectors
+from frazil.format.flatbuf_writer import finish, strings, table_block, vector, vectors
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.repo_info import (
     RepoInfo,
@@ -145,19 +144,19 @@ def made_by_hand(
     header_spec: int = 2,
 ) -> bytes:
     n = len(ids)
-    snapshots = TableBlock(n)
+    snapshots = table_block(n)
     snapshots.struct(Slot(0, "id"), np.array([list(sid(i)) for i in ids], np.uint8).reshape(n, 12))
     snapshots.scalar(Slot(1, "parent"), "<i4", parents)
     snapshots.refer(Slot(3, "message"), strings(ByteColumn.of([b""] * n)))
-    branches = TableBlock(1)
+    branches = table_block(1)
     branches.refer(Slot(0, "name"), strings(ByteColumn.of([b"main"])))
     branches.scalar(Slot(1, "index"), "<u4", main)
-    updates = TableBlock(len(kinds))
+    updates = table_block(len(kinds))
     updates.scalar(Slot(0, "type"), "u1", kinds)
-    updates.refer(Slot(1, "payload"), TableBlock(len(kinds)))
-    status = SingleTable()
-    root = SingleTable()
-    root.scalar(Slot(0, "spec"), "B", spec)
+    updates.refer(Slot(1, "payload"), table_block(len(kinds)))
+    status = table_block()
+    root = table_block()
+    root.scalar(Slot(0, "spec"), "u1", spec)
     root.refer(Slot(1, "tags"), vector(b"", 0))
     root.refer(Slot(2, "branches"), vectors(branches))
     root.refer(Slot(3, "deleted"), vector(b"", 0))

@@ -10,8 +10,16 @@ import pytest
 from frazil.errors import FormatError, InvalidInputError
 from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot
-from frazil.format.flatbuf_single import SingleTable, string, vector
-from frazil.format.flatbuf_writer import Block, TableBlock, blobs, finish, items, strings, vectors
+from frazil.format.flatbuf_writer import (
+    Block,
+    blobs,
+    finish,
+    items,
+    strings,
+    table_block,
+    vector,
+    vectors,
+)
 from frazil.format.header import FileType, peek, unwrap, wrap
 from frazil.format.nodes import ManifestRef, Node, NodeKind, NodeTable
 from frazil.format.snapshot import (
@@ -131,19 +139,19 @@ def made_by_hand(
         np.ones(n, np.int64),
         align=8,
     )
-    arrays = TableBlock(n)
+    arrays = table_block(n)
     arrays.refer(Slot(0, "shape"), dims)
-    arrays.refer(Slot(2, "manifests"), vectors(TableBlock(0), np.zeros(n, np.int64)))
-    nodes = TableBlock(n)
+    arrays.refer(Slot(2, "manifests"), vectors(table_block(0), np.zeros(n, np.int64)))
+    nodes = table_block(n)
     nodes.struct(Slot(0, "id"), np.zeros((n, 8), np.uint8))
     nodes.refer(Slot(1, "path"), strings(ByteColumn.of([path.encode() for path in paths])))
     nodes.refer(Slot(2, "user_data"), blobs(ByteColumn.of([b"{}"] * n)))
     nodes.scalar(Slot(3, "kind"), "u1", kinds)
     nodes.refer(Slot(4, "data"), arrays)
-    root = SingleTable()
+    root = table_block()
     root.struct(Slot(0, "id"), bytes(12))
     root.refer(Slot(2, "nodes"), vectors(nodes))
-    root.refer(Slot(4, "message"), string(""))
+    root.refer(Slot(4, "message"), strings([b""]))
     root.refer(Slot(5, "metadata"), metadata or vector(b"", 0))
     rows = b"".join(
         i.to_bytes(12, "big") + bytes(4) + (i * 10).to_bytes(16, "little") for i in infos
@@ -209,7 +217,7 @@ def test_selected_manifests_are_written_as_they_are(spec: int) -> None:
 
 
 def test_metadata_cannot_expand_by_sharing() -> None:
-    tables = TableBlock(1000)
+    tables = table_block(1000)
     value = blobs(ByteColumn.of([encode_msgpack("x" * 100_000)]))
     tables.refer(Slot(0, "name"), strings(ByteColumn.of([b"%d" % i for i in range(1000)])))
     tables.refer(Slot(1, "value"), value, np.zeros(1000, np.int64))

@@ -7,8 +7,7 @@ import pytest
 
 from frazil.errors import FormatError
 from frazil.format.flatbuf import Slot, read_root
-from frazil.format.flatbuf_single import SingleTable, vector
-from frazil.format.flatbuf_writer import TableBlock, finish, items, vectors
+from frazil.format.flatbuf_writer import finish, items, table_block, vector, vectors
 from frazil.format.header import FileType, peek, unwrap, wrap
 from frazil.format.nodes import NodeKind
 from frazil.format.transaction_log import (
@@ -118,12 +117,12 @@ def test_sorted_unique() -> None:
 
 def made_by_hand(nodes: list[int], coords: list[tuple[int, ...]], counts: list[int]) -> bytes:
     ranks = np.array([len(c) for c in coords], np.int64)
-    indices = TableBlock(len(coords))
+    indices = table_block(len(coords))
     indices.refer(Slot(0, "coords"), items(np.array([x for c in coords for x in c], "<u4"), ranks))
-    arrays = TableBlock(len(nodes))
+    arrays = table_block(len(nodes))
     arrays.struct(Slot(0, "node"), np.array([list(nid(n)) for n in nodes], np.uint8))
     arrays.refer(Slot(1, "chunks"), vectors(indices, np.array(counts, np.int64)))
-    root = SingleTable()
+    root = table_block()
     root.struct(Slot(0, "id"), bytes(12))
     for number in range(1, 7):
         root.refer(Slot(number, "ids"), vector(b"", 0))

@@ -7,22 +7,21 @@ import pytest
 
 from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot, read_root
-from frazil.format.flatbuf_single import SingleTable, string, vector
-from frazil.format.flatbuf_writer import TableBlock, finish, strings
+from frazil.format.flatbuf_writer import finish, strings, table_block, vector
 
 BYTE, LONG, ID, TEXT, IDS, DIMS, ROWS, CHILD, LAST = (Slot(i, f"slot{i}") for i in range(9))
 
 
 def test_every_kind_of_field() -> None:
-    child = SingleTable()
-    child.scalar(BYTE, "B", 7)
-    rows = TableBlock(1)
+    child = table_block()
+    child.scalar(BYTE, "u1", 7)
+    rows = table_block(1)
     rows.refer(TEXT, strings(ByteColumn.of([b"row"])))
-    root = SingleTable()
-    root.scalar(BYTE, "B", 255)
+    root = table_block()
+    root.scalar(BYTE, "u1", 255)
     root.struct(ID, b"0123456789ab")
-    root.scalar(LONG, "Q", 2**64 - 1)
-    root.refer(TEXT, string("é"))
+    root.scalar(LONG, "<u8", 2**64 - 1)
+    root.refer(TEXT, strings(["é".encode()]))
     root.refer(IDS, vector(b"abcdefgh", 2))
     root.refer(DIMS, vector(np.arange(4, dtype="<u8").tobytes(), 2, align=8))
     root.refer(ROWS, rows)
@@ -47,10 +46,10 @@ def test_every_kind_of_field() -> None:
 
 
 def test_defaults_are_left_out() -> None:
-    root = SingleTable()
-    root.scalar(BYTE, "B", 0)
-    root.scalar(LONG, "i", 0, default=-1)
-    root.refer(TEXT, string(""))
+    root = table_block()
+    root.scalar(BYTE, "u1", 0)
+    root.scalar(LONG, "<i4", 0, default=-1)
+    root.refer(TEXT, strings([b""]))
     read = read_root(bytes(finish(root)), where="test")
     assert not read.has(BYTE)
     assert read.has(LONG)
@@ -58,10 +57,10 @@ def test_defaults_are_left_out() -> None:
 
 
 def test_an_empty_table() -> None:
-    read = read_root(bytes(finish(SingleTable())), where="test")
+    read = read_root(bytes(finish(table_block())), where="test")
     assert not read.has(BYTE)
 
 
 def test_refers_to_one_row() -> None:
     with pytest.raises(ValueError, match="one target"):
-        SingleTable().refer(ROWS, TableBlock(2))
+        table_block().refer(ROWS, table_block(2))

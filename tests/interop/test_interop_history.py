@@ -18,7 +18,7 @@ from tests.interop.libraries import (
     needs_spec_2,
 )
 from tests.interop.place import Place
-from tests.interop.view import history, plain_diff
+from tests.interop.view import history, plain_diff, tree
 
 JSON_VALUES = {
     "null": None,
@@ -159,6 +159,31 @@ def test_refused_names_are_refused_alike(
             raised.append((type(caught.value).__name__, kind_of(caught.value)))
         assert raised[0] == raised[1], name
     place.check()
+
+
+@both_orders
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "é", "温度", "x%20y", "p+q", "a:b", "a~b", "a{b}", "a#b?c", "*", "a\\b", "A", "a"],
+)
+def test_odd_names_in_spec_1(place: Place, first: Library, second: Library, name: str) -> None:
+    """They are parts of file names there, and both write them the same way."""
+    tip = edit(place.create(first, 1), "one")
+    place.open(first).create_tag(name, tip)
+    place.open(first).create_branch(name, tip)
+    there = place.open(second)
+    assert there.lookup_tag(name) == tip
+    tip = edit(there, "two", name)
+    assert place.open(first).lookup_branch(name) == tip
+    there.delete_tag(name)
+    with pytest.raises(first.module.IcechunkError):
+        place.open(first).lookup_tag(name)
+    # The real library lists the names of files, which it then does not find.
+    assert place.open(FRAZIL).list_branches() == {name, "main"}
+    for library in (first, second):
+        repo = place.open(library)
+        assert next(iter(repo.ancestry(branch=name))).id == tip
+        assert len(tree(repo.readonly_session(name))) == 9
 
 
 @needs_spec_2

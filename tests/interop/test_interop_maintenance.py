@@ -22,7 +22,7 @@ from tests.interop.libraries import (
 )
 from tests.interop.place import Place
 from tests.interop.test_interop_history import edit
-from tests.interop.view import history, operations, plain_diff, tree
+from tests.interop.view import history, operations, plain_diff, tree, view
 
 LATER = timedelta(days=1)
 ROOT = "1CECHNKREP0F1RSTCMT0"
@@ -124,6 +124,40 @@ def test_expired_branches_and_tags(place: Place) -> None:
     collect(place)
     grow(place, 2, (FRAZIL, REAL), start=4)
     place.check()
+
+
+@every_spec
+@pytest.mark.parametrize(
+    ("age", "branches", "tags"),
+    [(0, False, False), (0, True, True), (0, False, True), (2, True, False), (4, True, True)]
+    + [(4, False, False), (9, True, True)],
+)
+def test_both_expire_alike(place: Place, spec: int, age: int, branches: bool, tags: bool) -> None:
+    """The same history, expired by either library, is the same again."""
+    place.create(FRAZIL, spec)
+    ids = grow(place, 6, (FRAZIL, REAL))
+    repo = place.open(FRAZIL)
+    repo.create_tag("early", ids[1])
+    repo.create_tag("late", ids[4])
+    repo.create_branch("side", ids[3])
+    edit(repo, "on the side", "side")
+    repo.create_branch("short", ids[2])
+    times = sorted(info.written_at for info in history(repo).values())
+    limit = times[-age - 1] if age < len(times) else times[0] - LATER
+    options = {"delete_expired_branches": branches, "delete_expired_tags": tags}
+
+    twice = Place(place.path.with_name("by frazil"))
+    shutil.copytree(place.path, twice.path)
+    released = place.open(REAL).expire_snapshots(limit, **options)
+    assert twice.open(FRAZIL).expire_snapshots(limit, **options) == released
+    theirs, ours = view(place.open(REAL)), view(twice.open(REAL))
+    for shown in (theirs, ours):
+        shown.pop("operations", None)  # they happened at different times
+    assert ours == theirs
+    twice.check()
+    collect(twice)
+    grow(twice, 2, (REAL, FRAZIL), start=6)
+    twice.check()
 
 
 @every_spec

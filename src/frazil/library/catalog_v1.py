@@ -177,14 +177,18 @@ class CatalogV1(Catalog):
             raise no_ref("tag", name) from error
 
     def commit_tip(self, branch: str) -> SnapshotId:
+        return self._commit_tip(branch)[0]
+
+    def _commit_tip(self, branch: str) -> tuple[SnapshotId, Fetched]:
         try:
-            return self.branch(branch)
+            return self._branch(branch)
         except RefNotFoundError as error:
             raise RefNotFoundError(error.message, ErrorKind.BRANCH_NOT_FOUND) from None
 
     def add_commit(self, branch: str, record: SnapshotRecord) -> None:
-        self.commit_tip(branch)
-        tip, fetched = self._branch(branch)
+        # First the wait for the disk, so that others have little time between look and put.
+        self._backend.sync()
+        tip, fetched = self._commit_tip(branch)
         if tip != record.parent:
             raise ConflictError(str(record.parent), str(tip))
         try:

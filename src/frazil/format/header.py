@@ -93,6 +93,15 @@ def peek(data: bytes | memoryview, *, where: str = "file") -> Header:
     return Header(text, spec, kind, compression)
 
 
+def decoded_size(data: bytes | memoryview) -> int:
+    """Bytes that the body of a file takes when decompressed, as it says itself; 0 if it doesn't."""
+    try:
+        size = zstandard.get_frame_parameters(memoryview(data)[_LAYOUT.size :]).content_size
+    except zstandard.ZstdError:
+        return 0
+    return 0 if size == _UNKNOWN_SIZE else size
+
+
 def wrap(body: bytes | memoryview, file_type: FileType, *, spec: int, level: int) -> bytes:
     """A whole file: header and the body as one zstd frame of this compression level."""
     threads = min(4, os.cpu_count() or 1) if len(body) >= _THREADED_FROM else 0

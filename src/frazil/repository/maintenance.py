@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 
+from frazil.engine.census import Limits
+from frazil.engine.chunk_stats import chunk_storage_stats
+from frazil.engine.collect import Options, collect
 from frazil.engine.expire import expire_snapshots
 from frazil.engine.times import microseconds
+from frazil.ops import GCSummary
 from frazil.repository.base import RepositoryBase
+from frazil.stats import ChunkStorageStats
 from frazil.twins import twin
 
 
@@ -36,3 +42,89 @@ class Maintenance(RepositoryBase):
         return set(map(str, released))
 
     expire_snapshots_async = twin(expire_snapshots)
+
+    def garbage_collect(
+        self,
+        delete_object_older_than: datetime,
+        *,
+        dry_run: bool = False,
+        max_snapshots_in_memory: int = 50,
+        max_compressed_manifest_mem_bytes: int = 512 * 1024 * 1024,
+        max_decoded_manifest_mem_bytes: int = 4 * 1024 * 1024 * 1024,
+        max_concurrent_manifest_fetches: int = 500,
+        max_concurrent_deletes: int = 10,
+        max_consecutive_delete_failures: int = 50,
+        max_concurrent_listings: int | None = None,
+    ) -> GCSummary:
+        """Delete the objects that no branch or tag leads to; only count them in a dry run.
+
+        Objects stored since `delete_object_older_than` are left alone. This must be before the
+        start of the longest session that may still be committed: what that session has stored
+        is not referred to yet. Ages are those that the storage gives.
+
+        An object stays as a whole while one chunk in it is needed. The limits bound memory and
+        requests at a time; `ValueError` for those below one. Raises `ConflictError`
+        (`gc-deletes-failing`) after `max_consecutive_delete_failures`.
+        """
+        options = Options(
+            microseconds("delete_object_older_than", delete_object_older_than),
+            dry_run,
+            Limits(
+                max_snapshots_in_memory,
+                max_compressed_manifest_mem_bytes,
+                max_decoded_manifest_mem_bytes,
+                max_concurrent_manifest_fetches,
+            ),
+            max_concurrent_deletes,
+            max_consecutive_delete_failures,
+            max_concurrent_listings,
+        )
+        return collect(self._core.library, self._core.catalog, options)
+
+    garbage_collect_async = twin(garbage_collect)
+
+    def chunk_storage_stats(
+        self,
+        *,
+        max_snapshots_in_memory: int = 50,
+        max_compressed_manifest_mem_bytes: int = 512 * 1024 * 1024,
+        max_decoded_manifest_mem_bytes: int = 4 * 1024 * 1024 * 1024,
+        max_concurrent_manifest_fetches: int = 500,
+    ) -> ChunkStorageStats:
+        """Bytes of all chunks that branches and tags lead to, through the whole history.
+
+        A chunk that many snapshots share counts once. Where several chunks share an object,
+        each counts; Icechunk counts one for each object.
+        """
+        limits = Limits(
+            max_snapshots_in_memory,
+            max_compressed_manifest_mem_bytes,
+            max_decoded_manifest_mem_bytes,
+            max_concurrent_manifest_fetches,
+        )
+        return chunk_storage_stats(self._core.library, self._core.catalog, limits)
+
+    chunk_storage_stats_async = twin(chunk_storage_stats)
+
+    def total_chunks_storage(
+        self,
+        *,
+        max_snapshots_in_memory: int = 50,
+        max_compressed_manifest_mem_bytes: int = 512 * 1024 * 1024,
+        max_decoded_manifest_mem_bytes: int = 4 * 1024 * 1024 * 1024,
+        max_concurrent_manifest_fetches: int = 500,
+    ) -> int:
+        """Deprecated: the `native_bytes` of `chunk_storage_stats`."""
+        warnings.warn(
+            "total_chunks_storage is deprecated: use chunk_storage_stats().native_bytes",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.chunk_storage_stats(
+            max_snapshots_in_memory=max_snapshots_in_memory,
+            max_compressed_manifest_mem_bytes=max_compressed_manifest_mem_bytes,
+            max_decoded_manifest_mem_bytes=max_decoded_manifest_mem_bytes,
+            max_concurrent_manifest_fetches=max_concurrent_manifest_fetches,
+        ).native_bytes
+
+    total_chunks_storage_async = twin(total_chunks_storage)

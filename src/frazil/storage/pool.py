@@ -47,8 +47,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_forget_pool)
 
 
-def map_parallel(fn: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """`[fn(item) for item in items]`, several at a time, in the order of the items.
+def map_parallel(fn: Callable[[T], R], items: Iterable[T], *, limit: int = WORKERS + 1) -> list[R]:
+    """`[fn(item) for item in items]`, at most `limit` at a time, in the order of the items.
 
     The first error stops the rest: items not begun are left out, those begun are waited
     for, and the error is raised.
@@ -57,7 +57,7 @@ def map_parallel(fn: Callable[[T], R], items: Iterable[T]) -> list[R]:
     if len(work) < 2:
         return [fn(item) for item in work]
     job = _Job(fn, work)
-    helpers = _recruit(job.run, min(len(work) - 1, WORKERS))
+    helpers = _recruit(job.run, min(len(work), limit, WORKERS + 1) - 1)
     try:
         job.run()
     finally:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -113,3 +114,20 @@ def test_it_works_while_the_interpreter_ends() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "4950\n"
     assert ran.stderr == ""
+
+
+def test_at_most_so_many_at_a_time() -> None:
+    lock, running, most = threading.Lock(), [0], [0]
+
+    def work(item: int) -> int:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0)
+        with lock:
+            running[0] -= 1
+        return item
+
+    for limit in (1, 2):
+        assert map_parallel(work, range(200), limit=limit) == list(range(200))
+        assert most[0] <= limit

@@ -1,0 +1,163 @@
+"""Reading all snapshots and manifests that a repository needs, within limits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from frazil.errors import ErrorKind, FormatError
+from frazil.format.header import decoded_size
+from frazil.format.manifest import Manifest, decode_manifest
+from frazil.format.ragged import sort_keys
+from frazil.format.snapshot import Snapshot
+from frazil.ids import ManifestId, ObjectId, SnapshotId
+from frazil.library.catalog import Catalog
+from frazil.library.files import Library
+from frazil.model.sweep import Keys, KeySet
+from frazil.progress import task
+from frazil.storage.pool import map_parallel
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be in memory or on its way at once; `ValueError` for less than one of anything.
+
+    snapshots: their number; compressed, decoded: bytes of manifests; fetches: manifests.
+    """
+
+    snapshots: int
+    compressed: int
+    decoded: int
+    fetches: int
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            check_positive(one.name, getattr(self, one.name))
+
+
+def check_positive(name: str, value: int | None) -> None:
+    """Raise `ValueError` for a limit below one."""
+    if value is not None and value < 1:
+        raise ValueError(f"the limit for {name.replace('_', ' ')} must be at least 1, not {value}")
+
+
+class Budget:
+    """An amount that may be in use at once; what is larger than all of it waits to be alone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def held(self, amount: int) -> Iterator[None]:
+        """Wait until there is room, and take it while the block runs."""
+        amount = min(amount, self._limit)
+        with self._changed:
+            self._changed.wait_for(lambda: self._used + amount <= self._limit)
+            self._used += amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= amount
+                self._changed.notify_all()
+
+
+class Census:
+    """The snapshots that are needed, and the manifests that they list."""
+
+    def __init__(self, library: Library, limits: Limits) -> None:
+        self._library = library
+        self._limits = limits
+        self._read = KeySet()
+        # The id with the size of the file behind it: 12 and 8 bytes.
+        self._manifests = KeySet(20)
+
+    def snapshots(self) -> Keys:
+        """Those that have been read."""
+        return self._read.keys()
+
+    def read_snapshots(self, ids: Keys) -> None:
+        """Read these snapshots, several at a time."""
+
+        def read(raw: bytes) -> None:
+            self._note(self._library.read_snapshot(SnapshotId(raw)))
+            progress.step()
+
+        with task("Reading snapshots", len(ids)) as progress:
+            map_parallel(read, raw_ids(ids), limit=self._limits.snapshots)
+
+    def follow(self, tips: Iterable[SnapshotId]) -> None:
+        """Read these snapshots of a spec 1 repository and all before them."""
+        known = set(raw_ids(self.snapshots()))
+        with task("Reading snapshots") as progress:
+            for tip in tips:
+                id_: SnapshotId | None = tip
+                while id_ is not None and id_ not in known:
+                    known.add(id_)
+                    snapshot = self._library.read_snapshot(id_)
+                    self._note(snapshot)
+                    progress.step()
+                    id_ = snapshot.parent_id
+
+    def _note(self, snapshot: Snapshot) -> None:
+        infos = snapshot.manifests
+        rows = np.empty((len(infos), 20), np.uint8)
+        rows[:, :12] = infos.ids
+        rows[:, 12:] = infos.size_bytes.astype(">u8").view(np.uint8).reshape(-1, 8)
+        unlisted = ~np.isin(sort_keys(snapshot.nodes.manifest_ids()), sort_keys(infos.ids))
+        if unlisted.any():
+            raise FormatError(
+                f"snapshot {snapshot.id} refers to {int(unlisted.sum())} manifests that it does "
+                "not list",
+                ErrorKind.MANIFEST_INFO_NOT_FOUND,
+            )
+        self._manifests.add(rows.view("S20").reshape(-1))
+        self._read.add(np.frombuffer(snapshot.id, "S12"))
+
+    def manifests(self) -> tuple[Keys, list[int]]:
+        """Those that the snapshots list, each once, and the sizes of their files."""
+        rows = self._manifests.keys().view(np.uint8).reshape(-1, 20)
+        ids = sort_keys(np.ascontiguousarray(rows[:, :12]))
+        sizes = np.ascontiguousarray(rows[:, 12:]).view(">u8").reshape(-1)
+        # Of a manifest with two sizes, which are not in order, the last is the larger one.
+        last = np.append(ids[1:] != ids[:-1], True)[: len(ids)]
+        return ids[last], sizes[last].tolist()
+
+    def read_manifests(self, ids: Keys, sizes: list[int], use: Callable[[Manifest], None]) -> None:
+        """Hand each of these manifests to `use`, from several threads, within the limits."""
+        compressed, decoded = Budget(self._limits.compressed), Budget(self._limits.decoded)
+        backend = self._library.backend
+
+        def read(item: tuple[bytes, int]) -> None:
+            id_, size = ManifestId(item[0]), item[1]
+            known = self._library.known_manifest(id_)
+            if known is not None:
+                use(known)
+            else:
+                key = f"manifests/{id_}"
+                with ExitStack() as held:
+                    held.enter_context(compressed.held(size))
+                    data = backend.get(key)
+                    held.enter_context(decoded.held(decoded_size(data)))
+                    use(decode_manifest(data, where=key))
+            progress.step()
+
+        with task("Reading manifests", len(ids)) as progress:
+            map_parallel(read, zip(raw_ids(ids), sizes, strict=True), limit=self._limits.fetches)
+
+
+def raw_ids(keys: Keys) -> list[bytes]:
+    """The ids as bytes of full length."""
+    data = keys.tobytes()
+    return [data[i : i + ObjectId.SIZE] for i in range(0, len(data), ObjectId.SIZE)]
+
+
+def tips_of(catalog: Catalog) -> set[SnapshotId]:
+    """What branches and tags point at."""
+    return {*catalog.branches().values(), *catalog.tags().values()}

@@ -1,0 +1,189 @@
+"""Collecting garbage: deleting the objects that nothing refers to.
+
+The order: find what is needed, take what is not out of the list of snapshots (spec 2), then
+delete snapshots, transaction logs, manifests and chunks. A process that dies after any step
+leaves a repository that is whole, with some garbage left.
+
+Objects younger than the cutoff are never deleted: a session that is being written has stored
+things that nothing refers to yet. Only objects named by an id, in the four folders of ids, are
+ever deleted.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from frazil.engine.census import Census, Limits, check_positive, raw_ids, tips_of
+from frazil.engine.deleting import Deleter
+from frazil.engine.expire import check_writable
+from frazil.engine.times import microseconds
+from frazil.errors import ConflictError, ErrorKind
+from frazil.format.chunk_refs import NATIVE
+from frazil.format.manifest import Manifest
+from frazil.format.ragged import sort_keys
+from frazil.format.repo_info import RepoInfo
+from frazil.format.updates import Update, UpdateKind
+from frazil.library.catalog import Catalog
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.files import Library
+from frazil.model.refs import UNSTAMPED, check_online
+from frazil.model.sweep import Depends, Keys, KeySet, Objects, drop, kept_rows, logs_to_keep
+from frazil.ops import GCSummary
+from frazil.progress import Task, task
+from frazil.storage.base import ObjectInfo
+from frazil.storage.pool import map_parallel
+
+FOLDERS = ("snapshots", "transactions", "manifests", "chunks")
+"""In the order of deletion: nothing is deleted before what refers to it."""
+
+_LISTED_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to collect; `ValueError` for limits below one.
+
+    cutoff: us since the epoch; objects stored since then are left alone. deletes: requests at
+    once; failures: how many in a row end the collection; listings: folders at once.
+    """
+
+    cutoff: int
+    dry_run: bool
+    limits: Limits
+    deletes: int
+    failures: int
+    listings: int | None
+
+    def __post_init__(self) -> None:
+        check_positive("concurrent deletes", self.deletes)
+        check_positive("consecutive delete failures", self.failures)
+        check_positive("concurrent listings", self.listings)
+
+
+def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
+    """Delete what is not needed and older than the cutoff; in a dry run, only count it."""
+    check_writable(library)
+    if isinstance(catalog, CatalogV2):
+        check_online(catalog.info())
+    stored = _list(library, options)
+    if isinstance(catalog, CatalogV2):
+        needed = _mark_v2(library, catalog, stored["snapshots"], options)
+    else:
+        needed = _mark_v1(library, catalog, options)
+    doomed = {
+        folder: objects.take(objects.garbage(needed[folder], options.cutoff))
+        for folder, objects in stored.items()
+    }
+    deleter = Deleter(
+        library.backend,
+        parallel=options.deletes,
+        failures=options.failures,
+        dry_run=options.dry_run,
+    )
+    with task("Deleting", sum(map(len, doomed.values()))) as progress:
+        for folder in FOLDERS:
+            deleter.delete(folder, doomed[folder], progress)
+    return deleter.summary()
+
+
+def _list(library: Library, options: Options) -> dict[str, Objects]:
+    with task("Listing objects") as progress:
+        listed = map_parallel(
+            lambda folder: _listing(library, folder, progress),
+            FOLDERS,
+            limit=options.listings or len(FOLDERS),
+        )
+    return dict(zip(FOLDERS, listed, strict=True))
+
+
+def _listing(library: Library, folder: str, progress: Task) -> Objects:
+    infos = library.backend.list(folder)
+    parts = [Objects.of([], [], [])]
+    while batch := list(islice(infos, _LISTED_AT_ONCE)):
+        parts.append(_objects(folder, batch))
+        progress.step(len(batch))
+    return Objects.concat(parts)
+
+
+def _objects(folder: str, infos: list[ObjectInfo]) -> Objects:
+    start = len(folder) + 1
+    return Objects.of(
+        [info.key[start:] for info in infos],
+        [info.size for info in infos],
+        [microseconds("last_modified", info.last_modified) for info in infos],
+    )
+
+
+def _mark_v1(library: Library, catalog: Catalog, options: Options) -> dict[str, Keys]:
+    census, chunks = Census(library, options.limits), KeySet()
+    manifests = np.empty(0, "S12")
+    tips = tips_of(catalog)
+    while tips:
+        census.follow(tips)
+        manifests = _mark_chunks(census, manifests, chunks)
+        # Somebody may have moved a branch or made one meanwhile.
+        tips = {tip for tip in tips_of(catalog) if tip not in set(raw_ids(census.snapshots()))}
+    snapshots = census.snapshots()
+    return {
+        "snapshots": snapshots,
+        "transactions": snapshots,
+        "manifests": manifests,
+        "chunks": chunks.keys(),
+    }
+
+
+def _mark_v2(
+    library: Library, catalog: CatalogV2, stored: Objects, options: Options
+) -> dict[str, Keys]:
+    tries = 0
+    while True:
+        info = catalog.info()
+        keys = sort_keys(info.snapshots.rows["id"])
+        kept = kept_rows(info, stored, options.cutoff)
+        census, chunks = Census(library, options.limits), KeySet()
+        census.read_snapshots(keys[kept])
+        manifests = _mark_chunks(census, np.empty(0, "S12"), chunks)
+        gone = keys[~kept]
+        garbage = stored.ids[stored.garbage(keys[kept], options.cutoff)]
+
+        def edit(
+            info: RepoInfo, known: Keys = keys, gone: Keys = gone, garbage: Keys = garbage
+        ) -> tuple[RepoInfo, Update]:
+            return drop(info, known, gone, garbage), Update(UpdateKind.GC_RAN, UNSTAMPED)
+
+        try:
+            after = edit(info)[0] if options.dry_run else catalog.update(edit)
+        except Depends as error:
+            tries += 1
+            if tries >= catalog.retries.max_tries:
+                raise ConflictError(
+                    message="branches, tags or snapshots that need what was about to be deleted "
+                    f"appeared at each of {tries} tries: try again",
+                    kind=ErrorKind.UPDATE_ATTEMPTS_EXHAUSTED,
+                ) from error
+            time.sleep(catalog.retries.pause(tries))
+            continue
+        return {
+            "snapshots": keys[kept],
+            "transactions": logs_to_keep(after.snapshots),
+            "manifests": manifests,
+            "chunks": chunks.keys(),
+        }
+
+
+def _mark_chunks(census: Census, known: Keys, chunks: KeySet) -> Keys:
+    """Note the chunk objects of manifests that are not known yet; returns all manifests."""
+
+    def mark(manifest: Manifest) -> None:
+        for refs in manifest.arrays.values():
+            native = refs.object[refs.kind == NATIVE]
+            chunks.add(np.unique(sort_keys(native)))
+
+    ids, sizes = census.manifests()
+    new = ~np.isin(ids, known)
+    census.read_manifests(ids[new], [s for s, n in zip(sizes, new, strict=True) if n], mark)
+    return ids

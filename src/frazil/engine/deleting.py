@@ -1,0 +1,130 @@
+"""Deleting many objects: in batches, several at a time, counting what fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from frazil.engine.census import raw_ids
+from frazil.errors import ConflictError, ErrorKind, StorageError
+from frazil.ids import ObjectId
+from frazil.model.sweep import Objects
+from frazil.ops import GCSummary
+from frazil.progress import Task
+from frazil.storage.base import Backend
+from frazil.storage.pool import map_parallel
+
+BATCH: Final = 1_000
+MAX_TEXTS: Final = 10
+THROTTLED_TRIES: Final = 6
+PAUSE_SECONDS: Final = 0.1
+
+NAMES: Final = {
+    "snapshots": "snapshots",
+    "transactions": "transaction_logs",
+    "manifests": "manifests",
+    "chunks": "chunks",
+}
+"""How a summary calls what is in each folder."""
+
+
+class Deleter:
+    """Deletes folder by folder; after a folder with failures, later ones are left alone."""
+
+    def __init__(self, backend: Backend, *, parallel: int, failures: int, dry_run: bool) -> None:
+        """parallel: requests at once; failures: how many in a row end it all."""
+        self._backend = backend
+        self._parallel = parallel
+        self._limit = failures
+        self._dry_run = dry_run
+        self._lock = threading.Lock()
+        self._deleted: dict[str, int] = {}
+        self._bytes = 0
+        self._failed = 0
+        self._in_a_row = 0
+        self._throttled = 0
+        self._texts: list[str] = []
+        self._skipped: list[str] = []
+
+    def delete(self, folder: str, objects: Objects, progress: Task) -> None:
+        """Delete these objects of a folder.
+
+        `ConflictError` (`gc-deletes-failing`) after too many failures one after another.
+        """
+        name = NAMES[folder]
+        if self._failed:
+            self._skipped.append(name)
+            return
+        keys = [f"{folder}/{ObjectId(raw)}" for raw in raw_ids(objects.ids)]
+        items = list(zip(keys, objects.size.tolist(), strict=True))
+        if self._dry_run:
+            self._count(name, items)
+            return
+        size = min(max(-(-len(items) // self._parallel), 1), BATCH)
+        batches = [items[start : start + size] for start in range(0, len(items), size)]
+
+        def delete(batch: list[tuple[str, int]]) -> None:
+            self._batch(name, batch)
+            progress.step(len(batch))
+
+        map_parallel(delete, batches, limit=self._parallel)
+
+    def _batch(self, name: str, batch: list[tuple[str, int]]) -> None:
+        try:
+            self._patiently([key for key, _ in batch])
+        except StorageError:
+            # Find out which ones: those that are gone already do not mind.
+            for item in batch:
+                try:
+                    self._patiently([item[0]])
+                except StorageError as error:
+                    self._fail(item[0], error)
+                else:
+                    self._count(name, [item])
+        else:
+            self._count(name, batch)
+
+    def _patiently(self, keys: list[str]) -> None:
+        """Delete, and wait where the storage asks for that."""
+        for attempt in range(THROTTLED_TRIES):
+            try:
+                self._backend.delete(keys)
+                return
+            except StorageError as error:
+                if error.kind != ErrorKind.THROTTLED or attempt == THROTTLED_TRIES - 1:
+                    raise
+                with self._lock:
+                    self._throttled += 1
+                time.sleep(PAUSE_SECONDS * 2.0**attempt)
+
+    def _count(self, name: str, items: list[tuple[str, int]]) -> None:
+        with self._lock:
+            self._in_a_row = 0
+            self._deleted[name] = self._deleted.get(name, 0) + len(items)
+            self._bytes += sum(size for _, size in items)
+
+    def _fail(self, key: str, error: StorageError) -> None:
+        with self._lock:
+            self._failed += 1
+            self._in_a_row += 1
+            if len(self._texts) < MAX_TEXTS:
+                self._texts.append(f"{key}: {error.message}")
+            if self._in_a_row >= self._limit:
+                raise ConflictError(
+                    message=f"{self._in_a_row} objects in a row could not be deleted, the last "
+                    f"was {key}: {error.message}; nothing that is needed was touched: find out "
+                    "why, and collect again",
+                    kind=ErrorKind.GC_DELETES_FAILING,
+                ) from error
+
+    def summary(self) -> GCSummary:
+        """What has been done."""
+        return GCSummary(
+            bytes_deleted=self._bytes,
+            **{f"{name}_deleted": self._deleted.get(name, 0) for name in NAMES.values()},
+            objects_failed_to_delete=self._failed,
+            throttled_batches=self._throttled,
+            delete_errors=self._texts,
+            skipped_phases=self._skipped,
+        )

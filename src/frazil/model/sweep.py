@@ -1,0 +1,190 @@
+"""What a garbage collection keeps, and what it deletes: pure, in columns of ids.
+
+Reachable from branches and tags, with the whole history, or too new to judge: that is kept. All
+ages are those that the storage gives, never those in the files.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.format.history import SnapshotRecord, SnapshotTable
+from frazil.format.ragged import run_items, sort_keys
+from frazil.format.repo_info import RepoInfo
+from frazil.ids import ALPHABET, ObjectId
+from frazil.model.expiration import logs_of
+
+Mask = npt.NDArray[np.bool_]
+Keys = npt.NDArray[np.bytes_]
+"""Ids of 12 bytes, S12[n], sorted and unique; of equal length, so NULs do no harm."""
+
+_DIGITS = 20
+_BLOCK = 1 << 16
+_MERGE = 1 << 20
+
+
+class Depends(Exception):
+    """Something new is built on what was about to be dropped."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objects:
+    """The objects of one folder that are named by ids: S12[n]; bytes; µs since the epoch."""
+
+    ids: Keys
+    size: npt.NDArray[np.int64]
+    created: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, names: Sequence[str], sizes: Sequence[int], created: Sequence[int]) -> Objects:
+        """From a listing; objects whose names are no ids are left out."""
+        ids, valid = parse_ids(names)
+        return cls(
+            sort_keys(ids[valid]),
+            np.array(sizes, np.int64)[valid],
+            np.array(created, np.int64)[valid],
+        )
+
+    @classmethod
+    def concat(cls, parts: Sequence[Objects]) -> Objects:
+        """One after the other."""
+        return cls(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.size for part in parts]),
+            np.concatenate([part.created for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def garbage(self, keep: Keys, cutoff: int) -> Mask:
+        """Which of them were stored before `cutoff` (us) and are not to be kept."""
+        return (self.created < cutoff) & ~np.isin(self.ids, keep)
+
+    def too_new(self, cutoff: int) -> Keys:
+        """Those that were stored at `cutoff` or later."""
+        return self.ids[self.created >= cutoff]
+
+    def take(self, rows: Mask) -> Objects:
+        """Some of them."""
+        return Objects(self.ids[rows], self.size[rows], self.created[rows])
+
+
+def parse_ids(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], Mask]:
+    """The ids uint8[n, 12] that these texts are, and which of the texts are ids at all."""
+    ids = np.zeros((len(names), ObjectId.SIZE), np.uint8)
+    valid = np.array([len(name) == _DIGITS and name.isascii() for name in names], np.bool_)
+    rows = np.flatnonzero(valid)
+    values = np.full(128, 255, np.uint8)
+    values[np.frombuffer(ALPHABET.encode(), np.uint8)] = np.arange(32)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        text = "".join([names[row] for row in block.tolist()]).encode()
+        digits = values[np.frombuffer(text, np.uint8).reshape(-1, _DIGITS)]
+        bits = np.unpackbits(digits[:, :, None], axis=2)[:, :, 3:].reshape(len(block), -1)
+        used = ObjectId.SIZE * 8
+        valid[block] = (digits < 32).all(axis=1) & ~bits[:, used:].any(axis=1)
+        ids[block] = np.packbits(bits[:, :used], axis=1)
+    return ids, valid
+
+
+class KeySet:
+    """A set of byte strings of one width, gathered from many threads."""
+
+    def __init__(self, width: int = ObjectId.SIZE) -> None:
+        self._merged: Keys = np.empty(0, f"S{width}")
+        self._new: list[Keys] = []
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def add(self, keys: Keys) -> None:
+        """Add these, in any order."""
+        with self._lock:
+            self._new.append(keys)
+            self._count += len(keys)
+            if self._count > max(_MERGE, len(self._merged)):
+                self._merge()
+
+    def keys(self) -> Keys:
+        """All of them, sorted, each once."""
+        with self._lock:
+            self._merge()
+            return self._merged
+
+    def _merge(self) -> None:
+        self._merged = np.unique(np.concatenate([self._merged, *self._new]))
+        self._new.clear()
+        self._count = 0
+
+
+def kept_rows(info: RepoInfo, stored: Objects, cutoff: int) -> Mask:
+    """Which snapshots of a spec 2 repository stay in its list.
+
+    Those that branches and tags lead to, and those whose file is not listed as `stored`
+    before `cutoff` (us).
+    """
+    table = info.snapshots
+    keys = sort_keys(table.rows["id"])
+    kept = ~np.isin(keys, stored.ids) | np.isin(keys, stored.too_new(cutoff))
+    # What everything else goes back to is no garbage even if no branch does.
+    return kept | reached_rows(info) | (table.parent < 0)
+
+
+def reached_rows(info: RepoInfo) -> Mask:
+    """Which snapshots branches and tags lead to."""
+    table = info.snapshots
+    reached = np.zeros(len(table), np.bool_)
+    for tip in (*info.branches.values(), *info.tags.values()):
+        for row in table.ancestry(table.find(tip)):
+            if reached[row]:
+                break
+            reached[row] = True
+    return reached
+
+
+def logs_to_keep(table: SnapshotTable) -> Keys:
+    """The transaction logs of these snapshots, and those that they have taken over."""
+    rows = table.rows
+    pruned = table.pruned_ids[run_items(rows["pruned_start"], rows["pruned_count"])]
+    return np.unique(np.concatenate([sort_keys(rows["id"]), sort_keys(pruned)]))
+
+
+def drop(info: RepoInfo, known: Keys, gone: Keys, garbage: Keys) -> RepoInfo:
+    """The repository without the snapshots `gone`.
+
+    A kept snapshot whose parent goes is attached to its nearest ancestor that stays, and takes
+    over the logs of those in between. known: the snapshots that were judged; garbage: those
+    whose files will be deleted. `Depends` if anything that came later needs one that goes.
+    """
+    table = info.snapshots
+    keys = sort_keys(table.rows["id"])
+    going = np.isin(keys, gone)
+    new = ~np.isin(keys, known)
+    parents = table.parent
+    orphans = ~going & (parents >= 0) & going[parents]
+    tips = [table.find(tip) for tip in (*info.branches.values(), *info.tags.values())]
+    if going[tips].any() or (orphans & new).any() or np.isin(keys[new], garbage).any():
+        raise Depends
+    moved = [_to_kept(table, row, going) for row in np.flatnonzero(orphans).tolist()]
+    if moved:
+        table = table.replace(moved)
+    return replace(info, snapshots=table.keep(~going)) if going.any() else info
+
+
+def _to_kept(table: SnapshotTable, row: int, going: Mask) -> SnapshotRecord:
+    between = []
+    for ancestor in list(table.ancestry(row))[1:]:
+        if not going[ancestor]:
+            break
+        between.append(ancestor)
+    record = table.record(row)
+    return replace(
+        record,
+        parent=table.id_of(ancestor),
+        pruned=(*logs_of(table, between), *record.pruned),
+    )

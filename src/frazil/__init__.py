@@ -22,11 +22,15 @@ from frazil.config import (
     RepositoryConfig,
 )
 from frazil.conflicts import (
+    UNSOLVED,
     BasicConflictSolver,
+    CallbackSolver,
     Conflict,
     ConflictDetector,
     ConflictSolver,
     ConflictType,
+    MetadataMergeSolver,
+    ThreeWay,
     VersionSelection,
 )
 from frazil.debug import print_debug_info, user_agent
@@ -86,12 +90,14 @@ from frazil.virtual import VirtualChunkContainer, VirtualChunkSpec
 initialize_logs()
 
 __all__ = [
+    "UNSOLVED",
     "AlreadyExistsError",
     "AncestryGraph",
     "AnyObjectStoreConfig",
     "Attribution",
     "BasicConflictSolver",
     "CachingConfig",
+    "CallbackSolver",
     "ChecksumAlgorithm",
     "ChunkType",
     "CommitMethod",
@@ -119,6 +125,7 @@ __all__ = [
     "ManifestSplitDimCondition",
     "ManifestSplittingConfig",
     "ManifestVirtualChunkLocationCompressionConfig",
+    "MetadataMergeSolver",
     "NodeNotFoundError",
     "NotFoundError",
     "ObjectStoreConfig",
@@ -143,6 +150,7 @@ __all__ = [
     "StorageRetriesSettings",
     "StorageSettings",
     "StorageTimeoutSettings",
+    "ThreeWay",
     "Update",
     "UpdateType",
     "VersionSelection",

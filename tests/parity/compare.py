@@ -29,8 +29,9 @@ LEFT_OUT = ("icechunk.testing",)
 ADDED = {
     "icechunk.Repository.save_config": ["config"],
     "icechunk.Repository.save_config_async": ["config"],
+    "icechunk.Conflict.__new__": ["values"],
 }
-"""Optional parameters that only Frazil has, at the end: spellings that people use."""
+"""Optional parameters that only Frazil has, at the end."""
 
 _Kind = inspect.Parameter
 _NONE = _Kind.empty

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from frazil.conflicts import ConflictSolver
+import numpy as np
+import numpy.typing as npt
+
+from frazil.conflicts import UNSOLVED, CallbackSolver, ConflictSolver, ThreeWay
+from frazil.engine.reader import ChunkReader, ref_length
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
     InternalError,
+    InvalidInputError,
     RebaseFailedError,
     SessionStateError,
     StorageError,
 )
 from frazil.format.history import SnapshotRecord
-from frazil.format.snapshot import NodeTable, Snapshot
+from frazil.format.snapshot import Node, NodeTable, Snapshot
 from frazil.format.transaction_log import TransactionLog
-from frazil.ids import SnapshotId
+from frazil.ids import NodeId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.files import Library
-from frazil.model.conflicts import Found, detect, resolve
+from frazil.model.changes import UNEDITED
+from frazil.model.conflicts import Found, detect
+from frazil.model.solving import (
+    Resolution,
+    Sides,
+    Unsettled,
+    is_strict,
+    of_chunks,
+    put_onto,
+    resolve,
+)
 from frazil.storage.pool import map_parallel
+
+Coords = tuple[int, ...]
 
 
 def rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: ConflictSolver) -> None:
@@ -37,23 +55,110 @@ def rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: Conflict
     workspace.changes.rebased |= not workspace.changes.is_empty()
     logs = map_parallel(lambda record: _logs(library, record), commits)
     latest = library.snapshot(tip)
-    if not any(_detect(workspace, log, latest) for group in logs for log in group):
+    strict = is_strict(solver)
+    if not any(_detect(workspace, log, latest, strict) for group in logs for log in group):
         # The usual case: one step, without reading the snapshots in between.
-        _move(workspace, latest)
+        _move(workspace, latest, Resolution())
         return
     for record, group in zip(commits, logs, strict=True):
-        snapshot = library.snapshot(record.id)
-        found = [item for log in group for item in _detect(workspace, log, snapshot)]
-        resolution = resolve(found, solver)
-        if resolution.unsolved:
-            raise RebaseFailedError(str(record.id), resolution.unsolved)
-        for node, chunks in resolution.dropped:
-            workspace.changes.chunks[node].drop(chunks)
-        _move(workspace, snapshot)
+        unsolved = step(workspace, library.snapshot(record.id), group, solver)
+        if unsolved:
+            raise RebaseFailedError(str(record.id), [item.found.conflict for item in unsolved])
 
 
-def _detect(workspace: Workspace, log: TransactionLog, theirs: Snapshot) -> list[Found]:
-    return detect(workspace.changes, workspace.base.nodes, log, theirs.nodes)
+def step(
+    workspace: Workspace,
+    theirs: Snapshot,
+    logs: list[TransactionLog],
+    solver: ConflictSolver,
+    *,
+    strict: bool = False,
+) -> list[Unsettled]:
+    """Move the changes of a workspace onto another snapshot, unless there are conflicts.
+
+    logs: what led from the workspace's base to that snapshot. Returns the conflicts that the
+    solver leaves; if there are any, the workspace stays where it is.
+    """
+    strict = strict or is_strict(solver)
+    found = [item for log in logs for item in _detect(workspace, log, theirs, strict)]
+    asked = _Asked(workspace, theirs)
+    resolution = resolve(found, solver, _sides(workspace, theirs), asked.ask)
+    if not resolution.unsolved:
+        asked.apply()
+        _move(workspace, theirs, resolution)
+    return resolution.unsolved
+
+
+class _Asked:
+    """What a callback says about chunks, to be done if no conflict is left at the end."""
+
+    def __init__(self, workspace: Workspace, theirs: Snapshot) -> None:
+        self._workspace = workspace
+        self._theirs = theirs
+        self._answers: list[tuple[NodeId, Coords, bytes | None]] = []
+
+    def ask(self, item: Found, solver: CallbackSolver) -> Found | None:
+        """Ask about each chunk of a conflict; returns those about which there is no answer."""
+        assert item.node is not None
+        assert item.chunks is not None
+        left = np.zeros(len(item.chunks), np.bool_)
+        values = three_chunks(self._workspace, self._theirs, item.node, item.chunks)
+        for i, value in enumerate(values):
+            answer = solver.callback(replace(value, path=item.conflict.path))
+            if answer is UNSOLVED:
+                left[i] = True
+            elif answer is not None and not (isinstance(answer, bytes) and answer):
+                raise InvalidInputError(
+                    f"the callback returned {answer!r} for chunk {value.chunk} of "
+                    f"{item.conflict.path}: expected its encoded bytes, None or UNSOLVED",
+                    ErrorKind.ZERO_LENGTH_CHUNK,
+                )
+            else:
+                assert value.chunk is not None
+                self._answers.append((item.node, value.chunk, answer))
+        return of_chunks(item, item.chunks[left]) if left.any() else None
+
+    def apply(self) -> None:
+        """Make the answers edits of the workspace."""
+        for node, coords, data in self._answers:
+            ref = None if data is None else self._workspace.store_chunk(data)
+            self._workspace.changes.chunks[node].set(coords, ref)
+
+
+def three_chunks(
+    workspace: Workspace, theirs: Snapshot, id_: NodeId, chunks: npt.NDArray[np.uint32]
+) -> Iterator[ThreeWay]:
+    """The three values of chunks of one array, read one after the other."""
+    reader = ChunkReader(workspace.library, workspace.writer)
+    nodes = [_node(table, id_) for table in (workspace.base.nodes, theirs.nodes)]
+    edits = workspace.changes.chunks[id_]
+
+    def stored(node: Node | None, coords: Coords) -> bytes | None:
+        ref = None if node is None else reader.locate(node, coords)
+        return None if ref is None else reader.read(ref, 0, ref_length(ref))
+
+    for row in chunks.tolist():
+        coords = tuple(row)
+        base, other = (stored(node, coords) for node in nodes)
+        edit = edits.get(coords)
+        assert edit is not UNEDITED
+        mine = None if edit is None else reader.read(edit, 0, ref_length(edit))
+        yield ThreeWay("", base, mine, other, chunk=coords)
+
+
+def _node(table: NodeTable, id_: NodeId) -> Node | None:
+    row = table.find_id(id_)
+    return table.node(row) if row >= 0 else None
+
+
+def _sides(workspace: Workspace, theirs: Snapshot) -> Sides:
+    return Sides(workspace.changes, workspace.base.nodes, theirs.nodes, workspace.spec)
+
+
+def _detect(
+    workspace: Workspace, log: TransactionLog, theirs: Snapshot, strict: bool
+) -> list[Found]:
+    return detect(workspace.changes, workspace.base.nodes, log, theirs.nodes, strict=strict)
 
 
 def _commits_since(catalog: Catalog, base: SnapshotId, tip: SnapshotId) -> list[SnapshotRecord]:
@@ -83,14 +188,8 @@ def _logs(library: Library, record: SnapshotRecord) -> list[TransactionLog]:
         ) from error
 
 
-def _move(workspace: Workspace, base: Snapshot) -> None:
+def _move(workspace: Workspace, theirs: Snapshot, resolution: Resolution) -> None:
     """Put the changes on another base, in which their nodes may have other manifests."""
-    nodes: NodeTable = base.nodes
     with workspace.lock:
-        changes = workspace.changes
-        for id_, node in list(changes.updated.items()):
-            theirs = nodes.node(nodes.find_id(id_))
-            changes.updated[id_] = replace(node, manifests=theirs.manifests)
-        for id_ in [id_ for id_ in changes.deleted if nodes.find_id(id_) < 0]:
-            del changes.deleted[id_]
-        workspace.rebase_onto(base)
+        put_onto(_sides(workspace, theirs), resolution)
+        workspace.rebase_onto(theirs)

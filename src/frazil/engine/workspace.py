@@ -261,17 +261,27 @@ class Workspace:
                     f"chunk {coords} of {path} has no bytes: delete the chunk instead",
                     ErrorKind.ZERO_LENGTH_CHUNK,
                 )
-            writer, inline_bytes = self.writer, self._inline_bytes
-            if writer is None or inline_bytes is None:
+            writer = self.writer
+            if writer is None:
                 continue
             # Large chunks are stored here, outside of the lock.
-            ref = InlineRef(bytes(data)) if len(data) <= inline_bytes else writer.write(data)
+            ref = self._stored(writer, data)
             with self.lock:
                 # Meanwhile another thread may have committed, and this write missed that, or
                 # discarded all changes, or deleted or cut the array.
                 if self.writer is writer:
                     self.changes.edits(self._array_with(path, coords)).set(coords, ref)
                     return
+
+    def store_chunk(self, data: bytes) -> Ref:
+        """Store the encoded bytes of a chunk that somebody else makes an edit of."""
+        self._check_writable(ErrorKind.READ_ONLY_SESSION)
+        assert self.writer is not None
+        return self._stored(self.writer, data)
+
+    def _stored(self, writer: ChunkWriter, data: bytes | memoryview) -> Ref:
+        inline = self._inline_bytes or 0
+        return InlineRef(bytes(data)) if len(data) <= inline else writer.write(data)
 
     def set_chunk_if_absent(
         self, path: str, coords: tuple[int, ...], data: bytes | memoryview

@@ -1,4 +1,4 @@
-"""Conflicts between a session and one commit, and what solvers leave of them.
+"""Conflicts between a session and one commit.
 
 What real sessions and commits run into is in tests/scenario/test_rebase.py; here are the
 cases that they cannot bring about, or only with luck.
@@ -6,22 +6,19 @@ cases that they cannot bring about, or only with luck.
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 
-from frazil.conflicts import (
-    BasicConflictSolver,
-    Conflict,
-    ConflictDetector,
-    ConflictType,
-    VersionSelection,
-)
+from frazil.conflicts import Conflict, ConflictType
 from frazil.format.chunk_refs import InlineRef
 from frazil.format.snapshot import Node, NodeKind, NodeTable
 from frazil.format.transaction_log import Move, TransactionLog
 from frazil.ids import NodeId, SnapshotId
 from frazil.model.changes import ChangeSet
-from frazil.model.conflicts import Found, detect, resolve
+from frazil.model.conflicts import detect
 
 COMMIT = SnapshotId(bytes(12))
 CHUNK = InlineRef(b"x")
@@ -36,8 +33,15 @@ ARRAY = node("/a")
 BASE = NodeTable.of([ARRAY])
 
 
-def found(mine: ChangeSet, log: TransactionLog, theirs: NodeTable = BASE) -> list[Conflict]:
-    return [item.conflict for item in detect(mine, BASE, log, theirs)]
+def found(
+    mine: ChangeSet,
+    log: TransactionLog,
+    theirs: NodeTable = BASE,
+    *,
+    base: NodeTable = BASE,
+    strict: bool = False,
+) -> list[Conflict]:
+    return [item.conflict for item in detect(mine, base, log, theirs, strict=strict)]
 
 
 def test_moves_end_the_search() -> None:
@@ -94,32 +98,50 @@ def test_only_the_nearest_array_above_a_new_node_is_named() -> None:
     assert found(mine, TransactionLog(COMMIT), theirs) == []  # they were there before
 
 
+def array(shape: int, size: int = 1, **members: Any) -> Node:
+    grid = {"name": "regular", "configuration": {"chunk_shape": [size]}}
+    document = {"node_type": "array", "shape": [shape], "chunk_grid": grid} | members
+    data = json.dumps(document).encode()
+    return Node(NodeId(bytes(7) + b"a"), "/a", data, NodeKind.ARRAY, ((shape, -(-shape // size)),))
+
+
 @pytest.mark.parametrize(
-    ("solver", "left", "dropped"),
+    ("mine", "conflicts"),
     [
-        (ConflictDetector(), 3, 0),
-        (BasicConflictSolver(), 0, 0),
-        (BasicConflictSolver(on_chunk_conflict=VersionSelection.UseTheirs), 0, 1),
-        (BasicConflictSolver(on_chunk_conflict=VersionSelection.Fail), 1, 0),
-        (BasicConflictSolver(fail_on_delete_of_updated_array=True), 1, 0),
-        (BasicConflictSolver(fail_on_delete_of_updated_group=True), 1, 0),
+        (array(8, attributes={"a": 1}), 0),
+        (array(9), 0),
+        (array(7), 1),
+        (array(8, size=2), 1),
+        (array(8, codecs=["gzip"]), 1),
     ],
-    ids=["detector", "ours", "theirs", "fail", "array", "group"],
 )
-def test_what_solvers_settle(solver, left: int, dropped: int) -> None:  # type: ignore[no-untyped-def]
-    chunks = np.array([[1]], np.uint32)
-    items = [
-        Found(Conflict(ConflictType.ChunkDoubleUpdate, "/a", [[1]]), ARRAY.id, chunks),
-        Found(Conflict(ConflictType.DeleteOfUpdatedArray, "/b")),
-        Found(Conflict(ConflictType.DeleteOfUpdatedGroup, "/c")),
+def test_their_chunks_in_an_encoding_that_i_changed(mine: Node, conflicts: int) -> None:
+    changes = ChangeSet()
+    changes.update(mine, array(8))
+    log = TransactionLog(COMMIT, updated_chunks={mine.id: np.array([[0]], np.uint32)})
+    base = NodeTable.of([array(8)])
+    strict = found(changes, log, base, base=base, strict=True)
+    assert strict == [Conflict(ConflictType.ChunksUpdatedInUpdatedArray, "/a")] * conflicts
+    assert found(changes, log, base, base=base) == []
+
+
+def test_new_nodes_below_what_the_other_side_deleted() -> None:
+    parent = node("/g", NodeKind.GROUP, number=7)
+    child = node("/g/n", number=8)
+    base, without = NodeTable.of([parent]), NodeTable.of([])
+    mine = ChangeSet()
+    mine.create(child)
+    deletion = TransactionLog(COMMIT, deleted_groups=frozenset({parent.id}))
+    assert found(mine, deletion, without, base=base, strict=True) == [
+        Conflict(ConflictType.NewNodeInInvalidGroup, "/g")
     ]
-    resolution = resolve(items, solver)
-    assert len(resolution.unsolved) == left
-    assert resolution.dropped == [(ARRAY.id, chunks)][:dropped]
-
-
-@pytest.mark.parametrize("kind", [k for k in ConflictType if k not in (6, 9, 10)])
-def test_nobody_settles_anything_else(kind: ConflictType) -> None:
-    conflict = Conflict(kind, "/a")
-    for solver in (ConflictDetector(), BasicConflictSolver()):
-        assert resolve([Found(conflict)], solver).unsolved == [conflict]
+    assert found(mine, deletion, without, base=base) == []
+    assert found(mine, deletion, without, base=without, strict=True) == []  # it never was there
+    mine = ChangeSet()
+    mine.delete(parent)
+    creation = TransactionLog(COMMIT, new_arrays=frozenset({child.id}))
+    both = NodeTable.of([parent, child])
+    assert found(mine, creation, both, base=base, strict=True) == [
+        Conflict(ConflictType.DeleteOfUpdatedGroup, "/g")
+    ]
+    assert found(mine, creation, both, base=base) == []

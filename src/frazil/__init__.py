@@ -55,7 +55,7 @@ from frazil.errors import (
 from frazil.logs import initialize_logs, set_logs_filter, shutdown_telemetry
 from frazil.ops import GCSummary, Update, UpdateType
 from frazil.repository import Repository
-from frazil.session import Session
+from frazil.session import ForkSession, Session
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
 from frazil.status import RepoStatus
 from frazil.storage import (
@@ -111,6 +111,7 @@ __all__ = [
     "Diff",
     "ErrorKind",
     "FeatureFlag",
+    "ForkSession",
     "FormatError",
     "GCSummary",
     "IcechunkError",

@@ -1,28 +1,39 @@
-"""Sessions: a consistent view of one snapshot, and the changes made on top of it."""
+"""Sessions: a consistent view of one snapshot, and the changes made on top of it.
+
+Many processes write one commit like this: the session is forked, each process is sent a fork,
+writes its part, and sends it back; the session merges them all and is committed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from frazil.config import RepositoryConfig
 from frazil.conflicts import ConflictSolver
 from frazil.display import Displayed, Shown, record
+from frazil.engine import reindexing
 from frazil.engine.history import status
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.session_state import SessionState
 from frazil.engine.workspace import Workspace
-from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError
+from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, SessionStateError
 from frazil.format.chunk_refs import InlineRef, NativeRef, VirtualRef
 from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import SnapshotId
+from frazil.model.joining import Part
 from frazil.paths import check_path
 from frazil.snapshots import Diff
+from frazil.storage.base import Backend
+from frazil.storage.fork import ForksafeLock
 from frazil.store import IcechunkStore
 from frazil.twins import twin
 from frazil.types import ChunkType, SessionMode
 
-__all__ = ["Session", "SessionMode"]
+__all__ = ["ForkSession", "Session", "SessionMode"]
+
+Reindexing: TypeAlias = Callable[[Iterable[int]], Iterable[int] | None]
+"""From the coordinates of a chunk, a list, to others or None."""
 
 _CHUNK_TYPES = {
     InlineRef: ChunkType.inline,
@@ -34,15 +45,19 @@ _CHUNK_TYPES = {
 class Session(Displayed):
     """A transaction on a repository: made by `Repository`, not by calling this class.
 
-    Read-only sessions can be pickled. A writable one becomes read-only, on the new snapshot,
-    when it is committed.
+    Read-only sessions and forks can be pickled. A writable one becomes read-only, on the new
+    snapshot, when it is committed.
     """
 
     _public_name = "frazil.session.Session"
 
     def __init__(self, session: tuple[RepositoryCore, SessionState]) -> None:
-        self._core, self._state = session
+        self._core, self._live = session
         self._store: IcechunkStore | None = None
+
+    @property
+    def _state(self) -> SessionState:
+        return self._live
 
     @property
     def _workspace(self) -> Workspace:
@@ -56,7 +71,8 @@ class Session(Displayed):
     def __getstate__(self) -> object:
         if self.mode is not SessionMode.readonly:
             raise ValueError(
-                "a writable session cannot be pickled: commit it first, or pickle a read-only one"
+                "a writable session cannot be pickled: pickle a fork of it (Session.fork), or "
+                "commit it first"
             )
         return self._core, self.snapshot_id
 
@@ -110,6 +126,12 @@ class Session(Displayed):
     def status(self) -> Diff:
         """The uncommitted changes."""
         return status(self._workspace)
+
+    def all_virtual_chunk_locations(self) -> list[str]:
+        """The URLs of all virtual chunks of all arrays, as they are stored, one per chunk."""
+        return reindexing.virtual_locations(self._workspace)
+
+    all_virtual_chunk_locations_async = twin(all_virtual_chunk_locations)
 
     def discard_changes(self) -> None:
         """Forget all uncommitted changes."""
@@ -175,6 +197,77 @@ class Session(Displayed):
 
     rebase_async = twin(rebase)
 
+    def fork(self) -> ForkSession:
+        """A session to be sent to another process, and merged into this one later.
+
+        It shows what this session shows now. If that has changes, they are stored as a snapshot
+        on no branch, which the fork starts from.
+        """
+        fork = ForkSession((self._core, self._core.fork(self._state.base_of_fork())))
+        self._state.remember(fork._state)
+        return fork
+
+    def merge(self, *others: ForkSession) -> None:
+        """Take over the changes of forks, in order: of a chunk the last writer wins.
+
+        Raises `SessionStateError` (`merge-failed`) and merges nothing if a node was created by
+        more than one writer, given different metadata by more than one, or deleted by one and
+        modified by another.
+        """
+        if not others:
+            return
+        for other in others:
+            if self._state.is_fork and other.branch is not None:
+                raise SessionStateError(
+                    "a session of a branch cannot be merged into a fork: merge the fork into it",
+                    ErrorKind.MERGE_NOT_ALLOWED,
+                )
+        self._workspace.check_editable()
+        backend = self._core.library.backend
+        self._state.merge([other._part(backend) for other in others if other is not self])
+
+    merge_async = twin(merge)
+
+    def _part(self, of: Backend | None) -> Part:
+        return self._state.part(of=of)
+
+    def move(self, from_path: str, to_path: str) -> None:
+        """Move a node and all below it to another path; only in rearrange sessions.
+
+        No chunk is touched. Raises `NodeNotFoundError`, `AlreadyExistsError`
+        (`move-wont-overwrite`), `SessionStateError` (`move-into-self-or-descendant`,
+        `move-destination-parent-missing`, `move-destination-parent-not-group`,
+        `non-rearrange-session`), and `FormatError` in spec 1 repositories.
+        """
+        self._state.move(check_path(from_path), check_path(to_path))
+
+    move_async = twin(move)
+
+    def shift_array(self, array_path: str, chunk_offset: Iterable[int]) -> None:
+        """Move all chunks of an array by this many chunks along each dimension.
+
+        Chunks that leave the grid are gone; resize the array before to keep them. Places from
+        which a chunk went become uninitialised. Offsets beyond the number of dimensions are
+        ignored. Only for arrays with a regular chunk grid.
+        """
+        reindexing.shift(self._workspace, self._array(array_path), chunk_offset)
+
+    def reindex_array(
+        self, array_path: str, forward: Reindexing, backward: Reindexing | None = None
+    ) -> None:
+        """Move the chunks of an array to other coordinates.
+
+        forward: is given the coordinates of each initialised chunk, as a list, and returns those
+        it goes to; None leaves it alone. Places from which a chunk went keep it, unless another
+        one goes there, or `backward` tells them to be empty: it is given the coordinates of
+        each chunk into which none goes, and returns where its chunk comes from; None, or a
+        place without a chunk, empties it.
+
+        Nothing changes if a callback fails (`IcechunkError`) or returns coordinates outside of
+        the grid (`InvalidInputError`). Only for arrays with a regular chunk grid.
+        """
+        reindexing.reindex(self._workspace, self._array(array_path), forward, backward)
+
     def get_node_id(self, path: str) -> str:
         """The id of the node at an absolute path; it survives updates of the node."""
         return str(self._node(path).id)
@@ -209,3 +302,45 @@ class Session(Displayed):
         if node.kind is not NodeKind.ARRAY:
             raise InvalidInputError(f"{path} is a group, not an array", ErrorKind.NOT_AN_ARRAY)
         return node
+
+
+class ForkSession(Session):
+    """A session that can be changed, pickled, and merged into the one that it is a fork of.
+
+    It cannot be committed, and its `mode` is therefore readonly. Pickling it makes what it has
+    written durable, so a worker process can end once its fork has been sent back.
+    """
+
+    def __init__(self, session: tuple[RepositoryCore, SessionState]) -> None:
+        super().__init__(session)
+        self._packed: Part | None = None
+        self._unpacking = ForksafeLock()
+
+    @property
+    def _state(self) -> SessionState:
+        # What was unpickled is opened when it is used: thousands of forks that come back are
+        # only merged, which needs nothing of their snapshots.
+        if self._packed is not None:
+            with self._unpacking:
+                part = self._packed
+                if part is not None:
+                    self._live = self._core.fork(part.base, part.changes)
+                    self._packed = None
+        return self._live
+
+    def _part(self, of: Backend | None) -> Part:
+        packed = self._packed
+        return self._state.part(of=of) if packed is None else packed
+
+    def __getstate__(self) -> object:
+        return self._core, self._part(None)
+
+    def __setstate__(self, state: Any) -> None:
+        self._core, self._packed = state
+        self._store = None
+        self._unpacking = ForksafeLock()
+
+    @property
+    def branch(self) -> None:
+        """None: a fork belongs to no branch."""
+        return None

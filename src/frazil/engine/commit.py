@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from frazil.format.transaction_log import TransactionLog
 from frazil.ids import NodeId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
+from frazil.model.moves import compound
 from frazil.model.refs import check_amendable, next_time
 from frazil.storage.pool import map_parallel
 
@@ -41,6 +43,7 @@ class Committer:
         self._workspace = workspace
         self._catalog = catalog
         self._manifests = manifests
+        self._stored_for_forks: tuple[object, SnapshotId] | None = None
 
     def commit(
         self,
@@ -100,7 +103,7 @@ class Committer:
         if tip != replaced:
             raise ConflictError(str(replaced), str(tip))
         log = workspace.library.transaction_log(replaced)
-        if log.moves:
+        if log.moves and not workspace.moves_only:
             raise SessionStateError(
                 f"the newest commit of {branch!r} moves nodes, and a commit holds either moves or "
                 "other changes: commit these instead of amending",
@@ -116,6 +119,21 @@ class Committer:
     def flush(self, message: str, metadata: Metadata) -> SnapshotId:
         """Store the changes as a snapshot that no branch points at."""
         return self._publish(message, metadata, self._catalog.add_detached)
+
+    def base_of_fork(self) -> SnapshotId:
+        """A snapshot that shows what the workspace shows, its changes included.
+
+        Changes are stored as a detached snapshot, once while they stay the same.
+        """
+        workspace = self._workspace
+        if workspace.changes.is_empty():
+            return workspace.snapshot_id
+        mark = workspace.snapshot_id, workspace.changes.mark()
+        if self._stored_for_forks is None or self._stored_for_forks[0] != mark:
+            snapshot, record = self._store("fork", {})
+            self._catalog.add_detached(record)
+            self._stored_for_forks = mark, snapshot.id
+        return self._stored_for_forks[1]
 
     def _check_changes(self, allow_empty: bool) -> None:
         changes = self._workspace.changes
@@ -134,19 +152,34 @@ class Committer:
         instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
     ) -> SnapshotId:
         """Store all files of the changes, make them visible, and freeze the workspace."""
+        snapshot, record = self._store(message, metadata, instead_of)
+        publish(record)
+        self._workspace.freeze(snapshot)
+        return snapshot.id
+
+    def _store(
+        self,
+        message: str,
+        metadata: Metadata,
+        instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
+    ) -> tuple[Snapshot, SnapshotRecord]:
+        """Store all files of the changes, which nothing refers to yet."""
         workspace, library = self._workspace, self._workspace.library
         if workspace.writer is not None:
             workspace.writer.flush()
         base = workspace.base
         id_ = library.new_id(SnapshotId)
         rewritten = self._rewrite_manifests()
-        log = workspace.changes.log(id_)
+        log = workspace.changes.log(id_, workspace.net_moves())
         parent: SnapshotId | None = base.id
         pruned: tuple[SnapshotId, ...] = ()
         if instead_of is not None:
             replaced, replaced_log = instead_of
             parent, pruned = replaced.parent, replaced.pruned
-            log = TransactionLog.union([replaced_log, log], id=id_)
+            log = replace(
+                TransactionLog.union([replaced_log, log], id=id_),
+                moves=compound(replaced_log, log),
+            )
         snapshot = _snapshot(
             workspace,
             rewritten,
@@ -165,18 +198,15 @@ class Committer:
                 write()
         else:
             map_parallel(lambda write: write(), writes)
-        publish(
-            SnapshotRecord(
-                id=id_,
-                parent=parent,
-                flushed_at=snapshot.flushed_at,
-                message=message,
-                metadata=metadata,
-                pruned=pruned,
-            )
+        record = SnapshotRecord(
+            id=id_,
+            parent=parent,
+            flushed_at=snapshot.flushed_at,
+            message=message,
+            metadata=metadata,
+            pruned=pruned,
         )
-        workspace.freeze(snapshot)
-        return id_
+        return snapshot, record
 
     def _rewrite_manifests(self) -> list[Rewritten]:
         workspace = self._workspace
@@ -204,13 +234,13 @@ def _snapshot(
     metadata: Metadata,
 ) -> Snapshot:
     """The base with all changes applied; only changed nodes are handled one by one."""
-    base, changes = workspace.base, workspace.changes
+    base, before, changes = workspace.base, workspace.nodes, workspace.changes
     nodes = {node.path: node for node in changes.updated.values()}
     nodes |= changes.created
     nodes |= {item.node.path: item.node for item in rewritten}
     gone = {node.path for node in changes.deleted.values()} | set(nodes)
-    rows = np.array([row for path in gone if (row := base.nodes.find(path)) >= 0], np.intp)
-    table = base.nodes.replace(rows, nodes.values())
+    rows = np.array([row for path in gone if (row := before.find(path)) >= 0], np.intp)
+    table = before.replace(rows, nodes.values())
     new = [info for item in rewritten for info in item.new]
     return Snapshot(
         id=id_,

@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 def status(workspace: Workspace) -> Diff:
     """The uncommitted changes."""
     with workspace.lock:
-        changes, nodes = workspace.changes, workspace.base.nodes
+        changes, nodes = workspace.changes, workspace.nodes
         created = {node.id: node.path for node in changes.created.values()}
 
         def path_of(id_: NodeId) -> str | None:
             return created.get(id_) or nodes.path_of(nodes.find_id(id_))
 
-        return diff([changes.log(workspace.snapshot_id)], path_of)
+        return diff([changes.log(workspace.snapshot_id, workspace.net_moves())], path_of)
 
 
 def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: SnapshotId) -> Diff:

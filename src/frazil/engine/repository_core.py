@@ -20,10 +20,12 @@ from frazil.format.snapshot import Node, initial_snapshot
 from frazil.format.transaction_log import initial_transaction_log
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
 from frazil.library import catalog_v1, catalog_v2
-from frazil.library.catalog import Catalog, already_there
+from frazil.library.catalog import Catalog, already_there, needs_spec_2
 from frazil.library.catalog_v1 import CatalogV1
 from frazil.library.catalog_v2 import CatalogV2, Retries
 from frazil.library.files import Library
+from frazil.model.changes import ChangeSet
+from frazil.model.flags import MOVE_NODE, check_enabled
 from frazil.model.manifest_plan import default_sizes
 from frazil.model.splits import split_sizes
 from frazil.storage import Storage
@@ -73,12 +75,39 @@ class RepositoryCore:
             self.default_metadata,
         )
 
-    def session(self, snapshot: SnapshotId, *, branch: str | None = None) -> SessionState:
-        """A session on a snapshot: writable for a branch whose tip it is, else read-only."""
+    def session(self, snapshot: SnapshotId) -> SessionState:
+        """A read-only session on a snapshot."""
+        return self._session(snapshot, branch=None, inline_bytes=None)
+
+    def fork(self, snapshot: SnapshotId, changes: ChangeSet | None = None) -> SessionState:
+        """A session on a snapshot that can be changed, and merged into others."""
+        return self._session(
+            snapshot, branch=None, inline_bytes=self._inline_bytes, changes=changes
+        )
+
+    @property
+    def _inline_bytes(self) -> int:
         inline = self.config.inline_chunk_threshold_bytes
-        limit = None if branch is None else 512 if inline is None else inline
+        return 512 if inline is None else inline
+
+    def _session(
+        self,
+        snapshot: SnapshotId,
+        *,
+        branch: str | None,
+        inline_bytes: int | None,
+        moves_only: bool = False,
+        changes: ChangeSet | None = None,
+    ) -> SessionState:
+        workspace = Workspace(
+            self.library,
+            self.library.snapshot(snapshot),
+            inline_bytes=inline_bytes,
+            moves_only=moves_only,
+            changes=changes,
+        )
         return SessionState(
-            Workspace(self.library, self.library.snapshot(snapshot), inline_bytes=limit),
+            workspace,
             self.catalog,
             ManifestWriter(self.library, self._split_sizes),
             branch=branch,
@@ -87,9 +116,22 @@ class RepositoryCore:
 
     def writable_session(self, branch: str) -> SessionState:
         """A session whose changes can be committed to the branch."""
+        return self._session_for(branch, moves_only=False)
+
+    def rearrange_session(self, branch: str) -> SessionState:
+        """A session in which nodes are moved, for the branch; spec 2 only (`FormatError`)."""
+        if not isinstance(self.catalog, CatalogV2):
+            raise needs_spec_2("moving nodes")
+        check_enabled(self.catalog.info(), MOVE_NODE)
+        return self._session_for(branch, moves_only=True)
+
+    def _session_for(self, branch: str, *, moves_only: bool) -> SessionState:
         if self.library.backend.read_only:
             raise _read_only_storage()
-        return self.session(self.catalog.writable_tip(branch), branch=branch)
+        tip = self.catalog.writable_tip(branch)
+        return self._session(
+            tip, branch=branch, inline_bytes=self._inline_bytes, moves_only=moves_only
+        )
 
     def resolve(
         self,

@@ -1,7 +1,19 @@
-"""What stands behind a session: its workspace, its branch, and what it may still do."""
+"""What stands behind a session: its workspace, its branch, and what it may still do.
+
+| mode | made for | can |
+|---|---|---|
+| readonly | a snapshot, or after a commit | be read, flushed |
+| writable | a branch | be edited, merged into, committed |
+| rearrange | a branch, spec 2 | have nodes moved, be committed |
+| readonly, as a fork | another session | be edited, merged into, sent to other processes |
+"""
 
 from __future__ import annotations
 
+import logging
+import warnings
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from frazil.conflicts import ConflictSolver
@@ -9,10 +21,16 @@ from frazil.engine.commit import Committer
 from frazil.engine.manifests import ManifestWriter
 from frazil.engine.rebase import rebase
 from frazil.engine.workspace import Workspace
-from frazil.errors import ErrorKind, SessionStateError
+from frazil.errors import ErrorKind, IcechunkError, SessionStateError, StorageError
 from frazil.ids import SnapshotId
 from frazil.library.catalog import Catalog, needs_spec_2
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.model.flags import MOVE_NODE, check_enabled
+from frazil.model.joining import Part
+from frazil.storage.base import Backend
 from frazil.types import SessionMode
+
+logger = logging.getLogger(__name__)
 
 
 class SessionState:
@@ -27,17 +45,22 @@ class SessionState:
         branch: str | None,
         default_metadata: dict[str, Any],
     ) -> None:
-        """branch: where the changes go; None for a read-only session."""
+        """branch: where the changes go; None for a read-only session, and for a fork."""
         self.workspace = workspace
         self.branch = branch
+        self.is_fork = branch is None and not workspace.read_only
         self._catalog = catalog
         self._committer = Committer(workspace, catalog, manifests)
         self._default_metadata = dict(default_metadata)
+        self._forks: weakref.WeakSet[SessionState] = weakref.WeakSet()
+        self._handed_over: object = None
 
     @property
     def mode(self) -> SessionMode:
-        """Read-only, from the start or since the changes were committed, or writable."""
-        return SessionMode.readonly if self.branch is None else SessionMode.writable
+        """Read-only (also a fork, which cannot be committed), writable, or for moving nodes."""
+        if self.branch is None:
+            return SessionMode.readonly
+        return SessionMode.rearrange if self.workspace.moves_only else SessionMode.writable
 
     def commit(
         self,
@@ -50,8 +73,11 @@ class SessionState:
     ) -> SnapshotId:
         """See `Committer.commit`."""
         with self.workspace.lock:
+            branch = self._branch("committed")
+            self._check_moves_are_allowed()
+            self._warn_of_forks_left_out()
             id_ = self._committer.commit(
-                self._branch("committed"),
+                branch,
                 message,
                 self._metadata(metadata),
                 rebase_with=rebase_with,
@@ -68,15 +94,24 @@ class SessionState:
         if self._catalog.spec < 2:
             raise needs_spec_2("amend")
         with self.workspace.lock:
+            branch = self._branch("amended")
+            self._check_moves_are_allowed()
+            self._warn_of_forks_left_out()
             id_ = self._committer.amend(
-                self._branch("amended"), message, self._metadata(metadata), allow_empty=allow_empty
+                branch, message, self._metadata(metadata), allow_empty=allow_empty
             )
             self.branch = None
         return id_
 
     def flush(self, message: str, metadata: dict[str, Any] | None) -> SnapshotId:
         """See `Committer.flush`."""
+        if self.is_fork:
+            raise IcechunkError(
+                "a fork cannot be flushed: merge it into the session it came from, and flush that",
+                ErrorKind.UNKNOWN,
+            )
         with self.workspace.lock:
+            self._check_moves_are_allowed()
             id_ = self._committer.flush(message, self._metadata(metadata))
             self.branch = None
         return id_
@@ -86,14 +121,91 @@ class SessionState:
         with self.workspace.lock:
             rebase(self.workspace, self._catalog, self._branch("rebased"), solver)
 
+    def move(self, source: str, target: str) -> None:
+        """See `Workspace.move_node`."""
+        if self._catalog.spec < 2:
+            raise needs_spec_2("moving nodes")
+        self.workspace.move_node(source, target)
+
+    # Forks
+
+    def base_of_fork(self) -> SnapshotId:
+        """The snapshot that a fork starts from: it holds what this session shows now."""
+        with self.workspace.lock:
+            if self.workspace.read_only:
+                raise SessionStateError(
+                    "a read-only session cannot be forked: it can be pickled and sent as it is",
+                    ErrorKind.CANNOT_FORK_READ_ONLY_SESSION,
+                )
+            return self._committer.base_of_fork()
+
+    def remember(self, fork: SessionState) -> None:
+        """Warn at the commit if this fork has changes then that were not merged."""
+        self._forks.add(fork)
+
+    def part(self, *, of: Backend | None = None) -> Part:
+        """The changes as they are now, their chunks stored where other processes see them.
+
+        They are durable as well, which whoever commits them relies on, unless that will be done
+        through the very backend `of`.
+        """
+        workspace = self.workspace
+        backend = workspace.library.backend
+        with workspace.lock:
+            if workspace.writer is not None:
+                workspace.writer.flush()
+                if backend is not of:
+                    backend.sync()
+            self._handed_over = workspace.changes.mark()
+            return Part(workspace.snapshot_id, workspace.changes.copy())
+
+    def merge(self, parts: Sequence[Part]) -> None:
+        """Take over the changes of forks, or of none of them; see `Workspace.join`."""
+        try:
+            self.workspace.join(parts)
+        except StorageError as error:
+            if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                raise
+            raise SessionStateError(
+                "failed to merge sessions: the snapshot that a fork was made from is not in this "
+                f"repository ({error.message})",
+                ErrorKind.MERGE_FAILED,
+            ) from error
+
+    def _left_out(self) -> Iterator[SessionState]:
+        """Forks, and forks of forks, that are alive and have changes nobody took over."""
+        for fork in list(self._forks):
+            changes = fork.workspace.changes
+            if not changes.is_empty() and fork._handed_over != changes.mark():
+                yield fork
+            yield from fork._left_out()
+
+    def _warn_of_forks_left_out(self) -> None:
+        count = sum(1 for _ in self._left_out())
+        if count:
+            text = (
+                f"{count} fork{'s' * (count > 1)} of this session with changes of their own will "
+                "not be in this commit: merge forks before committing"
+            )
+            logger.warning(text)
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+    # Checks
+
     def _branch(self, verb: str) -> str:
         if self.branch is None:
             raise SessionStateError(
-                f"this session is read-only and cannot be {verb}: open a writable session "
+                f"a fork cannot be {verb}: merge it into the session it came from"
+                if self.is_fork
+                else f"this session is read-only and cannot be {verb}: open a writable session "
                 "(a session becomes read-only when it is committed)",
                 ErrorKind.COMMIT_NOT_ALLOWED,
             )
         return self.branch
+
+    def _check_moves_are_allowed(self) -> None:
+        if self.workspace.moves_only and isinstance(self._catalog, CatalogV2):
+            check_enabled(self._catalog.info(), MOVE_NODE)
 
     def _metadata(self, metadata: dict[str, Any] | None) -> dict[str, Any]:
         return self._default_metadata | (metadata or {})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from frazil.conflicts import Conflict, ConflictType
 from frazil.engine.packs import ChunkWriter
 from frazil.engine.reader import LATER, ChunkReader, Later, ref_length, resolve_range
 from frazil.errors import (
@@ -17,12 +18,17 @@ from frazil.errors import (
     InvalidInputError,
     NodeNotFoundError,
     ReadOnlyError,
+    RebaseFailedError,
+    SessionStateError,
 )
-from frazil.format.chunk_refs import ABSENT, InlineRef, Ref
-from frazil.format.snapshot import Node, NodeKind, Snapshot
+from frazil.format.chunk_refs import ABSENT, ChunkRefs, InlineRef, Ref
+from frazil.format.snapshot import Node, NodeKind, NodeTable, Snapshot
+from frazil.format.transaction_log import Move
 from frazil.ids import ChunkId, NodeId, SnapshotId
 from frazil.library.files import Library
 from frazil.model.changes import UNEDITED, ChangeSet, Unedited
+from frazil.model.joining import Part, join
+from frazil.model.moves import check_source, move, net_moves
 from frazil.model.overlay import clip
 from frazil.model.zarr_metadata import read_layout
 from frazil.paths import is_under, parent_of
@@ -37,11 +43,25 @@ class Workspace:
     Blocking, and safe for any number of threads. Without a writer it is read-only.
     """
 
-    def __init__(self, library: Library, base: Snapshot, *, inline_bytes: int | None) -> None:
-        """inline_bytes: chunks up to this size go into manifests; None makes it read-only."""
+    def __init__(
+        self,
+        library: Library,
+        base: Snapshot,
+        *,
+        inline_bytes: int | None,
+        moves_only: bool = False,
+        changes: ChangeSet | None = None,
+    ) -> None:
+        """inline_bytes: chunks up to this size go into manifests; None makes it read-only.
+
+        moves_only: nodes can be moved, and nothing else. changes: what was changed before.
+        """
         self.library = library
         self.base = base
-        self.changes = ChangeSet()
+        self.nodes = base.nodes
+        """The nodes of the base, where they have been moved to."""
+        self.moves_only = moves_only
+        self.changes = ChangeSet() if changes is None else changes
         self.lock = threading.RLock()
         self._inline_bytes = inline_bytes
         self.writer: ChunkWriter | None = None
@@ -73,23 +93,46 @@ class Workspace:
     def freeze(self, base: Snapshot) -> None:
         """Become a read-only view of `base`, which holds what was changed here."""
         with self.lock:
-            self.rebase_onto(base)
+            self._show(base, base.nodes)
             self.changes = ChangeSet()
             self._write_with(None)
 
     def rebase_onto(self, base: Snapshot) -> None:
-        """Keep the changes, on another base."""
+        """Keep the changes, on another base.
+
+        Raises `RebaseFailedError` if nodes cannot be moved there as they were here.
+        """
         with self.lock:
-            # In this order: see `_base_node`.
-            self.base = base
-            self._base_nodes = {}
+            nodes = base.nodes
+            for source, target in self.changes.moves:
+                try:
+                    nodes = move(nodes, source, target)
+                except (AlreadyExistsError, NodeNotFoundError, SessionStateError) as error:
+                    conflict = Conflict(ConflictType.MoveOperationCannotBeRebased, source)
+                    raise RebaseFailedError(str(base.id), [conflict]) from error
+            self._show(base, nodes)
+
+    def _show(self, base: Snapshot, nodes: NodeTable) -> None:
+        # In this order: see `_base_node`.
+        self.base = base
+        self.nodes = nodes
+        self._base_nodes = {}
 
     def discard_changes(self) -> None:
         """Forget all changes; chunk objects that are stored already stay as garbage."""
         with self.lock:
-            self._check_writable(ErrorKind.READ_ONLY_SESSION)
+            self._check_not_read_only(ErrorKind.READ_ONLY_SESSION)
             self.changes = ChangeSet()
+            self._show(self.base, self.base.nodes)
             self._write_with(self._new_writer())
+
+    def join(self, parts: Iterable[Part]) -> None:
+        """Lay the changes of forks over those made here; see `frazil.model.joining`."""
+        self.check_editable()
+        with self.lock:
+            self.changes = join(
+                self.changes, self.base.nodes, parts, lambda id_: self.library.snapshot(id_).nodes
+            )
 
     # Nodes
 
@@ -108,7 +151,7 @@ class Workspace:
         nodes = self._base_nodes
         known = nodes.get(path, _MISSING)
         if known is _MISSING:
-            table = self.base.nodes
+            table = self.nodes
             row = table.find(path)
             known = nodes[path] = table.node(row) if row >= 0 else None
         return known  # type: ignore[return-value]
@@ -116,7 +159,7 @@ class Workspace:
     def children(self, path: str) -> list[str]:
         """The names of the direct children of a node, sorted."""
         with self.lock:
-            names = set(self.base.nodes.children(path))
+            names = set(self.nodes.children(path))
             for node in self.changes.deleted.values():
                 if parent_of(node.path) == path:
                     names.discard(node.path.rpartition("/")[2])
@@ -128,7 +171,7 @@ class Workspace:
     def nodes_under(self, path: str) -> Iterator[Node]:
         """The node at `path` and all below it, in the order of their paths."""
         with self.lock:
-            nodes, changes = self.base.nodes, self.changes
+            nodes, changes = self.nodes, self.changes
             found = [
                 changes.updated.get(node.id, node)
                 for node in map(nodes.node, nodes.rows_under(path).tolist())
@@ -185,6 +228,25 @@ class Workspace:
                 self._check_writable(ErrorKind.READ_ONLY_SESSION)
             for node in nodes:
                 self.changes.delete(node)
+
+    def move_node(self, source: str, target: str) -> None:
+        """Move a node with all below it; see `frazil.model.moves.move` for the errors."""
+        with self.lock:
+            check_source(self.nodes, source)
+            self._check_not_read_only(ErrorKind.READ_ONLY_SESSION)
+            if not self.moves_only:
+                raise SessionStateError(
+                    "this session cannot move nodes: commit it, and move them in a session of "
+                    "Repository.rearrange_session",
+                    ErrorKind.NON_REARRANGE_SESSION,
+                )
+            nodes = move(self.nodes, source, target)
+            self.changes.moves.append((source, target))
+            self._show(self.base, nodes)
+
+    def net_moves(self) -> tuple[Move, ...]:
+        """What came of all moves, for each node."""
+        return net_moves(self.base.nodes, self.nodes) if self.changes.moves else ()
 
     def clear(self) -> None:
         """Delete all nodes, the root included."""
@@ -297,20 +359,33 @@ class Workspace:
             node = self.node(path)
             if node is None or node.kind is not NodeKind.ARRAY or not _in_grid(node, coords):
                 return
-            if self.read_only:
-                if self.locate(node, coords) is None:
-                    return
-                self._check_writable(ErrorKind.READ_ONLY_SESSION)
+            if self.read_only and self.locate(node, coords) is None:
+                return
+            self._check_writable(ErrorKind.READ_ONLY_SESSION)
             self.changes.edits(node).set(coords, None)
 
-    def chunk_batches(self, node: Node) -> Iterator[npt.NDArray[np.uint32]]:
-        """The coordinates of all initialised chunks, uint32[n, ndim] at a time, none twice."""
+    def edit_chunks(self, node: Node, *runs: ChunkRefs) -> None:
+        """Write and erase many chunks of an array at once, later runs winning.
+
+        Each run is sorted and inside the grid; an ABSENT row erases.
+        """
+        with self.lock:
+            self.check_editable()
+            self.changes.edits(node).add(*runs)
+
+    def stored_refs(self, node: Node) -> tuple[list[ChunkRefs], ChunkRefs | None]:
+        """What the base has of an array, as far as it is still there, and the edits of it."""
         with self.lock:
             edits = self.changes.chunks.get(node.id)
             edited = None if edits is None else edits.columns()
             visible = [count for _, count in node.shape] if edits is None else edits.visible
-        for refs in self._reader.all_refs(node):
-            index = clip(refs, visible).index
+        return [clip(refs, visible) for refs in self._reader.all_refs(node)], edited
+
+    def chunk_batches(self, node: Node) -> Iterator[npt.NDArray[np.uint32]]:
+        """The coordinates of all initialised chunks, uint32[n, ndim] at a time, none twice."""
+        stored, edited = self.stored_refs(node)
+        for refs in stored:
+            index = refs.index
             if edited is not None and len(edited):
                 index = index[edited.find_many(index) < 0]
             if len(index):
@@ -343,7 +418,20 @@ class Workspace:
             )
         return node
 
+    def check_editable(self) -> None:
+        """Raise `ReadOnlyError` or `SessionStateError` unless chunks can be changed."""
+        self._check_writable(ErrorKind.READ_ONLY_SESSION)
+
     def _check_writable(self, kind: ErrorKind) -> None:
+        self._check_not_read_only(kind)
+        if self.moves_only:
+            raise SessionStateError(
+                "this session can only move nodes: commit it, and make other changes in a "
+                "writable session",
+                ErrorKind.REARRANGE_SESSION_ONLY,
+            )
+
+    def _check_not_read_only(self, kind: ErrorKind) -> None:
         if self.read_only:
             raise ReadOnlyError(
                 "this session is read-only: make the change in a writable session "

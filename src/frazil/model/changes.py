@@ -5,6 +5,8 @@
       updated   nodes of the base with new metadata, by id
       deleted   nodes of the base, by id
       chunks    ChunkEdits by node id
+      moves     (from, to) in the order in which nodes were moved; a session either moves nodes
+                or does the rest
 
 `ChunkEdits` is a small log-structured table: recent edits in a dictionary, older ones in
 sorted columns, so that ten million edits are a few arrays.
@@ -15,16 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from frazil.format.chunk_refs import ABSENT, ChunkRefs, Ref
+from frazil.format.chunk_refs import ChunkRefs, Ref
 from frazil.format.snapshot import Node, NodeKind
-from frazil.format.transaction_log import TransactionLog
+from frazil.format.transaction_log import Move, TransactionLog
 from frazil.ids import NodeId, SnapshotId
-from frazil.model.overlay import inside, stack
+from frazil.model.overlay import erase_outside, inside, stack
 
 
 class Unedited(Enum):
@@ -53,6 +55,21 @@ class ChunkEdits:
         self._recent: dict[tuple[int, ...], Ref | None] = {}
         self._runs: list[ChunkRefs] = []
 
+    def copy(self) -> ChunkEdits:
+        """The same edits, to go on with independently."""
+        self._settle()
+        copy = ChunkEdits(self.visible)
+        copy.shrunk, copy._runs = self.shrunk, list(self._runs)
+        return copy
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.visible, self.shrunk, self.columns()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        visible, shrunk, columns = state
+        ChunkEdits.__init__(self, visible)
+        self.shrunk, self._runs = shrunk, [columns]
+
     @property
     def ndim(self) -> int:
         """Rank of the array."""
@@ -68,10 +85,13 @@ class ChunkEdits:
         if len(self._recent) >= _RECENT_LIMIT:
             self._settle()
 
-    def add(self, refs: ChunkRefs) -> None:
-        """Record many edits at once; `refs` is sorted and may have ABSENT rows."""
+    def add(self, *runs: ChunkRefs) -> None:
+        """Record many edits at once, later runs winning.
+
+        Each run is sorted and may have ABSENT rows.
+        """
         self._settle()
-        self._push(refs)
+        self._push(stack(runs, self.ndim))
         self.generation += 1
 
     def get(self, coords: tuple[int, ...]) -> Ref | Unedited | None:
@@ -98,11 +118,7 @@ class ChunkEdits:
         if smaller != self.visible:
             self.visible = smaller
             self.shrunk = True
-        edits = self.columns()
-        outside = ~inside(edits.index, tuple((0, count) for count in counts))
-        if (edits.kind[outside] != ABSENT).any():
-            gone = ChunkRefs.absent(edits.index[outside])
-            self._runs = [ChunkRefs.concat([edits.take(~outside), gone]).sorted()]
+        self._runs = [erase_outside(self.columns(), counts)]
 
     def drop(self, index: npt.NDArray[np.uint32]) -> None:
         """Forget the edits of these chunks: uint32[n, ndim]."""
@@ -152,13 +168,34 @@ class ChangeSet:
     updated: dict[NodeId, Node] = field(default_factory=dict)
     deleted: dict[NodeId, Node] = field(default_factory=dict)
     chunks: dict[NodeId, ChunkEdits] = field(default_factory=dict)
+    moves: list[tuple[str, str]] = field(default_factory=list)
     rebased: bool = False
 
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
         return not (
-            self.created or self.updated or self.deleted or any(map(bool, self.chunks.values()))
+            self.created
+            or self.updated
+            or self.deleted
+            or self.moves
+            or any(map(bool, self.chunks.values()))
         )
+
+    def copy(self) -> ChangeSet:
+        """The same changes, to go on with independently."""
+        return ChangeSet(
+            dict(self.created),
+            dict(self.updated),
+            dict(self.deleted),
+            {id_: edits.copy() for id_, edits in self.chunks.items()},
+            list(self.moves),
+            self.rebased,
+        )
+
+    def mark(self) -> object:
+        """A value that is equal to an earlier one as long as nothing has changed."""
+        edits = {id_: (edits, edits.generation) for id_, edits in self.chunks.items()}
+        return dict(self.created), dict(self.updated), set(self.deleted), edits, list(self.moves)
 
     def edits(self, node: Node) -> ChunkEdits:
         """The chunk edits of an array, made if there are none yet."""
@@ -200,8 +237,8 @@ class ChangeSet:
         """Arrays with written or erased chunks."""
         return ((id_, edits) for id_, edits in self.chunks.items() if edits)
 
-    def log(self, snapshot: SnapshotId) -> TransactionLog:
-        """The transaction log of a commit of these changes."""
+    def log(self, snapshot: SnapshotId, moves: tuple[Move, ...] = ()) -> TransactionLog:
+        """The transaction log of a commit of these changes; moves: what came of `self.moves`."""
 
         def ids(nodes: Iterator[Node] | list[Node], kind: NodeKind) -> frozenset[NodeId]:
             return frozenset(node.id for node in nodes if node.kind is kind)
@@ -220,5 +257,5 @@ class ChangeSet:
             updated_arrays=ids(updated, NodeKind.ARRAY),
             updated_groups=ids(updated, NodeKind.GROUP),
             updated_chunks=chunks,
-            moves=(),
+            moves=moves,
         )

@@ -39,7 +39,8 @@ def diff(logs: Sequence[TransactionLog], path_of: PathOf) -> Diff:
         updated_groups=paths(log.updated_groups for log in logs),
         updated_arrays=paths(log.updated_arrays for log in logs),
         updated_chunks={path: _union(parts) for path, parts in sorted(chunks.items())},
-        moved_nodes=[(move.from_path, move.to_path) for log in logs for move in log.moves],
+        # As Icechunk lists them: newest commit first.
+        moved_nodes=[(m.from_path, m.to_path) for log in reversed(logs) for m in log.moves],
     )
 
 

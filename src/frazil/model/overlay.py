@@ -33,17 +33,23 @@ def overlay(base: ChunkRefs, edits: ChunkRefs) -> ChunkRefs:
 
 
 def stack(runs: Sequence[ChunkRefs], ndim: int) -> ChunkRefs:
-    """Several sets of edits as one, later ones winning; ABSENT rows stay."""
-    result = ChunkRefs.empty(ndim)
-    for run in runs:
-        if len(result):
-            rows = result.find_many(run.index)
-            keep = np.ones(len(result), np.bool_)
-            keep[rows[rows >= 0]] = False
-            result = ChunkRefs.concat([result.take(keep), run]).sorted()
-        else:
-            result = run
-    return result
+    """Several sets of edits as one, later ones winning; ABSENT rows stay.
+
+    Any number of runs is laid together at once: with thousands of them, one after the other
+    would copy the first ones thousands of times.
+    """
+    runs = [run for run in runs if len(run)]
+    if not runs:
+        return ChunkRefs.empty(ndim)
+    if len(runs) == 1:
+        return runs[0]
+    rows = ChunkRefs.concat(runs)
+    if rows.is_sorted():
+        return rows
+    rows = rows.sorted()  # rows with the same index stay in their order
+    last = np.ones(len(rows), np.bool_)
+    last[:-1] = (rows.index[1:] != rows.index[:-1]).any(axis=1)
+    return rows if last.all() else rows.take(last)
 
 
 def inside(index: npt.NDArray[np.uint32], box: Box) -> npt.NDArray[np.bool_]:
@@ -58,6 +64,14 @@ def clip(refs: ChunkRefs, counts: Sequence[int]) -> ChunkRefs:
     """Only the references inside a grid of `counts` chunks along each dimension."""
     mask = inside(refs.index, tuple((0, count) for count in counts))
     return refs if mask.all() else refs.take(mask)
+
+
+def erase_outside(edits: ChunkRefs, counts: Sequence[int]) -> ChunkRefs:
+    """The edits, those outside a grid of `counts` chunks along each dimension as erasures."""
+    mask = inside(edits.index, tuple((0, count) for count in counts))
+    if mask.all():
+        return edits
+    return ChunkRefs.concat([edits.take(mask), ChunkRefs.absent(edits.index[~mask])]).sorted()
 
 
 def bounding_box(refs: ChunkRefs) -> Box:

@@ -64,6 +64,11 @@ def read_layout(document: bytes, *, path: str, spec: int) -> Layout:
     )
 
 
+def has_regular_grid(document: bytes) -> bool:
+    """Whether the array of a `zarr.json` that was stored has chunks of one size."""
+    return bool(json.loads(document)["chunk_grid"]["name"] == "regular")
+
+
 def _chunk_counts(grid: Any, lengths: list[int], path: str, spec: int) -> list[int]:
     name = grid.get("name") if isinstance(grid, dict) else None
     configuration = grid.get("configuration") if isinstance(grid, dict) else None

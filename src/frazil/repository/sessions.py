@@ -40,6 +40,15 @@ class Sessions(RepositoryBase):
 
     writable_session_async = twin(writable_session)
 
+    def rearrange_session(self, branch: str) -> Session:
+        """A session in which nodes are moved, and nothing else; spec 2 only (`FormatError`).
+
+        Raises `SessionStateError` (`feature-flag-disabled`) if the repository forbids moves.
+        """
+        return Session((self._core, self._core.rearrange_session(branch)))
+
+    rearrange_session_async = twin(rearrange_session)
+
     @contextmanager
     def transaction(
         self,

@@ -57,9 +57,9 @@ def test_of_an_array_that_changed_its_rank_the_last_chunks_count() -> None:
     assert found.updated_chunks == {"/a": [[0, 1]]}
 
 
-def test_moves_are_listed_in_order() -> None:
+def test_moves_are_listed_newest_commit_first() -> None:
     moves = [Move("/x", "/a", A, NodeKind.GROUP), Move("/y", "/b", B, NodeKind.ARRAY)]
     found = diff([log(1, moves=(moves[0],)), log(2, moves=(moves[1],))], PATHS.get)
-    assert found.moved_nodes == [("/x", "/a"), ("/y", "/b")]
+    assert found.moved_nodes == [("/y", "/b"), ("/x", "/a")]
     assert not found.is_empty()
     assert diff([], PATHS.get).is_empty()

@@ -61,13 +61,15 @@ class Manifest:
     """References of one or more arrays, in the order of their node ids.
 
     Arrays without references are not kept. `header` and `compressed_locations`, the number
-    of virtual references whose location was compressed, tell of the file it was read from.
+    of virtual references whose location was compressed, tell of the file it was read from, as
+    does `dictionary_bytes`, the size of the dictionary that they were compressed with.
     """
 
     id: ManifestId
     arrays: dict[NodeId, ChunkRefs]
     header: Header | None = None
     compressed_locations: int = 0
+    dictionary_bytes: int | None = None
 
 
 def decode_manifest(data: bytes, *, where: str) -> Manifest:
@@ -101,7 +103,8 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
                 raise root.buffer.fail(f"array {node} lists a chunk twice")
         found[node] = rows
     id_ = ManifestId(root.struct(_ID, ManifestId.SIZE))
-    return Manifest(id_, dict(sorted(found.items())), header, compressed)
+    dictionary = len(root.blob(_DICTIONARY)) if root.has(_DICTIONARY) else None
+    return Manifest(id_, dict(sorted(found.items())), header, compressed, dictionary)
 
 
 def _decode_nodes(root: Table, arrays: Tables) -> list[NodeId]:

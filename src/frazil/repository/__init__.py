@@ -7,6 +7,7 @@ Repository
   References    references.py   branches and tags
   Sessions      sessions.py     sessions and transactions
   Maintenance   maintenance.py  expiration, collection of garbage, statistics
+  Inspection    inspection.py   single files
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from frazil.display import Shown, record
 from frazil.repository.history import History
+from frazil.repository.inspection import Inspection
 from frazil.repository.maintenance import Maintenance
 from frazil.repository.opening import Opening
 from frazil.repository.references import References
@@ -25,7 +27,7 @@ from frazil.repository.settings import Settings
 __all__ = ["Repository"]
 
 
-class Repository(Opening, Settings, History, References, Sessions, Maintenance):
+class Repository(Opening, Settings, History, References, Sessions, Maintenance, Inspection):
     """A versioned tree of groups and arrays in one storage.
 
     Made by `create`, `open` or `open_or_create`. It can be pickled and used by any number of

@@ -1,0 +1,48 @@
+"""Looking into single files of a repository."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from frazil.engine import inspect
+from frazil.ids import ManifestId, SnapshotId
+from frazil.repository.base import RepositoryBase
+from frazil.twins import twin
+
+
+class Inspection(RepositoryBase):
+    """Files decoded to plain values, for finding out what is going on.
+
+    Each raises `StorageError` (`object-not-found`) if there is no such file. All begin with a
+    `header`: who wrote the file, by which version of the format, and what it is.
+    """
+
+    def inspect_snapshot(self, snapshot_id: str) -> dict[str, Any]:
+        """A snapshot file: message, metadata, manifests, nodes with shapes and manifests."""
+        return inspect.inspect_snapshot(self._core.library, SnapshotId.parse(snapshot_id))
+
+    inspect_snapshot_async = twin(inspect_snapshot)
+
+    def inspect_manifest(self, manifest_id: str) -> dict[str, Any]:
+        """A manifest file: the number of references of each kind, in all and for each array."""
+        return inspect.inspect_manifest(self._core.library, ManifestId.parse(manifest_id))
+
+    inspect_manifest_async = twin(inspect_manifest)
+
+    def inspect_transaction_log(self, snapshot_id: str) -> dict[str, Any]:
+        """What a commit created, changed, moved and deleted, by node id.
+
+        After an expiration, what the expired commits before it did is included.
+        """
+        return inspect.inspect_transaction_log(
+            self._core.library, self._core.catalog, SnapshotId.parse(snapshot_id)
+        )
+
+    inspect_transaction_log_async = twin(inspect_transaction_log)
+
+    def inspect_repo_info(self) -> dict[str, Any]:
+        """The `repo` file: branches, tags, snapshots, latest operations; spec 2 only."""
+        self._v2("the repo file")
+        return inspect.inspect_repo_info(self._core.library)
+
+    inspect_repo_info_async = twin(inspect_repo_info)

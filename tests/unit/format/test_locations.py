@@ -9,7 +9,12 @@ ALWAYS = LocationCompression(min_num_chunks=1)
 
 
 def test_what_is_compressed_is_read_back() -> None:
-    locations = ByteColumn.of([f"s3://bucket/era5/{i:04d}.nc".encode() for i in range(200)])
+    locations = ByteColumn.of(
+        [
+            f"s3://bucket/a-long-way-down/to/a/folder/with/many/files/of/era5/year-{i:04d}.nc".encode()
+            for i in range(200)
+        ]
+    )
     packed = compress_locations(locations, ALWAYS)
     assert packed is not None
     dictionary, frames = packed

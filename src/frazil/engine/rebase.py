@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.conflicts import UNSOLVED, CallbackSolver, ConflictSolver, ThreeWay
+from frazil.engine.difference import changes_between
+from frazil.engine.lineage import line_since
 from frazil.engine.reader import ChunkReader, ref_length
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
-    InternalError,
     InvalidInputError,
     RebaseFailedError,
     SessionStateError,
@@ -44,26 +45,27 @@ Coords = tuple[int, ...]
 def rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: ConflictSolver) -> None:
     """Make the tip of the branch the base of the workspace's changes.
 
-    The commits in between are checked oldest first. Raises `RebaseFailedError` at the first
-    with a conflict that the solver leaves; the workspace stays on the last one that fits.
+    The commits in between are checked oldest first; a commit that was put in the place of the
+    base, by amending or squashing, counts as what it changed of it. Raises `RebaseFailedError`
+    at the first with a conflict that the solver leaves; the workspace stays on the last one
+    that fits.
     """
     library = workspace.library
     tip = catalog.commit_tip(branch)
-    commits = _commits_since(catalog, workspace.snapshot_id, tip)
-    if not commits:
+    if tip == workspace.snapshot_id:
         return
+    steps = _steps(workspace, catalog, branch, tip)
     workspace.changes.rebased |= not workspace.changes.is_empty()
-    logs = map_parallel(lambda record: _logs(library, record), commits)
     latest = library.snapshot(tip)
     strict = is_strict(solver)
-    if not any(_detect(workspace, log, latest, strict) for group in logs for log in group):
+    if not any(_detect(workspace, log, latest, strict) for _, logs in steps for log in logs):
         # The usual case: one step, without reading the snapshots in between.
         _move(workspace, latest, Resolution())
         return
-    for record, group in zip(commits, logs, strict=True):
-        unsolved = step(workspace, library.snapshot(record.id), group, solver)
+    for id_, logs in steps:
+        unsolved = step(workspace, library.snapshot(id_), logs, solver)
         if unsolved:
-            raise RebaseFailedError(str(record.id), [item.found.conflict for item in unsolved])
+            raise RebaseFailedError(str(id_), [item.found.conflict for item in unsolved])
 
 
 def step(
@@ -161,18 +163,33 @@ def _detect(
     return detect(workspace.changes, workspace.base.nodes, log, theirs.nodes, strict=strict)
 
 
-def _commits_since(catalog: Catalog, base: SnapshotId, tip: SnapshotId) -> list[SnapshotRecord]:
-    """The commits after `base` up to `tip`, oldest first."""
-    commits: list[SnapshotRecord] = []
-    for record in catalog.ancestry(tip):
-        if record.id == base:
-            return commits[::-1]
-        commits.append(record)
-    raise InternalError(
-        f"snapshot {base}, on which this session is based, is no longer in the history of the "
-        "branch: somebody reset it; write the changes again in a new session",
-        ErrorKind.CONFLICTING_PATH_NOT_FOUND,
-    )
+def _steps(
+    workspace: Workspace, catalog: Catalog, branch: str, tip: SnapshotId
+) -> list[tuple[SnapshotId, list[TransactionLog]]]:
+    """The snapshots to go over with the logs of what led to them, oldest first."""
+    library = workspace.library
+    line = line_since(catalog, branch, workspace.base, tip)
+    steps = []
+    if line.substitute is not None:
+        steps.append((line.substitute.id, _replaced(workspace, line.substitute)))
+    logs = map_parallel(lambda record: _logs(library, record), line.commits)
+    return [*steps, *zip([record.id for record in line.commits], logs, strict=True)]
+
+
+def _replaced(workspace: Workspace, substitute: SnapshotRecord) -> list[TransactionLog]:
+    """What the commit in the place of the base has made different.
+
+    Its own log also tells what was in the base already, which would be in conflict with
+    whatever goes on from there. Once the base has been collected that has to do.
+    """
+    library = workspace.library
+    try:
+        changes, moves = changes_between(library, workspace.base, library.snapshot(substitute.id))
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+        return _logs(library, substitute)
+    return [replace(changes.log(substitute.id), moves=moves)]
 
 
 def _logs(library: Library, record: SnapshotRecord) -> list[TransactionLog]:

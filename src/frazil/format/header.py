@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -28,6 +29,7 @@ IMPLEMENTATION: Final = f"fz-{__version__}"[:24]
 """What Frazil writes as the name of the writer."""
 
 _LAYOUT = struct.Struct("<12s24sBBB")
+_NAME = IMPLEMENTATION.encode().ljust(24)
 _ZSTD = 1
 _SPECS = (1, 2)
 _UNKNOWN_SIZE = 2**64 - 1
@@ -35,6 +37,8 @@ _SMALL = 1 << 16
 _PLAUSIBLE = 100
 """How many times a metadata file may be larger than its frame before that is doubted."""
 _PIECE = 1 << 22
+_KEPT_UNTIL = 1 << 18
+"""Body size up to which the memory of the compressor, which grows with it, is kept."""
 _THREADED_FROM = 1 << 23
 """Body size from which compression is shared between threads."""
 
@@ -104,12 +108,39 @@ def decoded_size(data: bytes | memoryview) -> int:
 
 def wrap(body: bytes | memoryview, file_type: FileType, *, spec: int, level: int) -> bytes:
     """A whole file: header and the body as one zstd frame of this compression level."""
-    threads = min(4, os.cpu_count() or 1) if len(body) >= _THREADED_FROM else 0
-    frame = zstandard.ZstdCompressor(
+    if len(body) >= _THREADED_FROM:
+        compressor = _new_compressor(level, threads=min(4, os.cpu_count() or 1))
+    elif len(body) > _KEPT_UNTIL:
+        compressor = _new_compressor(level)
+    else:
+        compressor = _contexts.compressor(level)
+    header = _LAYOUT.pack(MAGIC, _NAME, spec, file_type, _ZSTD)
+    return header + compressor.compress(body)
+
+
+def _new_compressor(level: int, *, threads: int = 0) -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(
         level=level, threads=threads, write_checksum=False, write_content_size=True
-    ).compress(body)
-    name = IMPLEMENTATION.encode().ljust(24)
-    return _LAYOUT.pack(MAGIC, name, spec, file_type, _ZSTD) + frame
+    )
+
+
+class _Contexts(threading.local):
+    """The memory of zstd for small files, one for each thread: to make it anew takes longer
+    than to compress one."""
+
+    def __init__(self) -> None:
+        self._compressors: dict[int, zstandard.ZstdCompressor] = {}
+        self.decompressor = zstandard.ZstdDecompressor()
+
+    def compressor(self, level: int) -> zstandard.ZstdCompressor:
+        """The compressor of this level."""
+        known = self._compressors.get(level)
+        if known is None:
+            known = self._compressors[level] = _new_compressor(level)
+        return known
+
+
+_contexts = _Contexts()
 
 
 def unwrap(
@@ -151,10 +182,10 @@ def _decompress(frame: memoryview, limit: int, where: str) -> bytes:
         body = _decompress_doubtful(frame, size)
     else:
         try:
-            return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+            return _contexts.decompressor.decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError:
             # Perhaps only something after the frame is wrong; if not, this fails as well.
-            body = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=True)
+            body = _contexts.decompressor.decompress(frame, allow_extra_data=True)
     # The frame is not too large, so it may be run again to see where it ends.
     stream = zstandard.ZstdDecompressor().decompressobj()
     stream.decompress(frame)

@@ -14,14 +14,18 @@ import numpy.typing as npt
 Rows = npt.NDArray[Any]
 """A structured array, one item per row."""
 Indexes = npt.NDArray[np.int64]
+_NONE: Indexes = np.empty(0, np.int64)
+_FEW = 16
+"""Rows up to which Python's own numbers are faster than arrays."""
 
 
 def run_items(start: Indexes, count: Indexes) -> Indexes:
     """The positions of all items of all runs, run after run; counts below 1 add nothing."""
+    if len(count) <= _FEW:
+        runs = zip(start.tolist(), count.tolist(), strict=True)
+        return np.concatenate([_NONE, *(np.arange(first, first + n) for first, n in runs)])
     count = np.maximum(count, 0)
     end = np.cumsum(count)
-    if not len(end):
-        return np.empty(0, np.int64)
     items = np.arange(int(end[-1]), dtype=np.int64)
     items += np.repeat(start - (end - count), count)
     return items

@@ -62,6 +62,8 @@ _LARGE = 1 << 20
 """Bytes from which the disk starts on a file before `sync` asks for it."""
 
 _REMEMBERED = 1024
+_COMPARED = 1 << 20
+"""Bytes of an object up to which it is kept to be compared with the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,6 @@ class _Place:
     folder: str
     folder_path: str
     path: str
-
-
-def _version(data: bytes | memoryview) -> Version:
-    return Version(hashlib.blake2b(data, digest_size=16).hexdigest())
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
@@ -103,6 +101,7 @@ class LocalBackend(Backend):
         self._unsynced = Unsynced() if _waits_for_disk() else None
         self._folders = Folders(self._root, self._unsynced)
         self._versions: dict[str, tuple[tuple[int, ...], Version]] = {}
+        self._hashed: tuple[bytes, Version] | None = None
 
     # reading
 
@@ -161,7 +160,7 @@ class LocalBackend(Backend):
             data = self._read(fd, key, 0, status.st_size)
         finally:
             os.close(fd)
-        version = _version(data)
+        version = self._version(data)
         if now - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
             if len(self._versions) >= _REMEMBERED:
                 self._versions.clear()
@@ -237,7 +236,7 @@ class LocalBackend(Backend):
             if len(data) >= _LARGE and self._unsynced is not None:
                 self._unsynced.start(place.path)
             return UNVERSIONED
-        version = _version(data)
+        version = self._version(data)
         with self._locked(key):
             self._require(key, mode)
             with self._translated("write", key):
@@ -378,10 +377,21 @@ class LocalBackend(Backend):
     def _scratch(self, place: _Place) -> str:
         return f"{place.folder_path}{os.sep}{osfiles.scratch_name()}"
 
+    def _version(self, data: bytes | memoryview) -> Version:
+        # The same bytes come again and again: a commit reads `repo` before it replaces it.
+        # To compare them is a tenth of the work.
+        known = self._hashed
+        if known is not None and known[0] == data:
+            return known[1]
+        version = Version(hashlib.sha256(data).hexdigest()[:32])
+        if isinstance(data, bytes) and len(data) <= _COMPARED:
+            self._hashed = data, version
+        return version
+
     def _version_of(self, path: str) -> Version:
         fd = osfiles.open_read(path)
         try:
-            return _version(osfiles.read_at(fd, os.fstat(fd).st_size, 0))
+            return self._version(osfiles.read_at(fd, os.fstat(fd).st_size, 0))
         finally:
             os.close(fd)
 

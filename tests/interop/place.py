@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.libraries import FRAZIL, REAL, Library, Repo
-from tests.interop.view import history, tree, view
+from tests.interop.view import Tree, history, tree, view
 
 FAR_FUTURE = timedelta(days=1)
 
@@ -35,17 +35,19 @@ class Place:
 
     def check(self) -> None:
         """Both libraries show the same, and the real one has nothing to complain about."""
-        self.agree()
-        verify_with_real(self.path, **self.real_options)
+        trees = self.agree()
+        verify_with_real(self.path, trees, **self.real_options)
 
-    def agree(self) -> None:
-        """Both libraries show the same repository."""
+    def agree(self) -> dict[str, Tree]:
+        """Both libraries show the same repository; returns the contents of its snapshots."""
         theirs, ours = view(self.open(REAL)), view(self.open(FRAZIL))
         for versions, diff in theirs["diffs"].items():
             _settle_anew(diff, ours["diffs"][versions])
         assert theirs.keys() == ours.keys()
         for part, value in theirs.items():
             assert ours[part] == value, part
+        trees: dict[str, Tree] = theirs["trees"]
+        return trees
 
 
 def _settle_anew(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -68,10 +70,11 @@ def _json(inspected: Any) -> Any:
     return json.loads(inspected) if isinstance(inspected, str) else inspected
 
 
-def verify_with_real(path: Path, **options: Any) -> None:
-    """Let the real library read and inspect every file, and collect garbage in a copy.
+def verify_with_real(path: Path, trees: dict[str, Tree], **options: Any) -> None:
+    """Let the real library inspect every file, and collect garbage in a copy.
 
-    A collection that drops everything unreachable must leave all that is reachable as it is.
+    A collection that drops everything unreachable must leave all that is reachable as it is:
+    `trees`, by snapshot.
     """
     repo = REAL.open(path, **options)
     known = history(repo)
@@ -102,15 +105,14 @@ def verify_with_real(path: Path, **options: Any) -> None:
         assert {entry["id"] for entry in info["snapshots"]} >= set(known)
         assert list(repo.ops_log())
         str(repo.ancestry_graph(plain=True))
-    _verify_collection(path, options)
+    _verify_collection(path, trees, options)
 
 
-def _verify_collection(path: Path, options: dict[str, Any]) -> None:
+def _verify_collection(path: Path, before: dict[str, Tree], options: dict[str, Any]) -> None:
     copy = path.with_name(f"{path.name}-collected")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(path, copy)
     repo = REAL.open(copy, **options)
-    before = {id_: tree(repo.readonly_session(snapshot_id=id_)) for id_ in history(repo)}
     if getattr(repo, "spec_version", 1) == 2:
         repo.set_status(REAL.module.RepoStatus(REAL.module.RepoAvailability.online))
     repo.garbage_collect(datetime.now(UTC) + FAR_FUTURE)

@@ -200,10 +200,10 @@ def test_rebases_end_alike(place: Place, spec: int, solver: str, name: str) -> N
     there = Place(place.path.with_name("there"))
     ours = run(place, spec, FRAZIL, REAL, PAIRS[name], solver)
     assert ours == run(there, spec, REAL, FRAZIL, PAIRS[name], solver)
-    place.agree()
-    there.agree()
     if solver == "ours":
         place.check()
+    else:
+        place.agree()
 
 
 @needs_spec_2

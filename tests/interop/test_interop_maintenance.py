@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -235,6 +236,50 @@ def test_rewritten_manifests(place: Place, spec: int, first: Library, second: Li
     session.commit("cut otherwise")
     place.check()
     grow(place, 2, (first, second), start=3)
+    place.check()
+
+
+@every_spec
+def test_forks_of_the_real_library_merge(place: Place, spec: int) -> None:
+    """They read and write around chunks that Frazil has packed, before and after a pickling."""
+    place.create(FRAZIL, spec)
+    grow(place, 3, (FRAZIL, REAL))
+    session = place.open(REAL).writable_session("main")
+    forks = [pickle.loads(pickle.dumps(session.fork())) for _ in range(2)]
+    for i, fork in enumerate(forks):
+        array = zarr.open_array(fork.store, path="a")
+        assert array[20:27].tolist() == [2] * 7
+        array[40 + 20 * i : 50 + 20 * i] = 100 + i
+    session.merge(*forks)
+    session.commit("merged")
+    store = place.open(FRAZIL).readonly_session("main").store
+    assert zarr.open_array(store, path="a", mode="r")[38:62:4].tolist() == [0, 100, 100, 0, 0, 0]
+    grow(place, 2, (FRAZIL, REAL), start=3)
+    place.check()
+
+
+@needs_spec_2
+@pytest.mark.parametrize("spec", [1, 2])
+def test_arrays_that_the_real_library_rearranges(place: Place, spec: int) -> None:
+    place.create(FRAZIL, spec)
+    before = grow(place, 4, (FRAZIL, REAL))[-1]
+    session = place.open(REAL).writable_session("main")
+    session.shift_array("/a", (3,))
+    shifted = session.commit("shifted by three chunks")
+    session = place.open(REAL).writable_session("main")
+    session.reindex_array("/a", lambda index: [9 - index[0]], lambda index: [9 - index[0]])
+    session.commit("the other way round")
+    repo = place.open(FRAZIL)
+    for id_, expected in (
+        (before, [0, 1, 2, 3, 0, 0, 0, 0, 0, 0]),
+        (shifted, [0, 0, 0, 0, 1, 2, 3]),
+    ):
+        store = repo.readonly_session(snapshot_id=id_).store
+        found = zarr.open_array(store, path="a", mode="r")[::10].tolist()
+        assert found[: len(expected)] == expected
+    store = repo.readonly_session("main").store
+    assert zarr.open_array(store, path="a", mode="r")[::10].tolist()[3:6] == [3, 2, 1]
+    grow(place, 2, (FRAZIL, REAL), start=4)
     place.check()
 
 

@@ -50,6 +50,8 @@ class ManifestWriter:
         chosen = touched(base, cells, sizes, edits.visible)
         while True:
             reached = [self._refs(node, manifest) for manifest in compress(base, chosen)]
+            if chosen.all():
+                break
             cells = cells_of(np.concatenate([columns.index, *(r.index for r in reached)]), sizes)
             more = touched(base, cells, sizes, edits.visible)
             if (more == chosen).all():
@@ -72,6 +74,25 @@ class ManifestWriter:
         return Rewritten(
             replace(node, manifests=tuple(manifests)), tuple(info for _, info in written)
         )
+
+    def cut_anew(self, node: Node) -> Rewritten:
+        """Store all manifests of an array as it is cut now, unless they are cut so already."""
+        sizes, counts = self._split_sizes(node), [count for _, count in node.shape]
+        base = [m for m in node.manifests if len(m.extents) in (0, len(counts))]
+        stored = list(zip(base, map_parallel(lambda m: self._refs(node, m), base), strict=True))
+        parts = cut(merge(stored, ChunkRefs.empty(len(counts)), counts), sizes)
+        before = {manifest.extents: self._counts(manifest) for manifest in node.manifests}
+        if before == {bounding_box(refs): {node.id: len(refs)} for refs in parts}:
+            return Rewritten(node, ())
+        written = map_parallel(lambda refs: self._write(node, refs), parts)
+        return Rewritten(
+            replace(node, manifests=tuple(ref for ref, _ in written)),
+            tuple(info for _, info in written),
+        )
+
+    def _counts(self, manifest: ManifestRef) -> dict[NodeId, int]:
+        arrays = self._library.manifest(manifest.id).arrays
+        return {id_: len(refs) for id_, refs in arrays.items()}
 
     def _refs(self, node: Node, manifest: ManifestRef) -> ChunkRefs:
         refs = self._library.manifest(manifest.id).arrays.get(node.id)

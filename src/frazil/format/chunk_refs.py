@@ -185,6 +185,11 @@ class ChunkRefs:
             modified,
         )
 
+    def last_of_each(self) -> ChunkRefs:
+        """Of the rows with the same index the last one, sorted by index."""
+        keys = self._keys()
+        return self if keys.increasing else self.take(keys.last_of_each())
+
     def is_sorted(self) -> bool:
         """Whether the indexes are strictly increasing: sorted, and none twice."""
         return self._keys().increasing
@@ -228,6 +233,10 @@ class ChunkRefs:
 
     def bounds(self) -> npt.NDArray[np.uint32]:
         """uint32[ndim, 2]: the smallest box that holds all indexes, `to` exclusive."""
+        return np.array(self.box(), np.uint32).reshape(self.ndim, 2)
+
+    def box(self) -> tuple[tuple[int, int], ...]:
+        """The bounds as (from, to exclusive) of each dimension; (0, 0) without any rows."""
         keys = self._keys()
         if max(keys.stop, default=0) >> 32:
             raise InvalidInputError(
@@ -235,7 +244,7 @@ class ChunkRefs:
                 "4294967295 chunks along a dimension",
                 ErrorKind.INVALID_CHUNK_INDEX,
             )
-        return np.array([keys.first, keys.stop], dtype=np.uint32).T.copy()
+        return tuple(zip(keys.first, keys.stop, strict=True))
 
     def equals(self, other: ChunkRefs) -> bool:
         """Whether both hold the same rows in the same order."""
@@ -326,6 +335,14 @@ class _Key:
     def order(self) -> npt.NDArray[np.intp]:
         assert self._column is not None  # None only where the rows are in order
         return np.argsort(self._column, kind="stable")
+
+    def last_of_each(self) -> npt.NDArray[np.intp]:
+        order = self.order()
+        assert self._column is not None
+        ordered = self._column[order]
+        last = np.ones(len(order), np.bool_)
+        np.not_equal(ordered[1:], ordered[:-1], out=last[:-1])
+        return order[last]
 
     def find(self, coords: Sequence[int]) -> int:
         key: int | bytes = 0

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import gt, lt
 
 import numpy as np
 import numpy.typing as npt
 
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.snapshot import ManifestRef
-from frazil.model.overlay import clip, inside, overlay
+from frazil.model.overlay import overlay, within
 
 CELL_REFS = 65_536
 """Most references of a manifest where the user says nothing about splitting."""
@@ -38,7 +39,10 @@ def cells_of(index: npt.NDArray[np.uint32], sizes: Sequence[int]) -> npt.NDArray
     """The distinct cells in which chunks lie: uint32[k, ndim]."""
     if not len(sizes) or not len(index):
         return np.zeros((min(len(index), 1), len(sizes)), np.uint32)
-    return np.unique(index // np.asarray(sizes, np.uint32), axis=0)
+    cells = index // np.asarray(sizes, np.uint32)
+    if (cells == cells[0]).all():
+        return cells[:1]
+    return np.unique(cells, axis=0)
 
 
 def touched(
@@ -49,16 +53,22 @@ def touched(
 ) -> npt.NDArray[np.bool_]:
     """Which manifests have to be read: they reach into one of the cells, or beyond the grid."""
     result = np.zeros(len(manifests), np.bool_)
+    if not len(cells):
+        lowest = highest = None
+    else:
+        lowest, highest = cells.min(axis=0).tolist(), cells.max(axis=0).tolist()
     for i, manifest in enumerate(manifests):
-        if not manifest.extents:
+        box = manifest.extents
+        if not box or any(stop > count for (_, stop), count in zip(box, visible, strict=True)):
             result[i] = True
-            continue
-        start, stop = np.array(manifest.extents, np.int64).T
-        if (stop > np.asarray(visible)).any():
-            result[i] = True
-            continue
-        first, last = start // np.asarray(sizes), (stop - 1) // np.asarray(sizes)
-        result[i] = ((cells >= first) & (cells <= last)).all(axis=1).any()
+        elif lowest is not None and highest is not None:
+            first = [start // size for (start, _), size in zip(box, sizes, strict=True)]
+            last = [(stop - 1) // size for (_, stop), size in zip(box, sizes, strict=True)]
+            if any(map(gt, first, highest)) or any(map(lt, last, lowest)):
+                continue
+            result[i] = len(cells) == 1 or bool(
+                ((cells >= first) & (cells <= last)).all(axis=1).any()
+            )
     return result
 
 
@@ -66,10 +76,8 @@ def merge(
     stored: Sequence[tuple[ManifestRef, ChunkRefs]], edits: ChunkRefs, visible: Sequence[int]
 ) -> ChunkRefs:
     """The references of several manifests with the edits on top."""
-    parts = []
-    for manifest, refs in stored:
-        mask = inside(refs.index, manifest.extents)
-        parts.append(clip(refs if mask.all() else refs.take(mask), visible))
+    grid = tuple((0, count) for count in visible)
+    parts = [within(within(refs, manifest.extents), grid) for manifest, refs in stored]
     if not parts:
         return overlay(ChunkRefs.empty(edits.ndim), edits)
     base = parts[0] if len(parts) == 1 else ChunkRefs.concat(parts).sorted()
@@ -80,7 +88,7 @@ def cut(refs: ChunkRefs, sizes: Sequence[int]) -> list[ChunkRefs]:
     """The references cell by cell; each part is sorted and none is empty."""
     if not len(refs):
         return []
-    if not len(sizes) or (refs.bounds()[:, 1] <= np.asarray(sizes)).all():
+    if all(stop <= size for (_, stop), size in zip(refs.box(), sizes, strict=True)):
         return [refs]
     cells = refs.index // np.asarray(sizes, np.uint32)
     grid = [int(n) for n in cells.max(axis=0) + 1]

@@ -18,18 +18,9 @@ def overlay(base: ChunkRefs, edits: ChunkRefs) -> ChunkRefs:
 
     Both are sorted by index; so is the result, which has no ABSENT row.
     """
-    added = edits if not (edits.kind == ABSENT).any() else edits.take(edits.kind != ABSENT)
-    if not len(base):
-        return added
-    if not len(edits):
-        return base
-    rows = base.find_many(edits.index)
-    rows = rows[rows >= 0]
-    if len(rows):
-        keep = np.ones(len(base), np.bool_)
-        keep[rows] = False
-        base = base.take(keep)
-    return ChunkRefs.concat([base, added]).sorted() if len(added) else base
+    rows = stack([base, edits], edits.ndim)
+    present = rows.kind != ABSENT
+    return rows if present.all() else rows.take(present)
 
 
 def stack(runs: Sequence[ChunkRefs], ndim: int) -> ChunkRefs:
@@ -43,13 +34,7 @@ def stack(runs: Sequence[ChunkRefs], ndim: int) -> ChunkRefs:
         return ChunkRefs.empty(ndim)
     if len(runs) == 1:
         return runs[0]
-    rows = ChunkRefs.concat(runs)
-    if rows.is_sorted():
-        return rows
-    rows = rows.sorted()  # rows with the same index stay in their order
-    last = np.ones(len(rows), np.bool_)
-    last[:-1] = (rows.index[1:] != rows.index[:-1]).any(axis=1)
-    return rows if last.all() else rows.take(last)
+    return ChunkRefs.concat(runs).last_of_each()
 
 
 def inside(index: npt.NDArray[np.uint32], box: Box) -> npt.NDArray[np.bool_]:
@@ -58,6 +43,14 @@ def inside(index: npt.NDArray[np.uint32], box: Box) -> npt.NDArray[np.bool_]:
     for axis, (start, stop) in enumerate(box):
         mask &= (index[:, axis] >= start) & (index[:, axis] < stop)
     return mask
+
+
+def within(refs: ChunkRefs, box: Box) -> ChunkRefs:
+    """Only the references in the box; quick for sorted references that all are."""
+    bounds = zip(box, refs.box(), strict=False)
+    if all(start <= first and last <= stop for (start, stop), (first, last) in bounds):
+        return refs
+    return refs.take(inside(refs.index, box))
 
 
 def clip(refs: ChunkRefs, counts: Sequence[int]) -> ChunkRefs:
@@ -76,7 +69,7 @@ def erase_outside(edits: ChunkRefs, counts: Sequence[int]) -> ChunkRefs:
 
 def bounding_box(refs: ChunkRefs) -> Box:
     """The tight box around the references; () for rank 0."""
-    return tuple((int(start), int(stop)) for start, stop in refs.bounds())
+    return refs.box()
 
 
 def overlaps(a: Box, b: Box) -> bool:

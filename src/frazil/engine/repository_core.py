@@ -85,6 +85,17 @@ class RepositoryCore:
             snapshot, branch=None, inline_bytes=self._inline_bytes, changes=changes
         )
 
+    def session_with(self, changes: ChangeSet, base: SnapshotId, branch: str) -> SessionState:
+        """A session with changes of any snapshot, for a branch that may be elsewhere."""
+        return self._session(
+            base, branch=branch, inline_bytes=self._inline_bytes, changes=changes
+        )
+
+    def check_writable(self) -> None:
+        """Raise `ReadOnlyError` if the storage takes no changes."""
+        if self.library.backend.read_only:
+            raise _read_only_storage()
+
     @property
     def _inline_bytes(self) -> int:
         inline = self.config.inline_chunk_threshold_bytes
@@ -109,7 +120,7 @@ class RepositoryCore:
         return SessionState(
             workspace,
             self.catalog,
-            ManifestWriter(self.library, self._split_sizes),
+            ManifestWriter(self.library, self.split_sizes),
             branch=branch,
             default_metadata=self.default_metadata,
         )
@@ -126,8 +137,7 @@ class RepositoryCore:
         return self._session_for(branch, moves_only=True)
 
     def _session_for(self, branch: str, *, moves_only: bool) -> SessionState:
-        if self.library.backend.read_only:
-            raise _read_only_storage()
+        self.check_writable()
         tip = self.catalog.writable_tip(branch)
         return self._session(
             tip, branch=branch, inline_bytes=self._inline_bytes, moves_only=moves_only
@@ -167,7 +177,8 @@ class RepositoryCore:
             ErrorKind.NO_SNAPSHOT_AT_TIME,
         )
 
-    def _split_sizes(self, node: Node) -> tuple[int, ...]:
+    def split_sizes(self, node: Node) -> tuple[int, ...]:
+        """The number of chunks between cuts of an array's manifests, for each dimension."""
         counts = tuple(count for _, count in node.shape)
         manifest = self.config.manifest
         if manifest is None or manifest.splitting is None:

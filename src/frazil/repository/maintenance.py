@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import warnings
 from datetime import datetime
+from typing import Any
 
 from frazil.engine.census import Limits
 from frazil.engine.chunk_stats import chunk_storage_stats
 from frazil.engine.collect import Options, collect
-from frazil.engine.expire import expire_snapshots
+from frazil.engine.expire import check_writable, expire_snapshots
+from frazil.engine.rewrite import rewrite_manifests
 from frazil.engine.times import microseconds
+from frazil.errors import ErrorKind, FormatError
 from frazil.ops import GCSummary
 from frazil.repository.base import RepositoryBase
 from frazil.stats import ChunkStorageStats
 from frazil.twins import twin
+from frazil.types import CommitMethod
 
 
 class Maintenance(RepositoryBase):
@@ -128,3 +132,36 @@ class Maintenance(RepositoryBase):
         ).native_bytes
 
     total_chunks_storage_async = twin(total_chunks_storage)
+
+    def rewrite_manifests(
+        self,
+        message: str,
+        *,
+        branch: str,
+        metadata: dict[str, Any] | None = None,
+        commit_method: CommitMethod = "new_commit",
+    ) -> str:
+        """Cut the manifests of the branch as the configuration says now; returns the snapshot.
+
+        Manifests that are cut so already stay. commit_method: "new_commit", or "amend" to put
+        the result in the place of the newest commit (spec 2). The splitting that was used is
+        noted in the commit's metadata, null if the configuration does not say.
+        """
+        if commit_method not in ("new_commit", "amend"):
+            raise ValueError(f"commit_method is 'new_commit' or 'amend', not {commit_method!r}")
+        core = self._core
+        if commit_method == "amend" and core.spec < 2:
+            raise FormatError(
+                "a spec 1 repository cannot amend: rewrite its manifests as a new commit",
+                ErrorKind.UNSUPPORTED_OPERATION_FOR_VERSION,
+            )
+        check_writable(core.library)
+        given = core.default_metadata | (metadata or {})
+        document = core.config.to_document()["manifest"] or {}
+        own = given.get("__icechunk")
+        note = {"splitting_config": document.get("splitting")}
+        tagged = given | {"__icechunk": (own if isinstance(own, dict) else {}) | note}
+        amend = commit_method == "amend"
+        return str(rewrite_manifests(core, branch, message, tagged, amend=amend))
+
+    rewrite_manifests_async = twin(rewrite_manifests)

@@ -29,8 +29,6 @@ LATER: dict[str, str] = {
     "dask_xarray": "icechunk.xarray",
     "common_operations": "icechunk.dask",
     "forecast_workflow": "icechunk.xarray",
-    "fork_by_hand": "fork",
-    "maintenance": "garbage_collect",
 }
 """What does not run yet, and the name that it fails for: the list only shrinks."""
 

@@ -207,9 +207,10 @@ def test_rebases_end_alike(place: Place, spec: int, solver: str, name: str) -> N
 
 
 @needs_spec_2
+@both_orders
 @pytest.mark.parametrize("name", MOVED)
-def test_no_rebase_over_moves(place: Place, name: str) -> None:
-    conflicts, values = run(place, 2, FRAZIL, REAL, MOVED[name], "ours")
+def test_no_rebase_over_moves(place: Place, first: Library, second: Library, name: str) -> None:
+    conflicts, values = run(place, 2, first, second, MOVED[name], "ours")
     assert [(kind, path) for kind, path, _ in conflicts] == [
         ("Move operation cannot be rebased", "")
     ]

@@ -28,7 +28,7 @@ from frazil.ids import ChunkId, NodeId, SnapshotId
 from frazil.library.files import Library
 from frazil.model.changes import UNEDITED, ChangeSet, Unedited
 from frazil.model.joining import Part, join
-from frazil.model.moves import check_source, move, net_moves
+from frazil.model.moves import move, net_moves
 from frazil.model.overlay import clip
 from frazil.model.zarr_metadata import read_layout
 from frazil.paths import is_under, parent_of
@@ -232,7 +232,7 @@ class Workspace:
     def move_node(self, source: str, target: str) -> None:
         """Move a node with all below it; see `frazil.model.moves.move` for the errors."""
         with self.lock:
-            check_source(self.nodes, source)
+            nodes = move(self.nodes, source, target)
             self._check_not_read_only(ErrorKind.READ_ONLY_SESSION)
             if not self.moves_only:
                 raise SessionStateError(
@@ -240,7 +240,6 @@ class Workspace:
                     "Repository.rearrange_session",
                     ErrorKind.NON_REARRANGE_SESSION,
                 )
-            nodes = move(self.nodes, source, target)
             self.changes.moves.append((source, target))
             self._show(self.base, nodes)
 

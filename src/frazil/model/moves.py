@@ -18,19 +18,14 @@ from frazil.ids import NodeId
 from frazil.paths import is_under, parent_of
 
 
-def check_source(nodes: NodeTable, source: str) -> None:
-    """Raise `NodeNotFoundError` unless there is a node to move."""
-    if nodes.find(source) < 0:
-        raise NodeNotFoundError(f"there is no node at {source} to move", ErrorKind.NODE_NOT_FOUND)
-
-
 def move(nodes: NodeTable, source: str, target: str) -> NodeTable:
     """The nodes with the one at `source`, and all below it, at `target`.
 
     Raises `NodeNotFoundError`, `AlreadyExistsError` (`move-wont-overwrite`), `SessionStateError`
     (`move-into-self-or-descendant`, `move-destination-parent-missing`, `-not-group`).
     """
-    check_source(nodes, source)
+    if nodes.find(source) < 0:
+        raise NodeNotFoundError(f"there is no node at {source} to move", ErrorKind.NODE_NOT_FOUND)
     if is_under(target, source):
         raise SessionStateError(
             f"cannot move {source} into itself or below itself: {target}",

@@ -19,7 +19,7 @@ from frazil.format.ragged import (
     inserted,
     raw_ids,
     run_items,
-    shift,
+    shifted,
     sort_keys,
 )
 from frazil.ids import SnapshotId
@@ -57,6 +57,8 @@ ITEM: Final = np.dtype(
 )
 """A metadata item: its name and its value in FlexBuffers, both in the heap."""
 _SLACK = 1 << 16
+_FEW = 4
+"""Rows up to which one comparison each is faster than a search."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,29 +225,29 @@ class SnapshotTable:
         """
         ordered = sorted(records, key=lambda record: record.id)
         new, heap, items, pruned = _columns(ordered)
-        at = sort_keys(rows["id"]).searchsorted(sort_keys(new["id"]))
-        shift(new, ("message_start",), len(self.heap))
-        shift(new, ("item_start",), len(self.items))
-        shift(new, ("pruned_start",), len(self.pruned_ids))
-        shift(items, ("name_start", "value_start"), len(self.heap))
-        merged, positions, is_old = inserted(rows, new, at)
-        # One more place, so that the parent -1 of a root leads to -1.
-        place = np.append(np.flatnonzero(is_old), -1)
+        at = sort_keys(rows["id"]).searchsorted(sort_keys(new["id"])).tolist()
+        new = shifted(new, ("message_start",), len(self.heap))
+        new["item_start"] += len(self.items)
+        new["pruned_start"] += len(self.pruned_ids)
+        items = shifted(items, ("name_start", "value_start"), len(self.heap))
         if len(rows) == len(self):
-            merged["parent"][is_old] = place[rows["parent"]]
+            rows = rows.copy()
+            rows["parent"] = _moved(rows["parent"], at)
+        merged = inserted(rows, new, at)
         table = SnapshotTable(
             merged,
             np.concatenate([self.heap, heap]),
-            np.concatenate([self.items, items]),
+            np.concatenate([self.items, items], dtype=ITEM),
             np.concatenate([self.pruned_ids, pruned]),
         )
-        repeated = table._keys[1:] == table._keys[:-1]
-        if bool(repeated.any()):
-            raise FormatError(
-                f"repo: snapshot {table.id_of(int(repeated.argmax()))} is listed already",
-                ErrorKind.DUPLICATE_SNAPSHOT_ID,
-            )
-        for row, record in zip(positions.tolist(), ordered, strict=True):
+        for i, (before, record) in enumerate(zip(at, ordered, strict=True)):
+            row = before + i
+            next_ = row + 1
+            if next_ < len(merged) and merged["id"][next_].tobytes() == record.id:
+                raise FormatError(
+                    f"repo: snapshot {record.id} is listed already",
+                    ErrorKind.DUPLICATE_SNAPSHOT_ID,
+                )
             parent = -1
             if record.parent is not None:
                 parent = table.find(record.parent)
@@ -255,6 +257,8 @@ class SnapshotTable:
         return table.compact() if table._is_loose() else table
 
     def _is_loose(self) -> bool:
+        if max(len(self.heap), len(self.items)) <= _SLACK:
+            return False
         used = int(self.rows["message_size"].sum())
         used += int(self.items["name_size"].sum()) + int(self.items["value_size"].sum())
         return len(self.heap) > 4 * used + _SLACK or len(self.items) > _SLACK + 4 * int(
@@ -282,26 +286,47 @@ def _columns(
     records: Sequence[SnapshotRecord],
 ) -> tuple[Rows, npt.NDArray[np.uint8], Rows, Rows]:
     """Rows, heap, items and pruned ids of these records; parents are left to the caller."""
-    texts = [record.message.encode() for record in records]
+    rows: list[tuple[object, ...]] = []
+    texts: list[bytes] = []
+    items: list[tuple[int, int, int, int]] = []
+    pruned: list[bytes] = []
+    at = 0
     for record in records:
-        for name, value in sorted(record.metadata.items()):
-            texts += (name.encode(), flexbuf.encode(value))
-    size = np.array([len(text) for text in texts], np.int64)
-    start = row_starts(size)
-    n = len(records)
-    rows = np.zeros(n, ROW)
-    rows["id"] = np.frombuffer(b"".join(record.id for record in records), "V12")
-    rows["flushed_at"] = [record.flushed_at for record in records]
-    rows["message_start"], rows["message_size"] = start[:n], size[:n]
-    rows["item_count"] = [len(record.metadata) for record in records]
-    rows["item_start"] = row_starts(rows["item_count"])
-    rows["pruned_count"] = [len(record.pruned) for record in records]
-    rows["pruned_start"] = row_starts(rows["pruned_count"])
-    items = np.empty((len(texts) - n) // 2, ITEM)
-    items["name_start"], items["name_size"] = start[n::2], size[n::2]
-    items["value_start"], items["value_size"] = start[n + 1 :: 2], size[n + 1 :: 2]
-    pruned = np.frombuffer(b"".join(p for record in records for p in record.pruned), "V12")
-    return rows, np.frombuffer(b"".join(texts), np.uint8), items, pruned
+        message = record.message.encode()
+        rows.append(
+            (
+                record.id,
+                -1,
+                record.flushed_at,
+                *(at, len(message)),
+                *(len(items), len(record.metadata)),
+                *(len(pruned), len(record.pruned)),
+            )
+        )
+        texts.append(message)
+        at += len(message)
+        pruned += record.pruned
+        for key, value in sorted(record.metadata.items()):
+            name, data = key.encode(), flexbuf.encode(value)
+            items.append((at, len(name), at + len(name), len(data)))
+            texts += (name, data)
+            at += len(name) + len(data)
+    return (
+        np.array(rows, ROW),
+        np.frombuffer(b"".join(texts), np.uint8),
+        np.array(items, ITEM),
+        np.frombuffer(b"".join(pruned), "V12"),
+    )
+
+
+def _moved(rows: Indexes, at: list[int]) -> Indexes:
+    """Where these rows (-1: none) are after rows were inserted before the rows `at`."""
+    if len(at) > _FEW:
+        return rows + np.asarray(at, np.int64).searchsorted(rows, side="right")
+    steps = np.zeros(len(rows), np.int64)
+    for place in at:
+        steps += rows >= place
+    return rows + steps
 
 
 def _not_found(snapshot: SnapshotId) -> FormatError:

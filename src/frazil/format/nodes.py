@@ -21,7 +21,7 @@ from frazil.format.ragged import (
     inserted,
     raw_ids,
     run_items,
-    shift,
+    shifted,
     sort_keys,
 )
 from frazil.ids import ManifestId, NodeId
@@ -102,50 +102,48 @@ class NodeTable:
     @classmethod
     def of(cls, nodes: Iterable[Node]) -> NodeTable:
         """A table of these nodes, in any order; paths must differ."""
-        ordered = sorted(((node.path.encode(), node) for node in nodes), key=lambda item: item[0])
+        rows: list[tuple[object, ...]] = []
         texts: list[bytes] = []
-        names: list[int] = []
-        refs = [ref for _, node in ordered for ref in node.manifests]
-        for path, node in ordered:
+        dims: list[tuple[int, int]] = []
+        names: list[tuple[int, int]] = []
+        refs: list[tuple[bytes, int, int]] = []
+        extents: list[tuple[int, int]] = []
+        at = 0
+        before = None
+        for path, node in sorted([(node.path.encode(), node) for node in nodes], key=_first):
+            if path == before:
+                raise InternalError(f"two nodes have the path {path.decode()!r}")
+            before = path
+            data, named = at + len(path), node.dimension_names
+            rows.append(
+                (
+                    node.id,
+                    node.kind,
+                    *(at, len(path), data, len(node.user_data)),
+                    *(len(dims), len(node.shape)),
+                    *(len(names), -1 if named is None else len(named)),
+                    *(len(refs), len(node.manifests)),
+                )
+            )
             texts += (path, node.user_data)
-        for _, node in ordered:
-            for name in node.dimension_names or ():
+            at = data + len(node.user_data)
+            dims += node.shape
+            for name in named or ():
                 raw = b"" if name is None else name.encode()
+                names.append((at, -1 if name is None else len(raw)))
                 texts.append(raw)
-                names.append(-1 if name is None else len(raw))
-        n = len(ordered)
-        size = np.array([len(text) for text in texts], np.int64)
-        start = row_starts(size)
-        rows = np.zeros(n, ROW)
-        rows["id"] = np.frombuffer(b"".join(node.id for _, node in ordered), "V8")
-        rows["kind"] = [node.kind for _, node in ordered]
-        rows["path_start"], rows["path_size"] = start[: 2 * n : 2], size[: 2 * n : 2]
-        rows["data_start"], rows["data_size"] = start[1 : 2 * n : 2], size[1 : 2 * n : 2]
-        name_rows = np.empty(len(names), NAME)
-        name_rows["start"], name_rows["size"] = start[2 * n :], names
-        ref_rows = np.empty(len(refs), REF)
-        ref_rows["id"] = np.frombuffer(b"".join(ref.id for ref in refs), "V12")
-        ref_rows["count"] = [len(ref.extents) for ref in refs]
-        ref_rows["start"] = row_starts(ref_rows["count"])
-        for field, counts in (
-            ("dim", [len(node.shape) for _, node in ordered]),
-            ("name", [_name_count(node) for _, node in ordered]),
-            ("ref", [len(node.manifests) for _, node in ordered]),
-        ):
-            rows[f"{field}_count"] = counts
-            rows[f"{field}_start"] = row_starts(rows[f"{field}_count"])
-        table = cls(
-            rows,
+                at += len(raw)
+            for ref in node.manifests:
+                refs.append((ref.id, len(extents), len(ref.extents)))
+                extents += ref.extents
+        return cls(
+            np.array(rows, ROW),
             np.frombuffer(b"".join(texts), np.uint8),
-            np.array([d for _, node in ordered for d in node.shape], np.uint64).reshape(-1, 2),
-            name_rows,
-            ref_rows,
-            np.array([e for ref in refs for e in ref.extents], np.uint32).reshape(-1, 2),
+            np.array(dims, np.uint64).reshape(-1, 2),
+            np.array(names, NAME),
+            np.array(refs, REF),
+            np.array(extents, np.uint32).reshape(-1, 2),
         )
-        for (before, _), (after, _) in pairwise(ordered):
-            if before == after:
-                raise InternalError(f"two nodes have the path {before.decode()!r}")
-        return table
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -260,7 +258,9 @@ class NodeTable:
     def manifest_ids(self) -> npt.NDArray[np.uint8]:
         """uint8[k, 12]: the manifests that nodes refer to, each once, sorted."""
         used = self.refs["id"][run_items(self.rows["ref_start"], self.rows["ref_count"])]
-        return raw_ids(np.unique(sort_keys(used)))
+        if len(used) > _FEW:
+            return raw_ids(np.unique(sort_keys(used)))
+        return np.frombuffer(b"".join(sorted(set(used.tolist()))), np.uint8).reshape(-1, 12)
 
     def replace(self, remove: npt.ArrayLike, add: Iterable[Node]) -> NodeTable:
         """The table without the rows `remove` and with the nodes `add`.
@@ -268,53 +268,46 @@ class NodeTable:
         The new paths must not be among those that stay.
         """
         new = NodeTable.of(add)
-        gone = np.unique(np.asarray(remove, np.int64))
-        left = set(gone.tolist())
+        gone = sorted(set(np.asarray(remove, np.int64).tolist()))
+        left = set(gone)
         # Many binary searches are cheaper over a list, a few are not worth making it.
         paths: Any = self.path
         if len(new) > 16 + len(self) // 64:
             paths = [self.path[i] for i in range(len(self))]
-        at = np.empty(len(new), np.int64)
+        at = []
         for i in range(len(new)):
             key: Any = new.path[i]
-            at[i] = row = bisect_left(paths, key)
+            row = bisect_left(paths, key)
             if row < len(self) and paths[row] == key and row not in left:
                 raise InternalError(f"there already is a node at {key.decode()!r}")
-        rows = self.rows
-        if len(gone):
-            at -= gone.searchsorted(at)
-            stay = np.ones(len(rows), np.bool_)
-            stay[gone] = False
-            rows = rows[stay]
-        rows, positions, _ = inserted(rows, new.rows, at)
-        if len(new):
-            rows = self._shifted(rows, positions)
-        refs, names = new.refs.copy(), new.names.copy()
-        shift(refs, ("start",), len(self.extents))
-        shift(names, ("start",), len(self.heap))
+            at.append(row - bisect_left(gone, row))
+        rows = np.delete(self.rows, gone) if gone else self.rows
         table = NodeTable(
-            rows,
+            inserted(rows, self._behind(new), at),
             np.concatenate([self.heap, new.heap]),
             np.concatenate([self.dims, new.dims]),
-            np.concatenate([self.names, names]),
-            np.concatenate([self.refs, refs]),
+            np.concatenate(
+                [self.names, shifted(new.names, ("start",), len(self.heap))], dtype=NAME
+            ),
+            np.concatenate(
+                [self.refs, shifted(new.refs, ("start",), len(self.extents))], dtype=REF
+            ),
             np.concatenate([self.extents, new.extents]),
         )
         return table.compact() if table._is_loose() else table
 
-    def _shifted(self, rows: Rows, positions: Indexes) -> Rows:
-        """`rows` with those at `positions` referring behind the arrays of this table."""
-        new = rows[positions]
-        shift(new, ("path_start", "data_start"), len(self.heap))
-        shift(new, ("dim_start",), len(self.dims))
-        shift(new, ("name_start",), len(self.names))
-        shift(new, ("ref_start",), len(self.refs))
-        rows[positions] = new
+    def _behind(self, new: NodeTable) -> Rows:
+        """The rows of `new`, referring behind the arrays of this table."""
+        rows = shifted(new.rows, ("path_start", "data_start"), len(self.heap))
+        for field, held in (("dim", self.dims), ("name", self.names), ("ref", self.refs)):
+            rows[f"{field}_start"] += len(held)
         return rows
 
     def _is_loose(self) -> bool:
         """Whether most of what is held is no longer referred to."""
         rows = self.rows
+        if max(len(self.heap), len(self.dims), len(self.names), len(self.refs)) <= _SLACK:
+            return False
         used = int(rows["path_size"].sum()) + int(rows["data_size"].sum())
         spare = len(self.heap) > 4 * used + _SLACK
         for field, held in (("dim", self.dims), ("name", self.names), ("ref", self.refs)):
@@ -356,8 +349,8 @@ class NodeTable:
         return NodeTable(rows, self.heap, self.dims, self.names, self.refs, self.extents)
 
 
-def _name_count(node: Node) -> int:
-    return -1 if node.dimension_names is None else len(node.dimension_names)
+def _first(pair: tuple[bytes, Node]) -> bytes:
+    return pair[0]
 
 
 def _pairs(items: npt.NDArray[Any]) -> tuple[tuple[int, int], ...]:

@@ -6,6 +6,7 @@ shared by all rows. Inserting a row is then a handful of copies, whatever the li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,24 +32,31 @@ def run_items(start: Indexes, count: Indexes) -> Indexes:
     return items
 
 
-def inserted(rows: Rows, new: Rows, at: Indexes) -> tuple[Rows, Indexes, npt.NDArray[np.bool_]]:
-    """`rows` with `new[i]` before `rows[at[i]]`, `at` ascending.
-
-    Also the positions of the new rows in the result, and the mask of the others.
-    """
+def inserted(rows: Rows, new: Rows, at: Sequence[int]) -> Rows:
+    """`rows` with `new[i]` before `rows[at[i]]`, `at` ascending."""
     merged = np.empty(len(rows) + len(new), rows.dtype)
-    positions = at + np.arange(len(new))
+    if len(new) <= _FEW:
+        done = 0
+        for i, stop in enumerate([*at, len(rows)]):
+            merged[done + i : stop + i] = rows[done:stop]
+            if i < len(new):
+                merged[stop + i] = new[i]
+            done = stop
+        return merged
+    positions = np.asarray(at, np.int64) + np.arange(len(new))
     old = np.ones(len(merged), np.bool_)
     old[positions] = False
     merged[positions] = new
     merged[old] = rows
-    return merged, positions, old
+    return merged
 
 
-def shift(rows: Rows, fields: tuple[str, ...], by: int) -> None:
-    """Move the starts of runs by `by`, in place."""
+def shifted(rows: Rows, fields: tuple[str, ...], by: int) -> Rows:
+    """A copy whose starts of runs are moved by `by`."""
+    rows = rows.copy()
     for name in fields:
         rows[name] += by
+    return rows
 
 
 def raw_ids(column: Rows) -> npt.NDArray[np.uint8]:

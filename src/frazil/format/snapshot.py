@@ -87,6 +87,10 @@ _INFO: Final = np.dtype(
 )
 
 
+_FEW: Final = 16
+"""Rows up to which Python's own values are faster than arrays."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ManifestTable:
     """The manifests of a snapshot, sorted by id, each once."""
@@ -98,9 +102,8 @@ class ManifestTable:
         """A table of these, in any order."""
         ordered = sorted({info.id: info for info in infos}.values(), key=lambda info: info.id)
         rows = np.zeros(len(ordered), _INFO)
-        rows["id"] = np.frombuffer(b"".join(info.id for info in ordered), "V12")
-        rows["size"] = [info.size_bytes for info in ordered]
-        rows["refs"] = [info.num_refs for info in ordered]
+        for i, info in enumerate(ordered):
+            rows[i] = (info.id, info.size_bytes, info.num_refs)
         return cls(rows)
 
     def __len__(self) -> int:
@@ -146,6 +149,10 @@ class ManifestTable:
 
     def select(self, ids: npt.NDArray[np.uint8], new: Iterable[ManifestInfo] = ()) -> ManifestTable:
         """The rows of these manifests (uint8[k, 12], in any order) and `new`, which win."""
+        if len(self) + len(ids) <= _FEW:
+            wanted = {raw.tobytes() for raw in ids}
+            kept = [info for info in map(self.info, range(len(self))) if info.id in wanted]
+            return ManifestTable.of([*kept, *new])
         added = ManifestTable.of(new).rows
         stay = np.isin(sort_keys(self.rows["id"]), sort_keys(ids))
         stay &= ~np.isin(sort_keys(self.rows["id"]), sort_keys(added["id"]))

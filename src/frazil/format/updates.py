@@ -123,29 +123,29 @@ class UpdateTable:
     @classmethod
     def of(cls, updates: list[Update]) -> UpdateTable:
         """A table of these, newest first."""
-        texts = [
-            text
-            for u in updates
-            for text in (u.backup_path, u.name, u.status.reason if u.status else None)
-        ]
-        raw = [b"" if text is None else text.encode() for text in texts]
-        size = np.array([len(text) for text in raw], np.int64)
-        start = row_starts(size).reshape(-1, 3)
-        size[[text is None for text in texts]] = -1
-        size = size.reshape(-1, 3)
-        rows = np.zeros(len(updates), ROW)
-        for i, name in enumerate(("backup", "name", "reason")):
-            rows[f"{name}_start"], rows[f"{name}_size"] = start[:, i], size[:, i]
-        for i, u in enumerate(updates):
-            row = rows[i]
-            row["kind"], row["updated_at"] = u.kind, u.updated_at
-            row["previous"], row["new"] = u.previous or _NO_ID, u.new or _NO_ID
-            row["from_version"], row["to_version"] = u.from_version or 0, u.to_version or 0
-            row["flag_id"] = u.flag_id or 0
-            row["flag_value"] = UNSET if u.flag_value is None else u.flag_value
-            if u.status is not None:
-                row["availability"], row["set_at"] = u.status.availability, u.status.set_at
-        return cls(rows, np.frombuffer(b"".join(raw), np.uint8))
+        rows: list[tuple[object, ...]] = []
+        texts: list[bytes] = []
+        at = 0
+        for u in updates:
+            places: list[int] = []
+            for text in (u.backup_path, u.name, u.status.reason if u.status else None):
+                raw = b"" if text is None else text.encode()
+                places += (at, -1 if text is None else len(raw))
+                texts.append(raw)
+                at += len(raw)
+            status = u.status or Status()
+            rows.append(
+                (
+                    u.kind,
+                    u.updated_at,
+                    *places[:4],
+                    *(u.previous or _NO_ID, u.new or _NO_ID),
+                    *(u.from_version or 0, u.to_version or 0),
+                    *(u.flag_id or 0, UNSET if u.flag_value is None else u.flag_value),
+                    *(status.availability, status.set_at, *places[4:]),
+                )
+            )
+        return cls(np.array(rows, ROW), np.frombuffer(b"".join(texts), np.uint8))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -198,16 +198,17 @@ class UpdateTable:
         The one that was the newest gets this one: where its `repo` file was copied to.
         """
         new = UpdateTable.of([update])
-        rows = np.concatenate([new.rows, self.rows])
-        heap = np.concatenate([self.heap, new.heap])
+        rows = np.concatenate([new.rows, self.rows], dtype=ROW)
+        parts = [self.heap, new.heap]
         for name in ("backup", "name", "reason"):
             rows[f"{name}_start"][0] += len(self.heap)
         rows["backup_size"][0] = -1
         if backup_path_for_previous_newest is not None and len(self):
             text = np.frombuffer(backup_path_for_previous_newest.encode(), np.uint8)
-            rows["backup_start"][1], rows["backup_size"][1] = len(heap), len(text)
-            heap = np.concatenate([heap, text])
-        return UpdateTable(rows, heap)
+            rows["backup_start"][1] = len(self.heap) + len(new.heap)
+            rows["backup_size"][1] = len(text)
+            parts.append(text)
+        return UpdateTable(rows, np.concatenate(parts))
 
     def push(
         self, update: Update, backup_name: str | None, limit: int
@@ -219,6 +220,8 @@ class UpdateTable:
         """
         table = self.prepend(update, backup_name)
         limit = max(limit, 1)
+        if len(table) <= limit:
+            return table, None
         backed_up = np.flatnonzero(table.rows["backup_size"][limit:] >= 0)
         if not len(backed_up):
             return table, None

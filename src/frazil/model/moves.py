@@ -69,7 +69,7 @@ def _renamed(nodes: NodeTable, source: str, target: str) -> NodeTable:
     places: Any = rest.path
     at = np.full(len(chosen), bisect_left(places, prefix + b"/"), np.int64)
     at[0] = bisect_left(places, prefix)
-    rows, _, _ = inserted(rest.rows, moved, at)
+    rows = inserted(rest.rows, moved, at.tolist())
     return replace(nodes, rows=rows, heap=np.concatenate([nodes.heap, paths.heap]))
 
 

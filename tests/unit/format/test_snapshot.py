@@ -223,3 +223,20 @@ def test_metadata_cannot_expand_by_sharing() -> None:
     tables.refer(Slot(1, "value"), value, np.zeros(1000, np.int64))
     with pytest.raises(FormatError, match="share their bytes"):
         decode_snapshot(made_by_hand(["/a"], [1], metadata=vectors(tables)), where="test")
+
+
+@pytest.mark.parametrize("n", [3, 100])
+def test_selecting_from_few_and_from_many_manifests(n: int) -> None:
+    table = ManifestTable.of(ManifestInfo(manifest_id(i), i, i) for i in range(n))
+    chosen = np.concatenate([table.ids[::2], [[255] * 12]]).astype(np.uint8)
+    new = [ManifestInfo(manifest_id(2), 7, 7), ManifestInfo(manifest_id(n), 8, 8)]
+    left = table.select(chosen, new)
+    expected = {i: i for i in range(0, n, 2)} | {2: 7, n: 8}
+    assert {left.info(i).id: left.info(i).num_refs for i in range(len(left))} == {
+        manifest_id(i): count for i, count in expected.items()
+    }
+    assert left.ids.tolist() == sorted(left.ids.tolist())
+    for spec in (1, 2):
+        data = encode_snapshot(replace(initial_snapshot(1), manifests=left), spec=spec)
+        read = decode_snapshot(data, where="snapshots/x").manifests
+        assert read.rows.tolist() == left.rows.tolist()

@@ -55,6 +55,7 @@ from frazil.errors import (
 from frazil.logs import initialize_logs, set_logs_filter, shutdown_telemetry
 from frazil.ops import GCSummary, Update, UpdateType
 from frazil.repository import Repository
+from frazil.repository.migration import upgrade_icechunk_repository as upgrade_icechunk_repository
 from frazil.session import ForkSession, Session
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
 from frazil.status import RepoStatus

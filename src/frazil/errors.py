@@ -208,11 +208,16 @@ def _option(value: str | None) -> str:
 
 
 class RebaseFailedError(ConflictError):
-    """The session's changes and those of `snapshot` exclude each other: see `conflicts`."""
+    """The changes of a session, merge, cherry-pick or revert do not go with those of `snapshot`.
 
-    def __init__(self, snapshot: str, conflicts: list[Conflict]) -> None:
+    See `conflicts`.
+    """
+
+    def __init__(
+        self, snapshot: str, conflicts: list[Conflict], what: str = "Rebase failed"
+    ) -> None:
         super().__init__(
-            message=f"Rebase failed on snapshot {snapshot}: {len(conflicts)} conflicts found",
+            message=f"{what} on snapshot {snapshot}: {len(conflicts)} conflicts found",
             kind=ErrorKind.REBASE_FAILED,
         )
         self._snapshot = snapshot

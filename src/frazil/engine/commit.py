@@ -82,7 +82,7 @@ class Committer:
                         raise
                     conflict = error
                     if rebase_with is not None:
-                        time.sleep(_pause(attempts))
+                        time.sleep(pause(attempts))
             else:
                 conflict = ConflictError(str(workspace.snapshot_id), str(tip))
             if rebase_with is None or attempts >= rebase_tries:
@@ -259,6 +259,6 @@ def _own(metadata: Metadata) -> Metadata:
     return given if isinstance(given, dict) else {}
 
 
-def _pause(attempts: int) -> float:
+def pause(attempts: int) -> float:
     """Seconds to wait after a lost race: random, so that the racers part."""
     return random.uniform(0, min(BACKOFF_SECONDS * 2.0 ** min(attempts, 10), MAX_BACKOFF_SECONDS))

@@ -87,9 +87,7 @@ class RepositoryCore:
 
     def session_with(self, changes: ChangeSet, base: SnapshotId, branch: str) -> SessionState:
         """A session with changes of any snapshot, for a branch that may be elsewhere."""
-        return self._session(
-            base, branch=branch, inline_bytes=self._inline_bytes, changes=changes
-        )
+        return self._session(base, branch=branch, inline_bytes=self._inline_bytes, changes=changes)
 
     def check_writable(self) -> None:
         """Raise `ReadOnlyError` if the storage takes no changes."""

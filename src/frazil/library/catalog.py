@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from frazil.errors import ConflictError, ErrorKind, FormatError
@@ -45,6 +45,10 @@ class Catalog(ABC):
         """The snapshot and all before it, newest first."""
 
     @abstractmethod
+    def lookup(self) -> Callable[[SnapshotId], SnapshotRecord | None]:
+        """A function for many records of one state; it returns None for unknown snapshots."""
+
+    @abstractmethod
     def create_branch(self, name: str, target: SnapshotId) -> None:
         """Add a branch."""
 
@@ -71,6 +75,10 @@ class Catalog(ABC):
     @abstractmethod
     def add_commit(self, branch: str, record: SnapshotRecord) -> None:
         """Move a branch from `record.parent` to the record; `ConflictError` if it moved."""
+
+    @abstractmethod
+    def amend_commit(self, branch: str, replaced: SnapshotId, record: SnapshotRecord) -> None:
+        """Put the record in the place of the branch's tip; `ConflictError` if it moved."""
 
     @abstractmethod
     def add_detached(self, record: SnapshotRecord) -> None:

@@ -8,7 +8,7 @@ config.yaml
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from frazil.errors import (
@@ -131,6 +131,17 @@ class CatalogV1(Catalog):
             yield record
             child, id_ = id_, record.parent
 
+    def lookup(self) -> Callable[[SnapshotId], SnapshotRecord | None]:
+        def record(id_: SnapshotId) -> SnapshotRecord | None:
+            try:
+                return self.record(id_)
+            except StorageError as error:
+                if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                    raise
+                return None
+
+        return record
+
     def create_branch(self, name: str, target: SnapshotId) -> None:
         self.record(target)
         try:
@@ -186,15 +197,21 @@ class CatalogV1(Catalog):
             raise RefNotFoundError(error.message, ErrorKind.BRANCH_NOT_FOUND) from None
 
     def add_commit(self, branch: str, record: SnapshotRecord) -> None:
+        self._move(branch, record.parent, record.id)
+
+    def amend_commit(self, branch: str, replaced: SnapshotId, record: SnapshotRecord) -> None:
+        self._move(branch, replaced, record.id)
+
+    def _move(self, branch: str, expected: SnapshotId | None, target: SnapshotId) -> None:
         # First the wait for the disk, so that others have little time between look and put.
         self._backend.sync()
         tip, fetched = self._commit_tip(branch)
-        if tip != record.parent:
-            raise ConflictError(str(record.parent), str(tip))
+        if tip != expected:
+            raise ConflictError(str(expected), str(tip))
         try:
-            self._put_ref(_branch_key(branch), record.id, Update(fetched.version))
+            self._put_ref(_branch_key(branch), target, Update(fetched.version))
         except PreconditionFailed as error:
-            raise ConflictError(str(record.parent), str(self.commit_tip(branch))) from error
+            raise ConflictError(str(expected), str(self.commit_tip(branch))) from error
 
     def add_detached(self, record: SnapshotRecord) -> None:
         """The snapshot file alone makes it known; this only makes it durable."""

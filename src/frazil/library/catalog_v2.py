@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -167,6 +167,15 @@ class CatalogV2(Catalog):
             raise refs.no_snapshot(id_)
         return (snapshots.record(row) for row in snapshots.ancestry(start))
 
+    def lookup(self) -> Callable[[SnapshotId], SnapshotRecord | None]:
+        snapshots = self.info().snapshots
+
+        def record(id_: SnapshotId) -> SnapshotRecord | None:
+            row = snapshots.find(id_)
+            return snapshots.record(row) if row >= 0 else None
+
+        return record
+
     def create_branch(self, name: str, target: SnapshotId) -> None:
         self.update(refs.create_branch(name, target))
 
@@ -191,7 +200,6 @@ class CatalogV2(Catalog):
         self.update(refs.add_commit(branch, record))
 
     def amend_commit(self, branch: str, replaced: SnapshotId, record: SnapshotRecord) -> None:
-        """Put the record in the place of the branch's tip; `ConflictError` if it moved."""
         self.update(refs.amend_commit(branch, replaced, record))
 
     def add_detached(self, record: SnapshotRecord) -> None:

@@ -15,6 +15,7 @@ from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.columns import ByteColumn
 from frazil.format.ragged import run_items
 from frazil.format.snapshot import Node, NodeKind, NodeTable
+from frazil.ids import NodeId
 from frazil.model.changes import ChangeSet
 
 Mask = npt.NDArray[np.bool_]
@@ -117,11 +118,15 @@ def equal_rows(a: ByteColumn, b: ByteColumn) -> Mask:
     return equal
 
 
-def leave_out_agreed(mine: ChangeSet, theirs: ChangeSet) -> None:
+def leave_out_agreed(
+    mine: ChangeSet, theirs: ChangeSet, before: NodeTable, *, ordered: bool = False
+) -> None:
     """Drop from both what both did: it excludes nothing, and needs doing once.
 
     Metadata that both changed in the same way goes from both sides, because chunks of either
-    fit it; nodes and chunks go from mine only.
+    fit it; nodes and chunks go from mine only. before: the nodes that both start from.
+    ordered: of an array that both made longer, chunks of mine are to move; so they are left
+    out together or not at all.
     """
     for path, node in list(mine.created.items()):
         other = theirs.created.get(path)
@@ -131,11 +136,7 @@ def leave_out_agreed(mine: ChangeSet, theirs: ChangeSet) -> None:
             and (node.id == other.id or node.kind is NodeKind.GROUP)
         ):
             del mine.created[path]
-    for id_, node in list(mine.updated.items()):
-        other = theirs.updated.get(id_)
-        if other is not None and other.user_data == node.user_data:
-            del mine.updated[id_]
-            del theirs.updated[id_]
+    appended = set()
     for id_, edits in mine.chunks.items():
         done = theirs.chunks.get(id_)
         if done is None or done.ndim != edits.ndim:
@@ -143,5 +144,22 @@ def leave_out_agreed(mine: ChangeSet, theirs: ChangeSet) -> None:
         columns, others = edits.columns(), done.columns()
         rows = others.find_many(columns.index)
         known = np.flatnonzero(rows >= 0)
-        same = same_refs(columns.take(known), others.take(rows[known]))
-        edits.drop(columns.index[known[same]])
+        same = known[same_refs(columns.take(known), others.take(rows[known]))]
+        if ordered and len(same) < len(columns) and _both_grew(mine, theirs, before, id_):
+            appended.add(id_)
+        else:
+            edits.drop(columns.index[same])
+    for id_, node in list(mine.updated.items()):
+        other = theirs.updated.get(id_)
+        if other is not None and other.user_data == node.user_data and id_ not in appended:
+            del mine.updated[id_]
+            del theirs.updated[id_]
+
+
+def _both_grew(mine: ChangeSet, theirs: ChangeSet, before: NodeTable, id_: NodeId) -> bool:
+    """Whether there is a dimension along which both made an array longer."""
+    one, other, row = mine.updated.get(id_), theirs.updated.get(id_), before.find_id(id_)
+    if one is None or other is None or row < 0:
+        return False
+    shapes = (node.shape for node in (before.node(row), one, other))
+    return any(a > n and b > n for (n, _), (a, _), (b, _) in zip(*shapes, strict=False))

@@ -78,6 +78,16 @@ def is_strict(solver: ConflictSolver) -> bool:
     return isinstance(solver, MetadataMergeSolver | CallbackSolver)
 
 
+def orders_appends(solver: ConflictSolver) -> bool:
+    """Whether a solver may move what I appended."""
+    match solver:
+        case CallbackSolver():
+            return orders_appends(solver.otherwise)
+        case MetadataMergeSolver():
+            return solver.appends == "order"
+    return False
+
+
 def resolve(found: list[Found], solver: ConflictSolver, sides: Sides, ask: Ask) -> Resolution:
     """Apply a solver's rules to conflicts in the order of `detect`."""
     resolution = Resolution()
@@ -235,6 +245,11 @@ def _on_grid(edits: ChunkEdits, before: Node, after: Node, shift: Shift | None) 
     """The edits of an array whose grid is another one by now, some of them shifted."""
     columns = edits.columns()
     old, new = ([count for _, count in node.shape] for node in (before, after))
+    if len(old) != len(new):
+        # Both gave the array another rank, and what it had before is gone on either side.
+        anew = ChunkEdits(new)
+        anew.add(columns)
+        return anew
     visible = tuple(
         min(seen, now) if seen < then else now
         for seen, then, now in zip(edits.visible, old, new, strict=True)

@@ -6,6 +6,7 @@ Repository
   History       history.py      ancestry, differences, the log of operations
   References    references.py   branches and tags
   Sessions      sessions.py     sessions and transactions
+  Merging       merging.py      merges, picked, reverted and squashed commits
   Maintenance   maintenance.py  expiration, collection of garbage, statistics
   Inspection    inspection.py   single files
 """
@@ -19,6 +20,7 @@ from frazil.display import Shown, record
 from frazil.repository.history import History
 from frazil.repository.inspection import Inspection
 from frazil.repository.maintenance import Maintenance
+from frazil.repository.merging import Merging
 from frazil.repository.opening import Opening
 from frazil.repository.references import References
 from frazil.repository.sessions import Sessions
@@ -27,7 +29,9 @@ from frazil.repository.settings import Settings
 __all__ = ["Repository"]
 
 
-class Repository(Opening, Settings, History, References, Sessions, Maintenance, Inspection):
+class Repository(
+    Opening, Settings, History, References, Sessions, Merging, Maintenance, Inspection
+):
     """A versioned tree of groups and arrays in one storage.
 
     Made by `create`, `open` or `open_or_create`. It can be pickled and used by any number of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ class TestAgreement:
         ]:
             mine.create(ours)
             theirs.create(others)
-        leave_out_agreed(mine, theirs)
+        leave_out_agreed(mine, theirs, NodeTable.of([node(1), node(2)]))
         assert set(mine.created) == {"/ids", "/data", "/kinds"}
         assert len(theirs.created) == 5
 
@@ -130,7 +131,7 @@ class TestAgreement:
         for number, data in ((1, b"same"), (2, b"theirs")):
             mine.update(node(number, data=b"same"), node(number))
             theirs.update(node(number, data=data), node(number))
-        leave_out_agreed(mine, theirs)
+        leave_out_agreed(mine, theirs, NodeTable.of([node(1), node(2)]))
         assert list(mine.updated) == list(theirs.updated) == [node(2).id]
 
     @given(edits(1), edits(1))
@@ -138,7 +139,19 @@ class TestAgreement:
         mine, theirs = ChangeSet(), ChangeSet()
         for changes, chunks in ((mine, one), (theirs, two)):
             changes.edits(node(1)).add(ChunkRefs.of(1, chunks))
-        leave_out_agreed(mine, theirs)
+        leave_out_agreed(mine, theirs, NodeTable.of([node(1), node(2)]))
         left = {at: ref for at, ref in one.items() if at not in two or two[at] != ref}
         assert values(mine.chunks[node(1).id].columns()) == left
         assert values(theirs.chunks[node(1).id].columns()) == two
+
+    def test_what_both_appended_stays_together_if_it_is_to_move(self) -> None:
+        base, longer = node(1), replace(node(1), shape=((12, 12),), user_data=b"12")
+        for second, left in ((b"b", 0), (b"c", 2)):
+            mine, theirs = ChangeSet(), ChangeSet()
+            for changes, last in ((mine, second), (theirs, b"b")):
+                changes.update(longer, base)
+                for at, data in ((8, b"a"), (9, last)):
+                    changes.edits(base).set((at,), InlineRef(data))
+            leave_out_agreed(mine, theirs, NodeTable.of([base]), ordered=True)
+            assert len(mine.chunks[base.id].columns()) == left
+            assert bool(mine.updated) == bool(left)

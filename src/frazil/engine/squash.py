@@ -1,0 +1,122 @@
+"""Snapshots that show what others show, with another history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from frazil.engine.difference import changes_between
+from frazil.engine.repository_core import RepositoryCore
+from frazil.errors import ErrorKind, InvalidInputError, StorageError
+from frazil.format.history import SnapshotRecord
+from frazil.format.snapshot import Snapshot
+from frazil.format.transaction_log import TransactionLog
+from frazil.ids import SnapshotId
+from frazil.model.descent import MERGE_PARENTS, merge_parents, with_own
+from frazil.model.moves import compound
+from frazil.model.refs import next_time
+from frazil.storage.pool import map_parallel
+
+
+def squash(
+    core: RepositoryCore, branch: str, after: SnapshotId, message: str, metadata: dict[str, Any]
+) -> SnapshotId:
+    """Put one commit in the place of those after `after` up to the tip of a branch.
+
+    Raises `InvalidInputError` unless `after` is before the tip, and `ConflictError` if the
+    branch moves meanwhile.
+    """
+    core.check_writable()
+    tip = core.catalog.commit_tip(branch)
+    commits = _commits_between(core, after, tip)
+    if not commits:
+        raise InvalidInputError(
+            f"there are no commits to squash: {after} is not before the tip of {branch!r}",
+            ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF,
+        )
+    merged = [str(id_) for record in commits for id_ in merge_parents(record.metadata)]
+    if merged:
+        metadata = with_own(metadata, **{MERGE_PARENTS: merged})
+    record = _store(core, tip, after, message, metadata)
+    core.catalog.amend_commit(branch, tip, record)
+    return record.id
+
+
+def add_on_top(
+    core: RepositoryCore,
+    branch: str,
+    tip: SnapshotId,
+    shown: SnapshotId,
+    message: str,
+    metadata: dict[str, Any],
+) -> SnapshotId:
+    """Commit a snapshot that shows what `shown` does; `ConflictError` if the branch moved."""
+    record = _store(core, shown, tip, message, metadata)
+    core.catalog.add_commit(branch, record)
+    return record.id
+
+
+def _store(
+    core: RepositoryCore,
+    shown: SnapshotId,
+    parent: SnapshotId,
+    message: str,
+    metadata: dict[str, Any],
+) -> SnapshotRecord:
+    """Store a snapshot with the nodes of `shown` after another one, and its log."""
+    library = core.library
+    snapshot, before = map_parallel(library.snapshot, [shown, parent])
+    id_ = library.new_id(SnapshotId)
+    now = next_time(library.now(), max(snapshot.flushed_at, before.flushed_at))
+    metadata = core.default_metadata | metadata
+    library.write_log(_log_between(core, before, snapshot, id_))
+    library.write_snapshot(
+        Snapshot(
+            id=id_,
+            parent_id=parent if core.spec == 1 else None,
+            flushed_at=now,
+            message=message,
+            metadata=metadata,
+            nodes=snapshot.nodes,
+            manifests=snapshot.manifests,
+        )
+    )
+    return SnapshotRecord(
+        id=id_, parent=parent, flushed_at=now, message=message, metadata=metadata, pruned=()
+    )
+
+
+def _log_between(
+    core: RepositoryCore, before: Snapshot, after: Snapshot, id_: SnapshotId
+) -> TransactionLog:
+    """What the commits from one snapshot to another changed; or, if they are not in one line or
+    are no longer recorded, how the snapshots differ.
+    """
+    commits = _commits_between(core, before.id, after.id)
+    ids = [i for record in commits for i in (*record.pruned, record.id)]
+    try:
+        logs = map_parallel(core.library.transaction_log, ids)
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+        logs = []
+    if not logs:
+        changes, moves = changes_between(core.library, before, after)
+        return changes.log(id_, moves)
+    union = logs[0]
+    for log in logs[1:]:
+        moves = compound(union, log)
+        union = replace(TransactionLog.union([union, log], id=id_), moves=moves)
+    return replace(union, id=id_)
+
+
+def _commits_between(
+    core: RepositoryCore, after: SnapshotId, tip: SnapshotId
+) -> list[SnapshotRecord]:
+    """The commits after a snapshot up to another, oldest first; none if they are not in line."""
+    commits: list[SnapshotRecord] = []
+    for record in core.catalog.ancestry(tip):
+        if record.id == after:
+            return commits[::-1]
+        commits.append(record)
+    return []

@@ -7,6 +7,7 @@ from typing import Any
 
 from frazil.config import Attribution, RepositoryConfig
 from frazil.engine.manifests import ManifestWriter
+from frazil.engine.resuming import changes_of
 from frazil.engine.session_state import SessionState
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
@@ -14,6 +15,7 @@ from frazil.errors import (
     InvalidInputError,
     ReadOnlyError,
     RepositoryNotFoundError,
+    SessionStateError,
     SnapshotNotFoundError,
 )
 from frazil.format.snapshot import Node, initial_snapshot
@@ -133,6 +135,20 @@ class RepositoryCore:
             raise needs_spec_2("moving nodes")
         check_enabled(self.catalog.info(), MOVE_NODE)
         return self._session_for(branch, moves_only=True)
+
+    def resumed_session(self, branch: str, snapshot: SnapshotId) -> SessionState:
+        """A session for the branch with the changes that led to a snapshot."""
+        if self.library.backend.read_only:
+            raise _read_only_storage()
+        tip = self.catalog.writable_tip(branch)
+        base, changes = changes_of(self.library, self.catalog.record(snapshot))
+        if all(record.id != base for record in self.catalog.ancestry(tip)):
+            raise SessionStateError(
+                f"snapshot {snapshot} was made from {base}, which is not in the history of "
+                f"branch {branch!r}",
+                ErrorKind.NOT_ON_BRANCH,
+            )
+        return self._session(base, branch=branch, inline_bytes=self._inline_bytes, changes=changes)
 
     def _session_for(self, branch: str, *, moves_only: bool) -> SessionState:
         self.check_writable()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from frazil.conflicts import ConflictSolver
+from frazil.ids import SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.session import Session
 from frazil.store import IcechunkStore
@@ -48,6 +49,18 @@ class Sessions(RepositoryBase):
         return Session((self._core, self._core.rearrange_session(branch)))
 
     rearrange_session_async = twin(rearrange_session)
+
+    def resume_session(self, branch: str, snapshot_id: str) -> Session:
+        """A writable session with the changes of one that was flushed, perhaps elsewhere.
+
+        snapshot_id: what `Session.flush` returned. The session starts from the snapshot that
+        the other one started from, so it is rebased if the branch has moved on. Raises
+        `SessionStateError` (`not-on-branch`) if the branch does not have that snapshot.
+        """
+        id_ = SnapshotId.parse(snapshot_id)
+        return Session((self._core, self._core.resumed_session(branch, id_)))
+
+    resume_session_async = twin(resume_session)
 
     @contextmanager
     def transaction(

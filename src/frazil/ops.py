@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from frazil.display import Displayed, Shown, literal, record
 from frazil.status import RepoStatus
@@ -189,6 +189,27 @@ class Update(Displayed):
 
     def _shown(self) -> Iterable[Shown]:
         return record(("kind", "updated_at", "backup_path"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class ConfigChange(Displayed):
+    """One change of a repository's stored configuration.
+
+    changes: the value before and after of each setting that changed, by its name in the
+    configuration document: `{"inline_chunk_threshold_bytes": (None, 1024)}`,
+    `{"manifest.preload.max_total_refs": (10, None)}`. None: not set, so the default holds.
+    """
+
+    updated_at: datetime
+    changes: dict[str, tuple[Any, Any]]
+
+    _public_name: ClassVar[str] = "frazil.ops.ConfigChange"
+
+    def __hash__(self) -> int:
+        return hash((self.updated_at, tuple(self.changes)))
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("updated_at", "changes"), self)
 
 
 @dataclass(frozen=True, repr=False, slots=True)

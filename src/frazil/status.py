@@ -30,7 +30,7 @@ class RepoStatus(Displayed):
 
     @property
     def availability(self) -> RepoAvailability:
-        """Online or read-only."""
+        """Online, read-only or archived."""
         return self._availability
 
     @property

@@ -51,10 +51,16 @@ class ChunkType(NamedInt):
 
 
 class RepoAvailability(NamedInt):
-    """Whether a repository takes writes."""
+    """Whether a repository takes writes, and whether it is open to everybody.
+
+    An archived one is read-only and is not opened but with `Repository.open_archived`. This is
+    the format's "offline", which Icechunk 2.3 takes for online, and sets to online when it
+    writes to the repository.
+    """
 
     online = 0
     read_only = 1
+    archived = 2
 
 
 def spec_version() -> SpecVersion:

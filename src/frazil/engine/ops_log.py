@@ -6,8 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from frazil import ops
+from frazil.format.repo_info import decode_repo_info
 from frazil.format.updates import Status, Update, UpdateKind
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.files import Library
+from frazil.model.document_diff import document_diff
 from frazil.status import RepoStatus
+from frazil.storage.pool import map_parallel
 from frazil.types import RepoAvailability
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,12 +49,43 @@ _CLASSES: dict[UpdateKind, tuple[type[ops.UpdateType], dict[str, str]]] = {
 }
 """For each kind its public class, and which field of the entry each of its fields is."""
 
+_BEGINNINGS = (UpdateKind.REPO_INITIALIZED, UpdateKind.REPO_MIGRATED)
+_CONFIGURING = (UpdateKind.CONFIG_CHANGED, *_BEGINNINGS)
+
 
 def public_update(update: Update) -> ops.Update:
     """The entry with times, names and ids as users see them."""
     cls, fields = _CLASSES[update.kind]
     kind = cls(**{name: _public(getattr(update, source)) for name, source in fields.items()})
     return ops.Update(kind, _time(update.updated_at), update.backup_path)
+
+
+def config_history(library: Library, catalog: CatalogV2) -> list[ops.ConfigChange]:
+    """All changes of the stored configuration, newest first.
+
+    The states in between are in the copies of the repo object that each operation leaves.
+    What the repository began with counts as a change if it is not the default.
+    """
+    info = catalog.info()
+    marks = []
+    for update in catalog.ops_log(info):
+        if update.kind in _CONFIGURING:
+            marks.append(update)
+        if update.kind in _BEGINNINGS:
+            break
+
+    def document(update: Update) -> dict[str, Any] | None:
+        if update.backup_path is None:
+            return info.config
+        key = f"overwritten/{update.backup_path}"
+        return decode_repo_info(library.backend.get(key), where=key).config
+
+    documents = [*map_parallel(document, marks), None]
+    changes = [
+        ops.ConfigChange(_time(mark.updated_at), document_diff(before, after))
+        for mark, after, before in zip(marks, documents, documents[1:], strict=False)
+    ]
+    return changes if changes and changes[-1].changes else changes[:-1]
 
 
 def _public(value: Any) -> Any:
@@ -63,10 +99,10 @@ def _public(value: Any) -> Any:
 
 
 def public_status(status: Status) -> RepoStatus:
-    """The status as users see it; what is neither online nor read-only counts as online."""
-    read_only = status.availability == RepoAvailability.read_only
+    """The status as users see it; values that are not known count as online."""
+    known = status.availability in set(RepoAvailability)
     return RepoStatus(
-        RepoAvailability.read_only if read_only else RepoAvailability.online,
+        RepoAvailability(status.availability) if known else RepoAvailability.online,
         _time(status.set_at),
         status.reason,
     )

@@ -29,6 +29,7 @@ from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
 from frazil.model.flags import MOVE_NODE, check_enabled
 from frazil.model.manifest_plan import default_sizes
+from frazil.model.refs import check_not_archived
 from frazil.model.splits import split_sizes
 from frazil.storage import Storage
 from frazil.storage.base import Backend
@@ -240,9 +241,16 @@ def create(
 
 
 def open_(
-    storage: Storage, config: RepositoryConfig | None, attribution: Attribution | None
+    storage: Storage,
+    config: RepositoryConfig | None,
+    attribution: Attribution | None,
+    *,
+    even_if_archived: bool = False,
 ) -> RepositoryCore:
-    """Open a repository; the given configuration goes over the stored one."""
+    """Open a repository; the given configuration goes over the stored one.
+
+    Raises `ReadOnlyError` for one that is archived, unless told to open it all the same.
+    """
     spec = stored_spec(storage.backend())
     if spec is None:
         raise RepositoryNotFoundError(
@@ -251,7 +259,15 @@ def open_(
         )
     defaults = effective_config(storage, None, None)
     core = RepositoryCore(storage, spec, defaults, attribution or Attribution(), {})
-    core.configure(effective_config(storage, core.catalog.config_document(), config))
+    catalog = core.catalog
+    if isinstance(catalog, CatalogV2):
+        info = catalog.info()
+        if not even_if_archived:
+            check_not_archived(info)
+        stored = info.config
+    else:
+        stored = catalog.config_document()
+    core.configure(effective_config(storage, stored, config))
     return core
 
 

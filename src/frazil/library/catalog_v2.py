@@ -211,9 +211,12 @@ class CatalogV2(Catalog):
     def save_config(self, document: dict[str, Any]) -> None:
         self.update(refs.change_config(document))
 
-    def ops_log(self) -> Iterator[Update]:
-        """All operations on the repository, newest first, read file by file."""
-        info, name = self.info(), None
+    def ops_log(self, info: RepoInfo | None = None) -> Iterator[Update]:
+        """All operations on the repository, newest first, read file by file.
+
+        info: the state to begin with, instead of the present one.
+        """
+        info, name = info or self.info(), None
         while True:
             for row in range(len(info.updates)):
                 update = info.updates.update(row)

@@ -29,6 +29,9 @@ from frazil.model.flags import CREATE_TAG, DELETE_TAG, check_enabled
 Edit = Callable[[RepoInfo], tuple[RepoInfo, Update]]
 
 MAIN = "main"
+READ_ONLY, ARCHIVED = 1, 2
+"""Values of the status in which nothing can be changed but the status."""
+_CLOSED = {READ_ONLY: "set to read-only", ARCHIVED: "archived"}
 UNSTAMPED = 0
 """The time of an entry that is not in the log yet: whoever stores it sets it."""
 CLOCK_TOLERANCE = 600 * 1_000_000
@@ -51,10 +54,22 @@ def next_time(now: int, newest: int) -> int:
 
 def check_online(info: RepoInfo) -> None:
     """Raise `ReadOnlyError` if the repository does not take changes."""
-    if info.status.availability == 1:
+    if info.status.availability in _CLOSED:
         reason = f": {info.status.reason}" if info.status.reason else ""
         raise ReadOnlyError(
-            f"the repository is set to read-only{reason}", ErrorKind.READ_ONLY_REPOSITORY
+            f"the repository is {_CLOSED[info.status.availability]}{reason}",
+            ErrorKind.READ_ONLY_REPOSITORY,
+        )
+
+
+def check_not_archived(info: RepoInfo) -> None:
+    """Raise `ReadOnlyError` if the repository is not for opening without a second thought."""
+    if info.status.availability == ARCHIVED:
+        reason = f": {info.status.reason}" if info.status.reason else ""
+        raise ReadOnlyError(
+            f"the repository is archived{reason}; to read it all the same, open it with "
+            "Repository.open_archived, and to use it again, set its status there",
+            ErrorKind.READ_ONLY_REPOSITORY,
         )
 
 

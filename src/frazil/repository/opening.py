@@ -59,10 +59,26 @@ class Opening(RepositoryBase):
     ) -> Self:
         """Open a repository; `config` goes over the stored configuration.
 
-        Raises `RepositoryNotFoundError` if there is none.
+        Raises `RepositoryNotFoundError` if there is none, and `ReadOnlyError` if it is
+        archived: see `open_archived`.
         """
         _refuse_authorization(authorize_virtual_chunk_access)
         return cls(repository_core.open_(storage, config, attribution))
+
+    @classmethod
+    def open_archived(
+        cls,
+        storage: Storage,
+        config: RepositoryConfig | None = None,
+        authorize_virtual_chunk_access: Authorization = None,
+        attribution: Attribution | None = None,
+    ) -> Self:
+        """Open a repository even if its status is archived; it can be read, and `set_status`.
+
+        Icechunk opens archived repositories as if they were online.
+        """
+        _refuse_authorization(authorize_virtual_chunk_access)
+        return cls(repository_core.open_(storage, config, attribution, even_if_archived=True))
 
     @classmethod
     def open_or_create(
@@ -112,7 +128,8 @@ class Opening(RepositoryBase):
 
         Raises `RepositoryNotFoundError` if there is no repository.
         """
-        document = repository_core.open_(storage, None, None).catalog.config_document()
+        core = repository_core.open_(storage, None, None, even_if_archived=True)
+        document = core.catalog.config_document()
         return None if document is None else RepositoryConfig.from_document(document)
 
     @classmethod
@@ -146,6 +163,19 @@ class Opening(RepositoryBase):
     ) -> Self:
         """As `open`, awaitable."""
         return await in_pool(cls.open, storage, config, authorize_virtual_chunk_access, attribution)
+
+    @classmethod
+    async def open_archived_async(
+        cls,
+        storage: Storage,
+        config: RepositoryConfig | None = None,
+        authorize_virtual_chunk_access: Authorization = None,
+        attribution: Attribution | None = None,
+    ) -> Self:
+        """As `open_archived`, awaitable."""
+        return await in_pool(
+            cls.open_archived, storage, config, authorize_virtual_chunk_access, attribution
+        )
 
     @classmethod
     async def open_or_create_async(

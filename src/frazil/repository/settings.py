@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from frazil.config import Attribution, FeatureFlag, RepositoryConfig
-from frazil.engine.ops_log import EPOCH, public_status
+from frazil.engine.ops_log import EPOCH, config_history, public_status
 from frazil.format.updates import Status
 from frazil.model.flags import flag_id, flags_of
 from frazil.model.refs import change_metadata, change_status, set_flag
+from frazil.ops import ConfigChange
 from frazil.repository.base import RepositoryBase
 from frazil.status import RepoStatus
 from frazil.storage import Storage
@@ -57,6 +58,16 @@ class Settings(RepositoryBase):
         core.configure(effective)
 
     save_config_async = twin(save_config)
+
+    def config_history(self) -> list[ConfigChange]:
+        """When which settings of the stored configuration changed, newest first.
+
+        Spec 2 only (`FormatError`). It is read from the log of operations and the states that
+        it keeps; who it was is not recorded there.
+        """
+        return config_history(self._core.library, self._v2("the history of the configuration"))
+
+    config_history_async = twin(config_history)
 
     def set_default_commit_metadata(self, metadata: dict[str, Any]) -> None:
         """Add these values to every commit made through this object, under its own ones."""

@@ -58,7 +58,9 @@ def test_each_kind(kind: UpdateKind) -> None:
     assert found.backup_path == "before"
 
 
-@pytest.mark.parametrize(("stored", "shown"), [(0, "online"), (1, "read_only"), (2, "online")])
-def test_a_status_that_has_no_effect_shows_as_online(stored: int, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("stored", "shown"), [(0, "online"), (1, "read_only"), (2, "archived"), (3, "online")]
+)
+def test_a_status_that_is_not_known_shows_as_online(stored: int, shown: str) -> None:
     update = Update(UpdateKind.REPO_STATUS_CHANGED, 0, status=Status(stored, 0, None))
     assert public_update(update).kind.status.availability.name == shown  # type: ignore[attr-defined]

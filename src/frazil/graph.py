@@ -4,10 +4,11 @@
 
 A lane starts at a commit that no commit above descends from, goes down through first
 parents, and ends where its next commit already has a lane: the leftmost one keeps the
-column, the others bend into it.
+column, the others bend into it. From a merge another lane starts to each further parent,
+unless there is one to it already.
 
-    ●   7B331Z08 (main) newest
-    │
+    ●─╮ 7B331Z08 (main) newest, a merge
+    │ │
     │ ● ZD80MXS5 (dev) on a branch
     │ │
     ●─╯ YFVV71XS (v1) common ancestor
@@ -23,13 +24,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GraphRow:
-    """One commit: its id and its parent's, the names that point to it, its message."""
+    """One commit: its id and its parent's, the names that point to it, its message.
+
+    merged: further parents, of which a merge knows.
+    """
 
     id: str
     parent: str | None
     branches: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     message: str = ""
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Place:
 
     column: its lane; colour: the number of its lane's colour; before: whether its lane comes
     from above; joins, passing: the (column, colour) of the lanes that end here and of those
-    that go by; after: whether its lane goes on below.
+    that go by; after: whether its lane goes on below; opens: the lanes that start here, to a
+    merged parent each; meets: the passing lanes that lead to one.
     """
 
     row: GraphRow
@@ -48,6 +54,8 @@ class Place:
     after: bool
     joins: tuple[tuple[int, int], ...]
     passing: tuple[tuple[int, int], ...]
+    opens: tuple[tuple[int, int], ...] = ()
+    meets: tuple[tuple[int, int], ...] = ()
 
 
 def layout(rows: Sequence[GraphRow]) -> tuple[Place, ...]:
@@ -55,16 +63,16 @@ def layout(rows: Sequence[GraphRow]) -> tuple[Place, ...]:
 
     A parent that is not among the rows ends its lane without a commit.
     """
-    known = {row.id for row in rows}
+    known = {row.id: number for number, row in enumerate(rows)}
     lanes: list[tuple[str, int] | None] = []  # the commit each column waits for, its colour
     colours = 0
     places = []
-    for row in rows:
+    for number, row in enumerate(rows):
         waiting = [i for i, lane in enumerate(lanes) if lane is not None and lane[0] == row.id]
         if waiting:
             column, colour = waiting[0], _colour(lanes, waiting[0])
         else:
-            column, colour = _free(lanes), colours
+            column, colour = _free(lanes, range(len(lanes))), colours
             colours += 1
         joins = tuple((i, _colour(lanes, i)) for i in waiting[1:])
         for i, _ in joins:
@@ -74,8 +82,28 @@ def layout(rows: Sequence[GraphRow]) -> tuple[Place, ...]:
         passing = tuple(
             (i, lane[1]) for i, lane in enumerate(lanes) if lane is not None and i != column
         )
-        places.append(Place(row, column, colour, bool(waiting), goes_on, joins, passing))
+        opens, meets = [], []
+        for parent in dict.fromkeys(row.merged):
+            if known.get(parent, -1) <= number or parent == row.parent:
+                continue
+            there = [(i, _colour(lanes, i)) for i, _ in passing if _leads_to(lanes, i, parent)]
+            if there:
+                meets.append(there[0])
+                continue
+            # To the right, and not where another lane ends in this row.
+            ended = {i for i, _ in joins}
+            new = _free(lanes, [i for i in range(column + 1, len(lanes)) if i not in ended])
+            lanes[new] = (parent, colours)
+            opens.append((new, colours))
+            colours += 1
+        links = tuple(opens), tuple(meets)
+        places.append(Place(row, column, colour, bool(waiting), goes_on, joins, passing, *links))
     return tuple(places)
+
+
+def _leads_to(lanes: Sequence[tuple[str, int] | None], column: int, commit: str) -> bool:
+    lane = lanes[column]
+    return lane is not None and lane[0] == commit
 
 
 def _colour(lanes: Sequence[tuple[str, int] | None], column: int) -> int:
@@ -83,10 +111,10 @@ def _colour(lanes: Sequence[tuple[str, int] | None], column: int) -> int:
     return 0 if lane is None else lane[1]
 
 
-def _free(lanes: list[tuple[str, int] | None]) -> int:
-    """The leftmost column without a lane, added if there is none."""
-    for i, lane in enumerate(lanes):
-        if lane is None:
+def _free(lanes: list[tuple[str, int] | None], columns: Sequence[int]) -> int:
+    """The first of the columns without a lane; a new one if there is none."""
+    for i in columns:
+        if lanes[i] is None:
             return i
     lanes.append(None)
     return len(lanes) - 1
@@ -94,7 +122,8 @@ def _free(lanes: list[tuple[str, int] | None]) -> int:
 
 def _width(places: Sequence[Place]) -> int:
     """Number of columns."""
-    used = [p.column for p in places] + [i for p in places for i, _ in (*p.passing, *p.joins)]
+    used = [p.column for p in places]
+    used += [i for p in places for i, _ in (*p.passing, *p.joins, *p.opens)]
     return 1 + max(used, default=-1)
 
 
@@ -156,25 +185,58 @@ def _hue(colour: int) -> str:
     return PALETTE[colour % len(PALETTE)]
 
 
+_UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
+_BOXES = {
+    _UP | _DOWN: "│",
+    _LEFT | _RIGHT: "─",
+    _UP | _LEFT: "╯",
+    _DOWN | _LEFT: "╮",
+    _UP | _LEFT | _RIGHT: "┴",
+    _DOWN | _LEFT | _RIGHT: "┬",
+    _UP | _DOWN | _LEFT: "┤",
+    _UP | _DOWN | _RIGHT: "├",
+    _UP | _DOWN | _LEFT | _RIGHT: "┼",
+}
+"""Characters by the sides from which lines come together in them."""
+
+
 def _cells(place: Place, width: int, paint: Paint) -> list[str]:
     """The line of a commit up to its text: two characters for each column."""
-    cells = [" "] * (2 * width)
-    for column, colour in place.passing:
-        cells[2 * column] = paint("│", _hue(colour))
-    crossed = {column for column, _ in place.passing}
-    ends = [column for column, _ in place.joins]
-    for column, colour in place.joins:
-        start = max([place.column, *(end for end in ends if end < column)])
-        for i in range(2 * start + 1, 2 * column):
-            cells[i] = paint("┼" if i % 2 == 0 and i // 2 in crossed else "─", _hue(colour))
-        cells[2 * column] = paint("╯" if column == max(ends) else "┴", _hue(colour))
+    sides = [0] * (2 * width)
+    hues = [0] * (2 * width)
+    for lanes, vertical in (
+        (place.passing, _UP | _DOWN),
+        (place.joins, _UP),
+        (place.opens, _DOWN),
+    ):
+        for column, colour in lanes:
+            sides[2 * column], hues[2 * column] = vertical, colour
+    linked = sorted([*place.joins, *place.opens, *place.meets])
+    right = [lane for lane in linked if lane[0] > place.column]
+    left = [lane for lane in reversed(linked) if lane[0] < place.column]
+    for ends, step, here, back in ((right, 1, _RIGHT, _LEFT), (left, -1, _LEFT, _RIGHT)):
+        at = 2 * place.column
+        for column, colour in ends:
+            # Each piece of the line has the colour of the lane at its end.
+            while at != 2 * column:
+                sides[at] |= here
+                at += step
+                sides[at] |= back
+                hues[at] = colour
+    sides[2 * place.column] = 0
+    cells = [
+        paint(_BOXES[side], _hue(hue)) if side else " "
+        for side, hue in zip(sides, hues, strict=True)
+    ]
     cells[2 * place.column] = paint("●", _hue(place.colour))
     return cells
 
 
 def _between(place: Place, paint: Paint) -> str:
     """The line below a commit: the lanes that go on."""
-    lanes = dict(place.passing) | ({place.column: place.colour} if place.after else {})
+    lanes = dict([*place.passing, *place.opens])
+    if place.after:
+        lanes[place.column] = place.colour
     return "".join(
         (paint("│", _hue(lanes[i])) if i in lanes else " ") + " "
         for i in range(max(lanes, default=-1) + 1)
@@ -233,25 +295,46 @@ def _y(number: int) -> int:
 
 
 def _lines(places: Sequence[Place]) -> list[str]:
-    """One path for each link from a commit to its parent, in the colour of its lane."""
+    """One path for each link from a commit to a parent, in the colour of its lane."""
     number_of = {place.row.id: i for i, place in enumerate(places)}
     paths = []
     for child, place in enumerate(places):
-        if not place.after or place.row.parent is None:
-            continue
-        parent = number_of[place.row.parent]
-        x, end_x = _x(place.column), _x(places[parent].column)
-        path = f"M{x} {_y(child)}"
-        if x == end_x:
-            path += f"V{_y(parent)}"
-        else:
-            bend, end = _y(parent - 1), _y(parent)
-            middle = (bend + end) // 2
-            path += f"V{bend}C{x} {middle} {end_x} {middle} {end_x} {end}"
-        paths.append(
-            f'<path d="{path}" fill="none" stroke="{_hue(place.colour)}" stroke-width="2"/>'
-        )
+        if place.after and place.row.parent is not None:
+            lane = place.column, place.colour
+            paths.append(_line(places, child, lane, number_of[place.row.parent]))
+        for lane in (*place.opens, *place.meets):
+            paths.append(_line(places, child, lane, _end_of(places, child, lane[0])))
     return paths
+
+
+def _end_of(places: Sequence[Place], start: int, column: int) -> int:
+    """The number of the commit to which a lane leads that goes on below row `start`."""
+    for number in range(start + 1, len(places)):
+        place = places[number]
+        if place.column == column or column in dict(place.joins):
+            return number
+    raise AssertionError("a lane without an end")
+
+
+def _line(places: Sequence[Place], child: int, lane: tuple[int, int], parent: int) -> str:
+    """The path from a commit into a lane, down, and to the commit at its end."""
+    column, colour = lane
+    x, end_x = _x(places[child].column), _x(places[parent].column)
+    path, last = f"M{x} {_y(child)}", child
+    if x != _x(column) and parent > child + 1:
+        x, last = _x(column), child + 1
+        path += _bend(_x(places[child].column), x, child)
+    if x == end_x:
+        path += f"V{_y(parent)}"
+    else:
+        path += ("" if last == parent - 1 else f"V{_y(parent - 1)}") + _bend(x, end_x, parent - 1)
+    return f'<path d="{path}" fill="none" stroke="{_hue(colour)}" stroke-width="2"/>'
+
+
+def _bend(start: int, end: int, number: int) -> str:
+    """A curve from one column to another, from the row `number` to the next."""
+    middle = (_y(number) + _y(number + 1)) // 2
+    return f"C{start} {middle} {end} {middle} {end} {_y(number + 1)}"
 
 
 def _commit(number: int, place: Place, left: int) -> str:

@@ -377,6 +377,21 @@ def test_moved_nodes_on_a_branch_ahead() -> None:
     assert diff.moved_nodes == [("/a", "/moved")]
 
 
+def test_the_drawing_shows_what_was_merged(forked: Repository) -> None:
+    source = on(forked, "dev", {"a/c/0": b"dev"}, "on dev")
+    target = on(forked, "main", {"a/c/1": b"main"}, "on main")
+    id_ = forked.merge("dev", "main")
+    forked.delete_branch("dev")
+    base = history(forked)[2]
+    assert str(forked.ancestry_graph(branch="main", plain=True)) == (
+        f"●─╮ {id_[:8]} (main) Merge 'dev' into 'main'\n│ │\n"
+        f"● │ {target[:8]} on main\n│ │\n"
+        f"│ ● {source[:8]} on dev\n│ │\n"
+        f"●─╯ {base[:8]} a commit\n│\n"
+        "●   1CECHNKR Repository initialized\n"
+    )
+
+
 class TestCherryPick:
     def test_one_commit(self, forked: Repository) -> None:
         on(forked, "dev", {"a/c/0": b"not this"})

@@ -10,11 +10,13 @@ from frazil.graph import GraphRow, Place, layout, svg, text
 
 
 def rows_of(history: str) -> list[GraphRow]:
-    """Rows from `child>parent` words, newest first."""
-    return [
-        GraphRow(child, parent or None, message=f"m{child}")
-        for child, _, parent in (word.partition(">") for word in history.split())
-    ]
+    """Rows from `child>parent+merged+merged` words, newest first."""
+    rows = []
+    for word in history.split():
+        child, _, rest = word.partition(">")
+        parent, *merged = rest.split("+")
+        rows.append(GraphRow(child, parent or None, message=f"m{child}", merged=tuple(merged)))
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,35 @@ def rows_of(history: str) -> list[GraphRow]:
             "● b mb\n│\n● a ma\n\n● y my\n│\n● x mx\n",
         ),
         ("b>gone", "● b mb\n"),
+        (  # a merge
+            "m>a+b a>r b>r r",
+            "●─╮ m mm\n│ │\n● │ a ma\n│ │\n│ ● b mb\n│ │\n●─╯ r mr\n",
+        ),
+        (  # of a branch that went on: its lane is there, on the right
+            "m>a+b c>b a>r b>r r",
+            "●─╮   m mm\n│ │\n│ │ ● c mc\n│ │ │\n● │ │ a ma\n│ │ │\n│ ●─╯ b mb\n│ │\n●─╯   r mr\n",
+        ),
+        (  # and on the left
+            "c>b m>a+b a>r b>r r",
+            "●   c mc\n│\n├─● m mm\n│ │\n│ ● a ma\n│ │\n● │ b mb\n│ │\n●─╯ r mr\n",
+        ),
+        (  # of two branches at once, across a third
+            "x>r m>a+b+c a>r b>r c>r r",
+            "●       x mx\n│\n│ ●─┬─╮ m mm\n│ │ │ │\n│ ● │ │ a ma\n│ │ │ │\n│ │ ● │ b mb\n"
+            "│ │ │ │\n│ │ │ ● c mc\n│ │ │ │\n●─┴─┴─╯ r mr\n",
+        ),
+        (  # a lane ends where another starts
+            "d>m m>a+b a>r b>r r",
+            "● d md\n│\n●─╮ m mm\n│ │\n● │ a ma\n│ │\n│ ● b mb\n│ │\n●─╯ r mr\n".replace(
+                "● d md", "●   d md"
+            ),
+        ),
+        (
+            "e>m f>m m>a+b a>r b>r r",
+            "●     e me\n│\n│ ●   f mf\n│ │\n●─┴─╮ m mm\n│   │\n●   │ a ma\n│   │\n│   ● b mb\n"
+            "│   │\n●───╯ r mr\n",
+        ),
+        ("m>a+gone+m+a a", "● m mm\n│\n● a ma\n"),
     ],
 )
 def test_drawings(history: str, drawing: str) -> None:
@@ -48,9 +79,10 @@ def test_drawings(history: str, drawing: str) -> None:
 
 
 def test_lanes_never_collide() -> None:
-    rows = rows_of("g>d f>c e>a d>b c>b b>a a")
+    rows = rows_of("m>g+f+e g>d f>c e>a n>d+c d>b c>b b>a a")
     for place in layout(rows):
-        used = [place.column, *(i for i, _ in (*place.passing, *place.joins))]
+        lanes = (*place.passing, *place.joins, *place.opens)
+        used = [place.column, *(i for i, _ in lanes)]
         assert len(used) == len(set(used))
 
 
@@ -79,12 +111,12 @@ def test_messages_cannot_steer_a_terminal_or_break_the_svg() -> None:
 
 
 def test_svg_has_a_dot_for_each_commit_and_a_line_for_each_parent() -> None:
-    root = ElementTree.fromstring(svg(rows_of("c>a b>a a")))
+    root = ElementTree.fromstring(svg(rows_of("m>c+b c>a b>a a")))
     tags = [element.tag.rpartition("}")[2] for element in root]
-    assert tags.count("circle") == 3
-    assert tags.count("path") == 2
+    assert tags.count("circle") == 4
+    assert tags.count("path") == 4
     places = [(circle.get("cx"), circle.get("cy")) for circle in root if "circle" in circle.tag]
-    assert len(set(places)) == 3
+    assert len(set(places)) == 4
     assert float(root.get("width", 0)) > max(float(x or 0) for x, _ in places)
 
 

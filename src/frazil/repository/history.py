@@ -13,6 +13,7 @@ from frazil.engine.repository_core import EPOCH
 from frazil.format.history import SnapshotRecord
 from frazil.graph import GraphRow
 from frazil.ids import SnapshotId
+from frazil.model.descent import merge_parents, parents
 from frazil.ops import Update
 from frazil.repository.base import RepositoryBase
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
@@ -58,18 +59,21 @@ class History(RepositoryBase):
     ) -> AncestryGraph:
         """A drawing of the history of a branch, tag or snapshot; of all branches without one.
 
+        With what merges brought in.
+
         plain: without colours.
         """
         catalog = self._core.catalog
         branches, tags = catalog.branches(), catalog.tags()
         one = any(name is not None for name in (branch, tag, snapshot_id))
         starts = [self._core.resolve(branch, tag, snapshot_id)] if one else branches.values()
+        lookup, todo = catalog.lookup(), list(starts)
         records: dict[SnapshotId, SnapshotRecord] = {}
-        for start in starts:
-            for item in catalog.ancestry(start):
-                if item.id in records:
-                    break
+        while todo:
+            item = lookup(todo.pop())
+            if item is not None and item.id not in records:
                 records[item.id] = item
+                todo += parents(item)
         rows = tuple(
             GraphRow(
                 id=str(item.id),
@@ -77,6 +81,7 @@ class History(RepositoryBase):
                 branches=tuple(sorted(n for n, t in branches.items() if t == item.id)),
                 tags=tuple(sorted(n for n, t in tags.items() if t == item.id)),
                 message=item.message,
+                merged=tuple(map(str, merge_parents(item.metadata))),
             )
             for item in sorted(records.values(), key=lambda item: -item.flushed_at)
         )

@@ -182,7 +182,10 @@ class Session(Displayed):
     amend_async = twin(amend)
 
     def flush(self, message: str, *, metadata: dict[str, Any] | None = None) -> str:
-        """Store the changes as a snapshot on no branch, reachable by its id; returns the id."""
+        """Store the changes as a snapshot on no branch, reachable by its id; returns the id.
+
+        `Repository.resume_session` goes on from there, also in another process.
+        """
         return str(self._state.flush(message, metadata))
 
     flush_async = twin(flush)
@@ -223,8 +226,15 @@ class Session(Displayed):
                     ErrorKind.MERGE_NOT_ALLOWED,
                 )
         self._workspace.check_editable()
-        backend = self._core.library.backend
-        self._state.merge([other._part(backend) for other in others if other is not self])
+        core = self._core
+        parts = [
+            (other._part(core.library.backend), other._core.storage != core.storage)
+            for other in others
+            if other is not self
+        ]
+        self._state.merge(
+            [part for part, _ in parts], doubtful=[part.base for part, away in parts if away]
+        )
 
     merge_async = twin(merge)
 

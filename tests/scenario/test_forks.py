@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import frazil
 from frazil import ForkSession, IcechunkError, ReadOnlyError, SessionStateError
@@ -189,7 +191,7 @@ def test_a_fork_of_another_repository_is_refused(spec: int) -> None:
     grown(one)
     grown(two)
     fork = one.writable_session("main").fork()
-    put(fork, "a/c/0", b"x" * 1000)
+    put(fork, "new", group())
     session = two.writable_session("main")
     with pytest.raises(SessionStateError) as caught:
         session.merge(fork)
@@ -404,3 +406,43 @@ def test_coroutines(repo: frazil.Repository) -> None:
         return await session.all_virtual_chunk_locations_async()
 
     assert asyncio.run(run()) == []
+
+
+def test_a_pickled_fork_has_no_more_than_its_own_chunks(repo: frazil.Repository) -> None:
+    grown(repo)
+    change(session := repo.writable_session("main"), chunks("a", range(8), b"y" * 500))
+    session.commit("much")
+    fork = repo.writable_session("main").fork()
+    fork.reindex_array("/a", lambda i: [7] if i == [0] else None)
+    assert len(pickle.dumps(fork)) < len(pickle.dumps(repo)) + 2500
+    assert get(sent(fork), "a/c/7") == b"y" * 500
+
+
+Write = tuple[int, int, bool]
+"""Who writes (0 is the session, others are forks), which chunk, and whether it erases."""
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7), st.booleans()), max_size=30),
+    st.lists(st.integers(1, 3), max_size=6),
+)
+def test_merging_is_writing_over(writes: list[Write], order: list[int]) -> None:
+    repo = frazil.Repository.create(frazil.in_memory_storage())
+    grown(repo)
+    session = repo.writable_session("main")
+    writers: list[Session] = [session, *(session.fork() for _ in range(3))]
+    edits: list[dict[int, bytes | None]] = [{} for _ in writers]
+    for number, (who, chunk, erases) in enumerate(writes):
+        value = None if erases else b"%d by %d" % (number, who)
+        change(writers[who], {f"a/c/{chunk}": value})
+        edits[who][chunk] = value
+    session.merge(*(writers[who] for who in order))  # type: ignore[misc]
+    expected = dict.fromkeys(range(8), b"base") | edits[0]
+    for who in order:
+        expected |= edits[who]
+    assert {i: get(session, f"a/c/{i}") for i in range(8)} == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session.commit("merged", allow_empty=True)
+    assert {i: get(tip(repo), f"a/c/{i}") for i in range(8)} == expected

@@ -159,9 +159,14 @@ class SessionState:
             self._handed_over = workspace.changes.mark()
             return Part(workspace.snapshot_id, workspace.changes.copy())
 
-    def merge(self, parts: Sequence[Part]) -> None:
-        """Take over the changes of forks, or of none of them; see `Workspace.join`."""
+    def merge(self, parts: Sequence[Part], *, doubtful: Sequence[SnapshotId] = ()) -> None:
+        """Take over the changes of forks, or of none of them; see `Workspace.join`.
+
+        doubtful: bases of forks that may be of another repository.
+        """
         try:
+            for base in set(doubtful):
+                self.workspace.library.snapshot(base)
             self.workspace.join(parts)
         except StorageError as error:
             if error.kind != ErrorKind.OBJECT_NOT_FOUND:
@@ -175,8 +180,10 @@ class SessionState:
     def _left_out(self) -> Iterator[SessionState]:
         """Forks, and forks of forks, that are alive and have changes nobody took over."""
         for fork in list(self._forks):
-            changes = fork.workspace.changes
-            if not changes.is_empty() and fork._handed_over != changes.mark():
+            with fork.workspace.lock:
+                changes = fork.workspace.changes
+                unseen = not changes.is_empty() and fork._handed_over != changes.mark()
+            if unseen:
                 yield fork
             yield from fork._left_out()
 

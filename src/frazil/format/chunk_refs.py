@@ -272,15 +272,15 @@ class ChunkRefs:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The keys are made again where they are needed.
+        # The keys are made again where they are needed; the heaps may hold much more than is used.
         return ChunkRefs, (
             self.index,
             self.kind,
             self.object,
             self.offset,
             self.length,
-            self.payload,
-            self.etag,
+            None if self.payload is None else self.payload.compact(),
+            None if self.etag is None else self.etag.compact(),
             self.modified,
         )
 

@@ -87,16 +87,21 @@ def net_moves(before: NodeTable, after: NodeTable) -> tuple[Move, ...]:
     """
     keys = sort_keys(before.ids)
     order = np.argsort(keys, kind="stable")
-    rows = order[np.searchsorted(keys[order], sort_keys(after.ids))]
-    old, new = before.rows[rows], after.rows
+    origin = order[np.searchsorted(keys[order], sort_keys(after.ids))]
+    old, new = before.rows[origin], after.rows
     changed = (old["path_start"] != new["path_start"]) | (old["path_size"] != new["path_size"])
-    found = []
-    for row in np.flatnonzero(changed).tolist():
-        source, target = before.path_of(int(rows[row])), after.path_of(row)
-        if source != target:
-            kind = NodeKind(int(new["kind"][row]))
-            found.append(Move(source, target, NodeId(after.ids[row].tobytes()), kind))
-    return _ordered(found)
+    rows = np.flatnonzero(changed)
+    moves = [
+        Move(before.path_of(source), after.path_of(target), NodeId(id_), NodeKind(kind))
+        for source, target, id_, kind in zip(
+            origin[rows].tolist(),
+            rows.tolist(),
+            new["id"][rows].tolist(),
+            new["kind"][rows].tolist(),
+            strict=True,
+        )
+    ]
+    return _ordered(move for move in moves if move.from_path != move.to_path)
 
 
 def compound(first: TransactionLog, second: TransactionLog) -> tuple[Move, ...]:

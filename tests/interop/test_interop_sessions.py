@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from zarr.core.buffer import cpu
 
 from tests.interop.libraries import (
@@ -45,6 +47,11 @@ def erase(session: Session, key: str) -> None:
 def base(library: Library, path: Path, spec: int) -> Repo:
     """A repository with a few nodes."""
     repo = library.create(path, spec)
+    fill(repo)
+    return repo
+
+
+def fill(repo: Repo) -> None:
     session = repo.writable_session("main")
     documents = {"": group(), "a": array([8]), "g": group(), "g/b": array([4])}
     for name, document in documents.items():
@@ -52,7 +59,6 @@ def base(library: Library, path: Path, spec: int) -> Repo:
     for i in range(4):
         put(session, f"a/c/{i}", b"%d" % i)
     session.commit("base")
-    return repo
 
 
 def committed(repo: Repo) -> Session:
@@ -212,6 +218,39 @@ def test_forks_are_committed(
     place.check()
 
 
+@every_spec
+@newer_only
+def test_the_real_library_sees_the_base_of_a_fork(place: Place, spec: int) -> None:
+    session = base(FRAZIL, place.path, spec).writable_session("main")
+    put(session, "n/zarr.json", array([4]))
+    put(session, "n/c/1", b"x" * 1000)
+    fork = session.fork()
+    seen = place.open(REAL).readonly_session(snapshot_id=fork.snapshot_id)
+    assert tree(seen) == tree(session) == tree(fork)
+    if spec == 2:
+        kinds = [type(update.kind).__name__ for update in place.open(REAL).ops_log()]
+        assert kinds[0].endswith("NewDetachedSnapshot")
+    place.check()
+
+
+@every_spec
+@newer_only
+def test_a_session_that_the_real_library_flushed_is_taken_up(place: Place, spec: int) -> None:
+    session = base(REAL, place.path, spec).writable_session("main")
+    put(session, "n/zarr.json", array([4]))
+    put(session, "n/c/1", b"x" * 1000)
+    put(session, "a/c/0", b"new")
+    erase(session, "a/c/1")
+    put(session, "g/zarr.json", group(x=1))
+    erase(session, "g/b/zarr.json")
+    shown, status = tree(session), plain_diff(session.status())
+    session = place.open(FRAZIL).resume_session("main", session.flush("one part"))
+    assert (tree(session), plain_diff(session.status())) == (shown, status)
+    put(session, "a/c/7", b"more")
+    session.commit("both parts")
+    place.check()
+
+
 MERGES: dict[str, tuple[Callable[[Session], Any], Callable[[Session], Any]]] = {
     "nothing": (lambda s: None, lambda s: None),
     "same chunk": (lambda s: put(s, "a/c/0", b"M"), lambda s: put(s, "a/c/0", b"F")),
@@ -316,6 +355,27 @@ def test_moves(place: Place, first: Library, second: Library, name: str) -> None
     assert diffs[0].moved_nodes == diffs[1].moved_nodes
     assert str(diffs[0]).strip() == str(diffs[1]).strip()
     place.check()
+
+
+PATHS = ["/a", "/g", "/g/b", "/h", "/h/b", "/g/h", "/h/g", "/no/x", "/a-b", "/g!"]
+
+
+@needs_spec_2
+@settings(max_examples=25)
+@given(st.lists(st.tuples(*[st.sampled_from(PATHS)] * 2), min_size=1, max_size=8))
+def test_random_moves(moves: list[tuple[str, str]]) -> None:
+    found = []
+    for library in (REAL, FRAZIL):
+        repo = library.module.Repository.create(library.module.in_memory_storage())
+        fill(repo)
+        start = repo.lookup_branch("main")
+        session = repo.rearrange_session("main")
+        outcomes = [outcome(lambda: session.move(*move)) for move in moves]  # noqa: B023
+        status = session.status().moved_nodes
+        session.commit("moved", allow_empty=True)
+        diff = repo.diff(from_snapshot_id=start, to_branch="main").moved_nodes
+        found.append((outcomes, status, diff, tree(repo.readonly_session("main"))))
+    assert found[0] == found[1]
 
 
 @needs_spec_2

@@ -20,6 +20,9 @@ import frazil
 from frazil import ForkSession, IcechunkError, ReadOnlyError, SessionStateError
 from frazil.distributed import extract_session, merge_sessions
 from frazil.session import Session
+from frazil.storage.doubles import Fault, Faulty
+from frazil.storage.memory import MemoryBackend
+from tests.scenario.places import storage_around
 from tests.scenario.trees import array, change, chunks, content, get, group, grown, keys, put, tip
 
 Change = Callable[[Session], object]
@@ -446,3 +449,54 @@ def test_merging_is_writing_over(writes: list[Write], order: list[int]) -> None:
         warnings.simplefilter("ignore")
         session.commit("merged", allow_empty=True)
     assert {i: get(tip(repo), f"a/c/{i}") for i in range(8)} == expected
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("folder", ["chunks", "manifests", "snapshots", "transactions", "repo"])
+def test_a_fork_that_could_not_be_made_changes_nothing(
+    spec: int, folder: str, fault: Fault
+) -> None:
+    if spec == 1 and folder == "repo":
+        return  # which spec 1 does not have
+    backend = Faulty(MemoryBackend(), lambda operation, key: None)
+    repo = frazil.Repository.create(storage_around(backend), spec_version=spec)
+    grown(repo)
+    session = repo.writable_session("main")
+    change(session, {"n": array([2]), "n/c/0": b"x" * 1000, "a/c/0": b"y"})
+    before = content(session)
+    backend.plan = lambda operation, key: (
+        fault if operation == "put" and key.startswith(folder) else None
+    )
+    with pytest.raises(frazil.StorageError):
+        session.fork()
+    backend.plan = lambda operation, key: None
+    assert content(session) == before
+    fork = session.fork()
+    assert content(fork) == before
+    put(fork, "n/c/1", b"fork")
+    session.merge(fork)
+    session.commit("after all")
+    assert content(tip(repo)) == before | {"n/c/1": b"fork"}
+
+
+def test_chunks_that_could_not_be_stored_keep_a_fork_at_home(spec: int) -> None:
+    backend = Faulty(MemoryBackend(), lambda operation, key: None)
+    repo = frazil.Repository.create(storage_around(backend), spec_version=spec)
+    grown(repo)
+    session = repo.writable_session("main")
+    fork = session.fork()
+    put(fork, "a/c/0", b"x" * 1000)
+    backend.plan = lambda operation, key: (
+        Fault.REFUSED if operation == "put" and key.startswith("chunks") else None
+    )
+    for call in (lambda: fork._part(None), lambda: session.merge(fork)):
+        with pytest.raises(frazil.StorageError):
+            call()
+    assert not session.has_uncommitted_changes
+    with pytest.warns(RuntimeWarning, match="1 fork of this session"):
+        session.commit("without", allow_empty=True)
+    backend.plan = lambda operation, key: None
+    late = repo.writable_session("main")
+    late.merge(fork)
+    late.commit("after all")
+    assert get(tip(repo), "a/c/0") == b"x" * 1000

@@ -71,8 +71,13 @@ def test_no_common_ancestor_is_below_another(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "metadata",
-    [{}, {"frazil": 1}, {"frazil": {}}, {"frazil": {"merge_parents": "x"}}]
-    + [{"frazil": {"merge_parents": [1, None, "no id"]}}],
+    [
+        {},
+        {"frazil": 1},
+        {"frazil": {}},
+        {"frazil": {"merge_parents": "x"}},
+        {"frazil": {"merge_parents": [1, None, "no id"]}},
+    ],
 )
 def test_metadata_of_others(metadata: dict[str, Any]) -> None:
     assert merge_parents(metadata) == ()

@@ -22,6 +22,8 @@ def same(place: Place, method: str, *arguments: str) -> Any:
     if not hasattr(repo, method):
         pytest.skip(f"this icechunk has no {method}")
     theirs = _json(getattr(repo, method)(*arguments))
+    if "header" not in theirs:
+        pytest.skip("this icechunk says less")
     ours = getattr(place.open(FRAZIL), method)(*arguments)
     assert ours == theirs
     assert list(ours) == list(theirs)

@@ -14,10 +14,10 @@ from frazil.format.header import decoded_size
 from frazil.format.manifest import Manifest, decode_manifest
 from frazil.format.ragged import sort_keys
 from frazil.format.snapshot import Snapshot
-from frazil.ids import ManifestId, ObjectId, SnapshotId
+from frazil.ids import ManifestId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.files import Library
-from frazil.model.sweep import Keys, KeySet
+from frazil.model.keys import Keys, KeySet, raw_ids
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
 
@@ -150,12 +150,6 @@ class Census:
 
         with task("Reading manifests", len(ids)) as progress:
             map_parallel(read, zip(raw_ids(ids), sizes, strict=True), limit=self._limits.fetches)
-
-
-def raw_ids(keys: Keys) -> list[bytes]:
-    """The ids as bytes of full length."""
-    data = keys.tobytes()
-    return [data[i : i + ObjectId.SIZE] for i in range(0, len(data), ObjectId.SIZE)]
 
 
 def tips_of(catalog: Catalog) -> set[SnapshotId]:

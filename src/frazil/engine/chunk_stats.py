@@ -15,7 +15,8 @@ from frazil.format.ragged import sort_keys
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
-from frazil.model.sweep import KeySet, reached_rows
+from frazil.model.keys import KeySet
+from frazil.model.sweep import reached_rows
 from frazil.stats import ChunkStorageStats
 
 _DIGEST = 16

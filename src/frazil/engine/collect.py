@@ -17,7 +17,7 @@ from itertools import islice
 
 import numpy as np
 
-from frazil.engine.census import Census, Limits, check_positive, raw_ids, tips_of
+from frazil.engine.census import Census, Limits, check_positive, tips_of
 from frazil.engine.deleting import Deleter
 from frazil.engine.expire import check_writable
 from frazil.engine.times import microseconds
@@ -30,8 +30,9 @@ from frazil.format.updates import Update, UpdateKind
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
+from frazil.model.keys import Keys, KeySet, raw_ids
 from frazil.model.refs import UNSTAMPED, check_online
-from frazil.model.sweep import Depends, Keys, KeySet, Objects, drop, kept_rows, logs_to_keep
+from frazil.model.sweep import Depends, Objects, drop, kept_rows, logs_to_keep
 from frazil.ops import GCSummary
 from frazil.progress import Task, task
 from frazil.storage.base import ObjectInfo

@@ -6,9 +6,8 @@ import threading
 import time
 from typing import Final
 
-from frazil.engine.census import raw_ids
 from frazil.errors import ConflictError, ErrorKind, StorageError
-from frazil.ids import ObjectId
+from frazil.model.keys import format_ids
 from frazil.model.sweep import Objects
 from frazil.ops import GCSummary
 from frazil.progress import Task
@@ -56,7 +55,7 @@ class Deleter:
         if self._failed:
             self._skipped.append(name)
             return
-        keys = [f"{folder}/{ObjectId(raw)}" for raw in raw_ids(objects.ids)]
+        keys = [f"{folder}/{name}" for name in format_ids(objects.ids)]
         items = list(zip(keys, objects.size.tolist(), strict=True))
         if self._dry_run:
             self._count(name, items)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from frazil.errors import ErrorKind, FormatError, ReadOnlyError, RefNotFoundError
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Update
@@ -12,6 +14,7 @@ from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
 from frazil.model.expiration import Line, PlanV1, Ref, expire, plan_v1
+from frazil.model.keys import Keys, format_ids
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
 
@@ -23,10 +26,10 @@ def expire_snapshots(
     *,
     delete_branches: bool,
     delete_tags: bool,
-) -> frozenset[SnapshotId]:
+) -> set[str]:
     """Release the snapshots made before `older_than` (us); see `frazil.model.expiration`.
 
-    Returns the released ones. Their files stay until they are collected.
+    Returns the ids of the released ones. Their files stay until they are collected.
     """
     check_writable(library)
     if isinstance(catalog, CatalogV2):
@@ -45,7 +48,7 @@ def expire_snapshots(
         delete_tags=delete_tags,
     )
     _apply_v1(library, catalog, plan)
-    return plan.released
+    return set(map(str, plan.released))
 
 
 def check_writable(library: Library) -> None:
@@ -56,8 +59,8 @@ def check_writable(library: Library) -> None:
 
 def _expire_v2(
     catalog: CatalogV2, older_than: int, *, delete_branches: bool, delete_tags: bool
-) -> frozenset[SnapshotId]:
-    released: frozenset[SnapshotId] = frozenset()
+) -> set[str]:
+    released: Keys = np.empty(0, "S12")
 
     def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
         nonlocal released
@@ -66,7 +69,7 @@ def _expire_v2(
         return expired.edit()
 
     catalog.update(edit)
-    return released
+    return set(format_ids(released))
 
 
 def _lines(library: Library, tips: list[SnapshotId]) -> dict[SnapshotId, Line]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 
-from frazil.engine.census import raw_ids
 from frazil.engine.expire import check_writable
 from frazil.engine.repository_core import RepositoryCore, open_
 from frazil.errors import (
@@ -27,6 +26,7 @@ from frazil.library.catalog import already_there
 from frazil.library.catalog_v1 import CONFIG
 from frazil.library.catalog_v2 import KEY
 from frazil.library.files import Library
+from frazil.model.keys import raw_ids
 from frazil.model.migration import Contents, migrated
 from frazil.model.sweep import Objects
 from frazil.progress import task

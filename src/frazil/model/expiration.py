@@ -22,18 +22,20 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.format.history import SnapshotRecord, SnapshotTable
+from frazil.format.ragged import run_items, sort_keys
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Update, UpdateKind
 from frazil.ids import SnapshotId
+from frazil.model.keys import Keys
 from frazil.model.refs import MAIN, UNSTAMPED
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The result for a spec 2 repository."""
+    """The result for a spec 2 repository: its new state, and the ids that are not in it."""
 
     info: RepoInfo
-    released: frozenset[SnapshotId]
+    released: Keys
 
     def edit(self) -> tuple[RepoInfo, Update]:
         """The new state with its entry of the operations log."""
@@ -69,38 +71,46 @@ def expire(info: RepoInfo, older_than: int, *, delete_branches: bool, delete_tag
             deleted_tags=info.deleted_tags | gone_tags,
             snapshots=_without(table, released),
         ),
-        frozenset(table.id_of(row) for row in np.flatnonzero(released).tolist()),
+        sort_keys(table.rows["id"][released]),
     )
 
 
 def _without(table: SnapshotTable, released: npt.NDArray[np.bool_]) -> SnapshotTable:
     parents = table.parent
     orphans = np.flatnonzero(~released & (parents >= 0) & released[parents])
-    moved = [to_root(table, row) for row in orphans.tolist()]
+    steps = parents.tolist()
+    moved = [_to_root(table, steps, row) for row in orphans.tolist()]
     return table.replace(moved).keep(~released) if moved else table.keep(~released)
 
 
-def to_root(table: SnapshotTable, row: int) -> SnapshotRecord:
+def _to_root(table: SnapshotTable, parents: list[int], row: int) -> SnapshotRecord:
     """The snapshot with the root as parent, and the logs of all its ancestors."""
-    *between, root = list(table.ancestry(row))[1:]
-    record = table.record(row)
+    line = []
+    for _ in parents:
+        line.append(row)
+        row = parents[row]
+        if row < 0:
+            break
+    else:
+        list(table.ancestry(row))  # raises: it goes round in a circle
+    orphan, *between, root = line
+    record = table.record(orphan)
     return replace(
-        record,
-        parent=table.id_of(root),
-        pruned=(*logs_of(table, between), *record.pruned),
+        record, parent=table.id_of(root), pruned=(*logs_of(table, between), *record.pruned)
     )
 
 
 def logs_of(table: SnapshotTable, rows: Sequence[int]) -> list[SnapshotId]:
     """The logs that these snapshots, newest first, stand for; oldest first."""
-    logs: list[SnapshotId] = []
-    starts, counts = table.rows["pruned_start"], table.rows["pruned_count"]
-    for row in reversed(rows):
-        start, count = int(starts[row]), int(counts[row])
-        if count > 0:
-            logs += map(SnapshotId, table.pruned_ids[start : start + count].tolist())
-        logs.append(table.id_of(row))
-    return logs
+    taken = table.rows[np.array(rows[::-1], np.intp)]
+    count = np.maximum(taken["pruned_count"], 0)
+    own = np.cumsum(count + 1) - 1
+    logs = np.empty(len(taken) + int(count.sum()), "V12")
+    others = np.ones(len(logs), np.bool_)
+    others[own] = False
+    logs[own] = taken["id"]
+    logs[others] = table.pruned_ids[run_items(taken["pruned_start"], count)]
+    return list(map(SnapshotId, logs.tolist()))
 
 
 @dataclass(frozen=True, slots=True)

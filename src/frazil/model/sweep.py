@@ -6,7 +6,6 @@ ages are those that the storage gives, never those in the files.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,16 +15,10 @@ import numpy.typing as npt
 from frazil.format.history import SnapshotRecord, SnapshotTable
 from frazil.format.ragged import run_items, sort_keys
 from frazil.format.repo_info import RepoInfo
-from frazil.ids import ALPHABET, ObjectId
 from frazil.model.expiration import logs_of
+from frazil.model.keys import Keys, parse_ids
 
 Mask = npt.NDArray[np.bool_]
-Keys = npt.NDArray[np.bytes_]
-"""Ids of 12 bytes, S12[n], sorted and unique; of equal length, so NULs do no harm."""
-
-_DIGITS = 20
-_BLOCK = 1 << 16
-_MERGE = 1 << 20
 
 
 class Depends(Exception):
@@ -73,53 +66,6 @@ class Objects:
     def take(self, rows: Mask) -> Objects:
         """Some of them."""
         return Objects(self.ids[rows], self.size[rows], self.created[rows])
-
-
-def parse_ids(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], Mask]:
-    """The ids uint8[n, 12] that these texts are, and which of the texts are ids at all."""
-    ids = np.zeros((len(names), ObjectId.SIZE), np.uint8)
-    valid = np.array([len(name) == _DIGITS and name.isascii() for name in names], np.bool_)
-    rows = np.flatnonzero(valid)
-    values = np.full(128, 255, np.uint8)
-    values[np.frombuffer(ALPHABET.encode(), np.uint8)] = np.arange(32)
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
-        text = "".join([names[row] for row in block.tolist()]).encode()
-        digits = values[np.frombuffer(text, np.uint8).reshape(-1, _DIGITS)]
-        bits = np.unpackbits(digits[:, :, None], axis=2)[:, :, 3:].reshape(len(block), -1)
-        used = ObjectId.SIZE * 8
-        valid[block] = (digits < 32).all(axis=1) & ~bits[:, used:].any(axis=1)
-        ids[block] = np.packbits(bits[:, :used], axis=1)
-    return ids, valid
-
-
-class KeySet:
-    """A set of byte strings of one width, gathered from many threads."""
-
-    def __init__(self, width: int = ObjectId.SIZE) -> None:
-        self._merged: Keys = np.empty(0, f"S{width}")
-        self._new: list[Keys] = []
-        self._count = 0
-        self._lock = threading.Lock()
-
-    def add(self, keys: Keys) -> None:
-        """Add these, in any order."""
-        with self._lock:
-            self._new.append(keys)
-            self._count += len(keys)
-            if self._count > max(_MERGE, len(self._merged)):
-                self._merge()
-
-    def keys(self) -> Keys:
-        """All of them, sorted, each once."""
-        with self._lock:
-            self._merge()
-            return self._merged
-
-    def _merge(self) -> None:
-        self._merged = np.unique(np.concatenate([self._merged, *self._new]))
-        self._new.clear()
-        self._count = 0
 
 
 def kept_rows(info: RepoInfo, stored: Objects, cutoff: int) -> Mask:

@@ -36,14 +36,13 @@ class Maintenance(RepositoryBase):
         `delete_expired_branches` and `delete_expired_tags`, branches (never `main`) and tags
         with old tips are deleted. Nothing else is: `garbage_collect` removes the files.
         """
-        released = expire_snapshots(
+        return expire_snapshots(
             self._core.library,
             self._core.catalog,
             microseconds("older_than", older_than),
             delete_branches=delete_expired_branches,
             delete_tags=delete_expired_tags,
         )
-        return set(map(str, released))
 
     expire_snapshots_async = twin(expire_snapshots)
 

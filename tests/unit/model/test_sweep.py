@@ -9,20 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frazil.errors import InvalidInputError
 from frazil.format.history import SnapshotRecord
 from frazil.format.repo_info import RepoInfo, initial_repo_info
-from frazil.ids import ALPHABET, INITIAL_SNAPSHOT, SnapshotId
-from frazil.model.sweep import (
-    Depends,
-    Keys,
-    KeySet,
-    Objects,
-    drop,
-    kept_rows,
-    logs_to_keep,
-    parse_ids,
-)
+from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
+from frazil.model.keys import Keys
+from frazil.model.sweep import Depends, Objects, drop, kept_rows, logs_to_keep
 
 ROOT = INITIAL_SNAPSHOT
 CUTOFF = 1000
@@ -37,27 +28,6 @@ def keys(*ids: bytes) -> Keys:
     return np.unique(np.frombuffer(b"".join(ids), "S12"))
 
 
-def is_id(text: str) -> bool:
-    try:
-        return str(SnapshotId.parse(text)) == text
-    except InvalidInputError:
-        return False
-
-
-@given(
-    st.lists(
-        st.binary(min_size=12, max_size=12).map(lambda raw: str(SnapshotId(raw)))
-        | st.text(ALPHABET + "abcIL01é", min_size=19, max_size=21)
-        | st.text(max_size=25)
-    )
-)
-def test_names_that_are_ids(names: list[str]) -> None:
-    ids, valid = parse_ids(names)
-    assert valid.tolist() == [is_id(name) for name in names]
-    for name, raw in zip(np.array(names, object)[valid], ids[valid], strict=True):
-        assert SnapshotId(raw.tobytes()) == SnapshotId.parse(name)
-
-
 def test_objects_without_an_id_for_a_name_are_never_garbage() -> None:
     names = [str(sid(1)), "README", "abcdefghjk" * 2, str(sid(3)) + ".tmp", "a/" + str(sid(4))]
     objects = Objects.of(names, [10] * 5, [0] * 5)
@@ -69,14 +39,6 @@ def test_garbage_is_old_and_not_kept() -> None:
     objects = Objects.of([str(i) for i in ids], [1, 2, 3, 4], [999, 999, 1000, 1001])
     assert objects.garbage(keys(ids[0], ids[3]), CUTOFF).tolist() == [False, True, False, False]
     assert objects.take(objects.garbage(keys(), CUTOFF)).size.tolist() == [1, 2]
-
-
-@given(st.lists(st.lists(st.integers(0, 300))))
-def test_a_key_set_has_each_key_once(parts: list[list[int]]) -> None:
-    found = KeySet()
-    for part in parts:
-        found.add(np.frombuffer(b"".join(sid(n % 256) for n in part), "S12"))
-    assert found.keys().tobytes() == keys(*(sid(n % 256) for p in parts for n in p)).tobytes()
 
 
 @dataclass

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from functools import lru_cache
+from itertools import accumulate, repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Positions, Slot
 from frazil.format.flatbuf_layout import Block, Mask, TableBlock, check_rows, vtable
 
-_CODES: Final = {"u1": ("B", 1), "<u2": ("H", 2), "<u4": ("I", 4), "<i4": ("i", 4), "<u8": ("Q", 8)}
+_CODES: Final = {"u1": "B", "<u2": "H", "<u4": "I", "<i4": "i", "<u8": "Q"}
 
 
 def rows_of(column: ByteColumn) -> list[memoryview | None]:
@@ -41,6 +42,7 @@ class FewVectors(Block):
         for row in rows:
             if row is None:
                 self.starts.append(-1)
+                self.complete = False
             else:
                 self.starts.append(self.size)
                 self.size += -(-(4 + len(row) + nul) // align) * align
@@ -65,8 +67,12 @@ class FewOffsetVectors(Block):
         self.starts: list[int] = []
         self.size = 0
         for count in counts:
-            self.starts.append(self.size if count >= 0 else -1)
-            self.size += 4 + 4 * count if count >= 0 else 0
+            if count < 0:
+                self.starts.append(-1)
+                self.complete = False
+            else:
+                self.starts.append(self.size)
+                self.size += 4 + 4 * count
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -87,11 +93,36 @@ class FewOffsetVectors(Block):
 class _Field(NamedTuple):
     number: int
     code: str
-    size: int
-    align: int
     values: list[Any]
     """None where the field is absent; where a target begins for a reference."""
     target: Block | None
+
+
+class _Layout(NamedTuple):
+    order: tuple[int, ...]
+    """The fields in the order in which they lie in the table."""
+    offsets: tuple[int, ...]
+    code: str
+    size: int
+    align: int
+
+
+@lru_cache(maxsize=1024)
+def _layout(codes: tuple[str, ...]) -> _Layout:
+    """Where fields of these `struct` codes lie."""
+    sizes = [struct.calcsize(f"<{code}") for code in codes]
+    aligns = [1 if code.endswith("s") else size for code, size in zip(codes, sizes, strict=True)]
+    # Largest alignment first leaves no gaps. A table begins with 4 bytes, so 8-byte
+    # scalars are next if it begins half way between multiples of 8.
+    order = sorted(range(len(codes)), key=lambda i: -aligns[i])
+    offsets = tuple(accumulate((sizes[i] for i in order), initial=4))
+    return _Layout(
+        tuple(order),
+        offsets[:-1],
+        "<i" + "".join(codes[i] for i in order),
+        offsets[-1],
+        max([4, *aligns]),
+    )
 
 
 class _Reference(NamedTuple):
@@ -110,6 +141,7 @@ class FewTables(TableBlock):
         self._values: list[_Field] = []
         self._references: list[_Reference] = []
         self._fields: list[_Field] = []
+        self._layout = _layout(())
         self._vtables: list[bytes] = []
 
     def __len__(self) -> int:
@@ -120,8 +152,7 @@ class FewTables(TableBlock):
     ) -> None:
         each = [values] * self._n if isinstance(values, int) else np.asarray(values).tolist()
         if default is None or each.count(default) < self._n:
-            code, size = _CODES[dtype]
-            self._values.append(_Field(slot.number, code, size, size, each, None))
+            self._values.append(_Field(slot.number, _CODES[dtype], each, None))
 
     def struct(
         self, slot: Slot, values: npt.NDArray[np.uint8] | bytes, present: Mask | None = None
@@ -134,7 +165,7 @@ class FewTables(TableBlock):
         if present is not None:
             shown = present.tolist()
             each = [one if there else None for one, there in zip(each, shown, strict=True)]
-        self._values.append(_Field(slot.number, f"{size}s", size, 1, each, None))
+        self._values.append(_Field(slot.number, f"{size}s", each, None))
 
     def embed(self, slot: Slot, values: npt.NDArray[Any]) -> None:
         rows = [row.astype("<u4").tobytes() for row in values]
@@ -155,36 +186,30 @@ class FewTables(TableBlock):
             starts = target.starts if isinstance(target.starts, list) else target.starts.tolist()
             if rows is not None:
                 starts = [starts[row] if row >= 0 else -1 for row in rows]
-            each = [None if start < 0 else start for start in starts]
-            fields.append(_Field(number, "I", 4, 4, each, target))
-        # Largest alignment first leaves no gaps. A table begins with 4 bytes, so 8-byte
-        # scalars are next if it begins half way between multiples of 8.
+            each: list[int | None] = list(starts)
+            if rows is not None or not target.complete:
+                each = [None if start < 0 else start for start in starts]
+            fields.append(_Field(number, "I", each, target))
         fields = [field for field in fields if field.values.count(None) < self._n]
-        fields.sort(key=lambda field: -field.align)
-        self._fields = fields
-        size = 4 + sum([field.size for field in fields])
-        align = max(4, fields[0].align) if fields else 4
-        stride, lead = -(-size // align) * align, -4 % align
-        self.starts = list(range(lead, lead + self._n * stride, stride))
+        self._layout = layout = _layout(tuple([field.code for field in fields]))
+        self._fields = fields = [fields[i] for i in layout.order]
+        lead, stride = -4 % layout.align, -(-layout.size // layout.align) * layout.align
         self.size = lead + self._n * stride if self._n else 0
-        if any(None in field.values for field in fields):
-            self._vtables = [vtable(self._slots(row), size) for row in range(self._n)]
-        else:
-            self._vtables = [vtable(self._slots(None), size)] * self._n
+        self.starts = list(range(lead, self.size, stride))
+        slots = tuple(zip([field.number for field in fields], layout.offsets, strict=True))
+        if all([None not in field.values for field in fields]):  # noqa: C419 - twice as fast
+            self._vtables = [vtable(slots, layout.size)] * self._n
+            return self._vtables
+        self._vtables = []
+        for row in range(self._n):
+            held = zip(fields, slots, strict=True)
+            some = tuple(slot for field, slot in held if field.values[row] is not None)
+            self._vtables.append(vtable(some, layout.size))
         return self._vtables
 
-    def _slots(self, row: int | None) -> tuple[tuple[int, int], ...]:
-        """Number and offset of the fields that a row has (None: of all)."""
-        slots, at = [], 4
-        for field in self._fields:
-            if row is None or field.values[row] is not None:
-                slots.append((field.number, at))
-            at += field.size
-        return tuple(slots)
-
     def fill(self, out: npt.NDArray[np.uint8], vtables: dict[bytes, int]) -> None:
-        at, columns = 4, []
-        for field in self._fields:
+        columns = []
+        for field, at in zip(self._fields, self._layout.offsets, strict=True):
             column: Iterable[Any] = field.values
             if field.target is not None:
                 ahead = field.target.base - self.base - at
@@ -193,12 +218,10 @@ class FewTables(TableBlock):
                     for to, start in zip(field.values, self.starts, strict=True)
                 ]
             elif None in field.values:
-                absent: Any = b"" if field.align == 1 else 0
+                absent: Any = b"" if field.code.endswith("s") else 0
                 column = [absent if value is None else value for value in field.values]
             columns.append(column)
-            at += field.size
-        layout = struct.Struct("<i" + "".join([field.code for field in self._fields]))
-        data: Any = out.data
+        code, data = self._layout.code, out.data
         rows = zip(*columns, strict=True) if columns else repeat((), self._n)
         for start, known, values in zip(self.starts, self._vtables, rows, strict=True):
-            layout.pack_into(data, start, self.base + start - vtables[known], *values)
+            struct.pack_into(code, data, start, self.base + start - vtables[known], *values)

@@ -26,6 +26,8 @@ class Block(ABC):
     """Where each row begins, from the base of the block; -1 for a row that is absent."""
     size: int
     """Bytes of the whole block."""
+    complete: bool = True
+    """Whether no row is absent."""
     base: int = 0
     """Where the block begins in the file."""
 

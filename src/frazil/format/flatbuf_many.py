@@ -41,7 +41,7 @@ class _Vectors(Block):
             return
         room = (size + (extra + align - 1)) & -align
         if smallest < 0:
-            self._absent = size < 0
+            self._absent, self.complete = size < 0, False
             room[self._absent] = 0
         end = room.cumsum()
         self.size = lead + int(end[-1])
@@ -246,7 +246,8 @@ class ManyTables(TableBlock):
             values = field.values
             if isinstance(values, _Reference):
                 ahead = values.target.base - self.base - offset
-                values = values.starts() - self.starts + ahead
+                values = values.starts() - self.starts
+                values += ahead
             elif isinstance(values, _Tail):
                 values = np.array(self._tail_offsets[values.number] - offset)
             column = self._column(out, offset, field.dtype)
@@ -271,10 +272,11 @@ _OFFSET = np.dtype("<u4")
 def _settled(field: _Field) -> _Field | None:
     """The field with the mask of the rows that have it (None: all), None if no row has."""
     present = field.present
-    if isinstance(field.values, _Reference):
-        starts = field.values.starts()
-        if int(starts.min()) < 0:
-            present = starts >= 0
+    reference = field.values
+    if isinstance(reference, _Reference) and not (
+        reference.rows is None and reference.target.complete
+    ):
+        present = reference.starts() >= 0
     if present is None:
         return field
     count = int(np.count_nonzero(present))

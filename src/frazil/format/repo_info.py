@@ -144,10 +144,6 @@ _NEW_SLOT: Final = {
 }
 
 
-_HAS_PREVIOUS: Final = np.isin(np.arange(256), ups.WITH_PREVIOUS)
-"""By kind."""
-
-
 def decode_repo_info(data: bytes | memoryview, *, where: str) -> RepoInfo:
     """Read a `repo` file; `FormatError` if it is damaged or of another spec than 2."""
     header, body = unwrap(data, FileType.REPO, where=where)
@@ -395,18 +391,19 @@ def _encode_snapshots(table: SnapshotTable) -> Block:
 
 def _encode_updates(table: UpdateTable) -> Block:
     rows = table.rows
-    unknown = (rows["kind"] == 0) | (rows["kind"] > max(UpdateKind))
-    if bool(unknown.any()):
-        raise ups.unknown_kind(int(rows["kind"][int(unknown.argmax())]))
+    kinds = set(np.flatnonzero(np.bincount(rows["kind"])).tolist())
+    unknown = kinds - set(UpdateKind)
+    if unknown:
+        raise ups.unknown_kind(min(unknown))
     updates = table_block(len(rows))
     updates.scalar(_TYPE, "u1", rows["kind"], default=None)
     updates.scalar(_UPDATED_AT, "<u8", rows["updated_at"])
     updates.refer(_BACKUP, strings(table.column("backup")))
-    _refer_payloads(updates, table)
+    _refer_payloads(updates, table, kinds)
     return vectors(updates)
 
 
-def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
+def _refer_payloads(updates: TableBlock, table: UpdateTable, kinds: set[int]) -> None:
     """Give each update its payload, by kind:
 
     1 RepoInitialized, 3 ConfigChanged, 4 MetadataChanged, 13 GCRan, 14 ExpirationRan: empty
@@ -420,10 +417,11 @@ def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
     kind = rows["kind"]
     plain = table_block(len(rows))
     plain.refer(_NAME_0, strings(table.column("name")))
-    previous, new = raw_ids(rows["previous"]), raw_ids(rows["new"])
-    plain.struct(_PREVIOUS_1, previous, _HAS_PREVIOUS[kind])
+    if not kinds.isdisjoint(ups.WITH_PREVIOUS):
+        plain.struct(_PREVIOUS_1, raw_ids(rows["previous"]), np.isin(kind, ups.WITH_PREVIOUS))
     for one, slot in _NEW_SLOT.items():
-        plain.struct(slot, new, kind == one)
+        if one in kinds:
+            plain.struct(slot, raw_ids(rows["new"]), kind == one)
     # The slots of these kinds hold scalars: they need tables of their own.
     others: list[tuple[UpdateKind, TableBlock]] = []
     for one in (
@@ -431,9 +429,9 @@ def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
         UpdateKind.FEATURE_FLAG_CHANGED,
         UpdateKind.REPO_STATUS_CHANGED,
     ):
-        some = rows[kind == one]
-        if not len(some):
+        if one not in kinds:
             continue
+        some = rows[kind == one]
         block = table_block(len(some))
         if one == UpdateKind.REPO_MIGRATED:
             block.scalar(_FROM, "u1", some["from_version"])
@@ -450,6 +448,9 @@ def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
             status.refer(_REASON, strings(reason))
             block.refer(_NEW_STATUS, status)
         others.append((one, block))
+    if not others:
+        updates.refer(_PAYLOAD, plain)
+        return
     target = np.arange(len(rows))
     for one, block in others:
         at = np.flatnonzero(kind == one)
@@ -457,4 +458,4 @@ def _refer_payloads(updates: TableBlock, table: UpdateTable) -> None:
         place = np.full(len(rows), -1, np.int64)
         place[at] = np.arange(len(at))
         updates.refer(_PAYLOAD, block, place)
-    updates.refer(_PAYLOAD, plain, target if others else None)
+    updates.refer(_PAYLOAD, plain, target)

@@ -380,15 +380,16 @@ def _encode_nodes(nodes: NodeTable, spec: int) -> Block:
         dims.scalar(_LENGTH, "<u8", dims_[:, 0])
         dims.scalar(_NUM_CHUNKS, "<u4", dims_[:, 1])
         shape_v2 = vectors(dims, dim_count)
-    names = table_block(len(names_))
-    names.refer(_NAME, strings(ByteColumn(nodes.heap, names_["start"], names_["size"])))
     refs = table_block(len(refs_))
     refs.struct(_REF_ID, raw_ids(refs_["id"]))
     refs.refer(_EXTENTS, items(extents.reshape(-1).view(_EXTENT), refs_["count"]))
 
     payload = table_block(len(nodes))
     payload.refer(_SHAPE, shape)
-    payload.refer(_NAMES, vectors(names, rows["name_count"]))
+    if bool((rows["name_count"] >= 0).any()):
+        names = table_block(len(names_))
+        names.refer(_NAME, strings(ByteColumn(nodes.heap, names_["start"], names_["size"])))
+        payload.refer(_NAMES, vectors(names, rows["name_count"]))
     payload.refer(_REFS, vectors(refs, ref_count))
     if shape_v2 is not None:
         payload.refer(_SHAPE_V2, shape_v2)

@@ -199,17 +199,16 @@ def encode_transaction_log(log: TransactionLog, *, spec: int, level: int = 3) ->
     """The file of a transaction log by spec 1 or 2."""
     root = table_block()
     root.struct(_ID, log.id)
+    empty = vector(b"", 0)
     for name, slot in _SET_SLOTS.items():
         nodes = sorted(getattr(log, name))
-        root.refer(slot, vector(b"".join(nodes), len(nodes)))
-    root.refer(_CHUNKS, _encode_chunks(log.updated_chunks))
-    root.refer(_MOVES, _encode_moves(log.moves))
+        root.refer(slot, vector(b"".join(nodes), len(nodes)) if nodes else empty)
+    root.refer(_CHUNKS, _encode_chunks(log.updated_chunks) if log.updated_chunks else empty)
+    root.refer(_MOVES, _encode_moves(log.moves) if log.moves else empty)
     return wrap(finish(root), FileType.TRANSACTION_LOG, spec=spec, level=level)
 
 
 def _encode_chunks(chunks: Mapping[NodeId, Coords]) -> Block:
-    if not chunks:
-        return vector(b"", 0)
     nodes = sorted(chunks)
     counts = np.array([len(chunks[node]) for node in nodes], np.int64)
     ndims = np.array([chunks[node].shape[1] for node in nodes], np.int64)
@@ -224,8 +223,6 @@ def _encode_chunks(chunks: Mapping[NodeId, Coords]) -> Block:
 
 
 def _encode_moves(moves: tuple[Move, ...]) -> Block:
-    if not moves:
-        return vector(b"", 0)
     ordered = sorted(moves, key=lambda move: move.to_path.encode().split(b"/"))
     tables = table_block(len(ordered))
     tables.refer(_FROM, strings([move.from_path.encode() for move in ordered]))

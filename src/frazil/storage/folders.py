@@ -43,9 +43,11 @@ class Folders:
         The names of the folder and of those above it are recorded as unsynced at its first
         use: another process may have made them, and not brought them to the disk yet.
         """
-        if folder and folder in self._writable:
+        if folder in self._writable:
             with suppress(FileNotFoundError):
-                return self.path(folder)
+                path = self.path(folder)
+                if folder or os.path.isdir(path):
+                    return path
         self._make_root()
         path, made = self._root, ""
         for segment in folder.split("/") if folder else ():

@@ -51,7 +51,7 @@ from frazil.storage.base import (
 )
 from frazil.storage.folders import Folders
 from frazil.storage.keys import decode_key, encode_key, folder_prefix
-from frazil.storage.rootlock import root_lock
+from frazil.storage.rootlock import RootLock, root_lock
 from frazil.storage.unsynced import Unsynced, flush_folder
 
 _SETTLED_NS = 2_000_000_000
@@ -102,6 +102,7 @@ class LocalBackend(Backend):
         self._folders = Folders(self._root, self._unsynced)
         self._versions: dict[str, tuple[tuple[int, ...], Version]] = {}
         self._hashed: tuple[bytes, Version] | None = None
+        self._lock: RootLock | None = None
 
     # reading
 
@@ -399,7 +400,11 @@ class LocalBackend(Backend):
     def _locked(self, key: str) -> Iterator[None]:
         with self._translated("write", key):
             self._folders.path_for_writing("")
-        with root_lock(self._root).held():
+        lock = self._lock
+        # Names may come to lead elsewhere, but to ask where they lead takes long.
+        if lock is None or not lock.is_of(self._root):
+            lock = self._lock = root_lock(self._root)
+        with lock.held():
             yield
 
     @contextmanager

@@ -29,10 +29,18 @@ class RootLock:
     """The lock of one folder; get it with `root_lock`."""
 
     def __init__(self, root: str) -> None:
+        self._root = root
         self.path = os.path.join(root, LOCK_NAME)
         self._file = self._new_file()
         # Reentrant, so that a fork inside a signal handler does not wait for itself.
         self._mutex = threading.RLock()
+
+    def is_of(self, root: str) -> bool:
+        """Whether this is the lock of the folder that `root` leads to now."""
+        try:
+            return os.path.samestat(os.stat(self._root), os.stat(root))
+        except FileNotFoundError:
+            return False
 
     def _new_file(self) -> BaseFileLock:
         return FileLock(self.path, thread_local=False)

@@ -483,6 +483,15 @@ class TestRevert:
                 forked.revert(id_, "main")
             assert caught.value.kind == ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF
 
+    def test_what_was_before_it_has_expired(self) -> None:
+        repo = Repository.create(frazil.in_memory_storage(), spec_version=2)
+        for name in "xyz":
+            last = commit(repo, {"": group(), name: group()})
+        repo.expire_snapshots(next(repo.ancestry(branch="main")).written_at)
+        for act in (repo.revert, repo.cherry_pick):
+            with pytest.raises(InvalidInputError, match="has expired"):
+                act(last, "main")
+
     async def test_the_twin(self, forked: Repository) -> None:
         id_ = on(forked, "main", {"a/c/0": b"x"})
         assert await forked.revert_async(id_, "main", message="undo") == history(forked)[0]

@@ -5,11 +5,15 @@ import pickle
 import pytest
 
 from frazil.conflicts import (
+    UNSOLVED,
     BasicConflictSolver,
+    CallbackSolver,
     Conflict,
     ConflictDetector,
     ConflictSolver,
     ConflictType,
+    MetadataMergeSolver,
+    ThreeWay,
     VersionSelection,
 )
 
@@ -57,3 +61,26 @@ def test_the_base_solver_cannot_be_used() -> None:
 def test_solver_options_go_by_name() -> None:
     with pytest.raises(TypeError):
         BasicConflictSolver(VersionSelection.Fail)  # type: ignore[misc]
+
+
+def test_the_values_of_a_conflict_are_no_part_of_its_identity() -> None:
+    value = ThreeWay("/a", None, {"x": 1}, {"x": 2}, key=("attributes", "k"))
+    one = Conflict(ConflictType.ZarrMetadataDoubleUpdate, "/a", values=(value,))
+    assert one == Conflict(ConflictType.ZarrMetadataDoubleUpdate, "/a")
+    assert "values" not in str(one)
+    assert pickle.loads(pickle.dumps(one)).values == (value,)
+
+
+def test_a_metadata_merge_solver_is_a_basic_one_with_more() -> None:
+    solver = MetadataMergeSolver(on_chunk_conflict=VersionSelection.Fail, appends="order")
+    assert isinstance(solver, BasicConflictSolver)
+    assert pickle.loads(pickle.dumps(solver)) == solver
+    defaults = MetadataMergeSolver()
+    assert defaults.appends == "fail"
+    assert defaults.on_chunk_conflict is BasicConflictSolver().on_chunk_conflict
+    assert defaults != BasicConflictSolver()
+
+
+def test_a_callback_solver_leaves_what_it_is_not_asked_about() -> None:
+    assert CallbackSolver(str).otherwise == ConflictDetector()
+    assert pickle.loads(pickle.dumps(UNSOLVED)) is UNSOLVED

@@ -404,6 +404,25 @@ class DuringMarking(Wrapper):
         return super().request(operation, key, call, sent)
 
 
+def test_a_lost_commit_that_is_repeated_during_a_collection(spec: int) -> None:
+    """The new commit is young, but refers to chunks that are old and were not needed before."""
+    inner = MemoryBackend()
+    storage = storage_around(inner)
+    repo = Repository.create(storage, spec_version=spec)
+    commit(repo, 0)
+    repo.create_branch("side", repo.lookup_branch("main"))
+    lost = commit(repo, 1, "side")
+    repo.delete_branch("side")
+    backend = DuringMarking(inner)
+    collecting = Repository.open(storage_around(backend))
+    backend.action = lambda: Repository.open(storage).cherry_pick(lost, "main")
+    collecting.garbage_collect(future())
+    assert backend.action is None
+    assert values(Repository.open(storage)) == [1, 2, 0]
+    with pytest.raises(frazil.IcechunkError):
+        Repository.open(storage).readonly_session(snapshot_id=lost)
+
+
 @pytest.mark.parametrize("what", ["branch", "tag", "reset", "commit"])
 def test_references_that_appear_during_a_collection_count(spec: int, what: str) -> None:
     """Also those to what was about to be deleted."""

@@ -168,8 +168,16 @@ def _mark_v2(
                 ) from error
             time.sleep(catalog.retries.pause(tries))
             continue
+        while not options.dry_run:
+            # New snapshots may repeat what was judged, as a cherry-pick of a lost commit does.
+            after = catalog.info()
+            new = np.setdiff1d(sort_keys(after.snapshots.rows["id"]), census.snapshots())
+            if not len(new):
+                break
+            census.read_snapshots(new)
+            manifests = _mark_chunks(census, manifests, chunks)
         return {
-            "snapshots": keys[kept],
+            "snapshots": census.snapshots(),
             "transactions": logs_to_keep(after.snapshots),
             "manifests": manifests,
             "chunks": chunks.keys(),

@@ -230,10 +230,9 @@ class SnapshotTable:
         new["item_start"] += len(self.items)
         new["pruned_start"] += len(self.pruned_ids)
         items = shifted(items, ("name_start", "value_start"), len(self.heap))
-        if len(rows) == len(self):
-            rows = rows.copy()
-            rows["parent"] = _moved(rows["parent"], at)
         merged = inserted(rows, new, at)
+        if len(rows) == len(self):
+            merged["parent"] = _moved(merged["parent"], at)
         table = SnapshotTable(
             merged,
             np.concatenate([self.heap, heap]),
@@ -323,10 +322,10 @@ def _moved(rows: Indexes, at: list[int]) -> Indexes:
     """Where these rows (-1: none) are after rows were inserted before the rows `at`."""
     if len(at) > _FEW:
         return rows + np.asarray(at, np.int64).searchsorted(rows, side="right")
-    steps = np.zeros(len(rows), np.int64)
+    moved = rows
     for place in at:
-        steps += rows >= place
-    return rows + steps
+        moved = moved + (rows >= place)
+    return moved
 
 
 def _not_found(snapshot: SnapshotId) -> FormatError:

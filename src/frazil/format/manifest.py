@@ -285,27 +285,32 @@ def _encode_refs(
     refs = ChunkRefs.concat([replace(part, index=part.index[:, :0]) for part in parts])
     inline = refs.kind == INLINE
     table.scalar(_OFFSET, "<u8", refs.offset)
-    table.scalar(_LENGTH, "<u8", np.where(inline, np.uint64(0), refs.length))
+    table.scalar(_LENGTH, "<u8", refs.length * ~inline)
     table.struct(_CHUNK_ID, refs.object, refs.kind == NATIVE)
     if refs.payload is not None:
-        rows = np.cumsum(inline) - 1
-        some = np.flatnonzero(inline)
-        table.refer(_INLINE, fb.blobs(refs.payload.take(some)), np.where(inline, rows, -1))
+        payload, rows = _chosen(refs.payload, inline)
+        table.refer(_INLINE, fb.blobs(payload), rows)
         virtual = refs.kind == VIRTUAL
-        some = np.flatnonzero(virtual)
-        locations = refs.payload.take(some)
-        rows = np.where(virtual, np.cumsum(virtual) - 1, -1)
-        packed = compress_locations(locations, how) if how else None
-        if packed:
-            dictionary, frames = packed
-            table.refer(_COMPRESSED, fb.blobs(frames), rows)
-        else:
-            table.refer(_LOCATION, fb.strings(locations), rows)
+        if virtual.any():
+            locations, rows = _chosen(refs.payload, virtual)
+            packed = compress_locations(locations, how) if how else None
+            if packed:
+                dictionary, frames = packed
+                table.refer(_COMPRESSED, fb.blobs(frames), rows)
+            else:
+                table.refer(_LOCATION, fb.strings(locations), rows)
     if refs.etag is not None:
         table.refer(_ETAG, fb.strings(refs.etag))
     if refs.modified is not None:
         table.scalar(_MODIFIED, "<u4", refs.modified)
     return table, dictionary
+
+
+def _chosen(column: ByteColumn, mask: npt.NDArray[np.bool_]) -> tuple[ByteColumn, Positions | None]:
+    """The rows under the mask, and for each row its place among them or -1; None: all are."""
+    if mask.all():
+        return column, None
+    return column.take(mask), np.where(mask, np.cumsum(mask) - 1, -1)
 
 
 def _join(arrays: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:

@@ -483,8 +483,7 @@ class TestRevert:
                 forked.revert(id_, "main")
             assert caught.value.kind == ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF
 
-    def test_what_was_before_it_has_expired(self) -> None:
-        repo = Repository.create(frazil.in_memory_storage(), spec_version=2)
+    def test_what_was_before_it_has_expired(self, repo: Repository) -> None:
         for name in "xyz":
             last = commit(repo, {"": group(), name: group()})
         repo.expire_snapshots(next(repo.ancestry(branch="main")).written_at)

@@ -35,7 +35,9 @@ from frazil.engine.workspace import Workspace
 from frazil.errors import ConflictError, ErrorKind, InvalidInputError, RebaseFailedError
 from frazil.format.history import SnapshotRecord
 from frazil.format.snapshot import Snapshot
-from frazil.ids import SnapshotId
+from frazil.format.transaction_log import TransactionLog
+from frazil.ids import NodeId, SnapshotId
+from frazil.library.files import Library
 from frazil.model.conflicts import Found
 from frazil.model.descent import MERGE_PARENTS, common_ancestor, with_own
 from frazil.model.snapshot_diff import leave_out_agreed
@@ -141,14 +143,14 @@ def merge(task: Task, source: SnapshotId, *, fast_forward: bool) -> SnapshotId:
 
 def cherry_pick(task: Task, commit: SnapshotRecord) -> SnapshotId:
     """Commit to a branch what one commit changed of its parent."""
-    parent = _parent(commit)
+    parent = _parent(task.core, commit)
     own = replace(task, metadata=with_own(task.metadata, cherry_picked=str(commit.id)))
     return own.run(lambda tip: own.apply(parent, commit.id, tip, allow_empty=False))
 
 
 def revert(task: Task, commit: SnapshotRecord) -> SnapshotId:
     """Commit to a branch what undoes one of its commits."""
-    parent = _parent(commit)
+    parent = _parent(task.core, commit)
     own = replace(task, metadata=with_own(task.metadata, reverted=str(commit.id)))
 
     def attempt(tip: SnapshotId) -> SnapshotId:
@@ -162,14 +164,36 @@ def revert(task: Task, commit: SnapshotRecord) -> SnapshotId:
     return own.run(attempt)
 
 
-def _parent(commit: SnapshotRecord) -> SnapshotId:
-    if commit.parent is None or commit.pruned:
-        raise InvalidInputError(
-            f"what commit {commit.id} changed cannot be told: the snapshot before it "
-            + ("has expired" if commit.pruned else "does not exist"),
-            ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF,
-        )
-    return commit.parent
+def _parent(core: RepositoryCore, commit: SnapshotRecord) -> SnapshotId:
+    """The snapshot that the commit was made on."""
+    if commit.parent is None:
+        why = "does not exist"
+    elif commit.pruned or (core.spec == 1 and _is_cut_off(core.library, commit)):
+        why = "has expired"
+    else:
+        return commit.parent
+    raise InvalidInputError(
+        f"what commit {commit.id} changed cannot be told: the snapshot before it {why}",
+        ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF,
+    )
+
+
+def _is_cut_off(library: Library, commit: SnapshotRecord) -> bool:
+    """Whether a commit differs from its parent in more nodes than its log tells of.
+
+    In spec 1 nothing else says that the parent is not the one it was made on.
+    """
+    assert commit.parent is not None
+    before, after = map_parallel(library.snapshot, [commit.parent, commit.id])
+    changes, _ = changes_between(library, before, after)
+    found, log = changes.log(commit.id), library.transaction_log(commit.id)
+    return not _nodes_of(found) <= _nodes_of(log)
+
+
+def _nodes_of(log: TransactionLog) -> frozenset[NodeId]:
+    groups = log.new_groups | log.deleted_groups | log.updated_groups
+    arrays = log.new_arrays | log.deleted_arrays | log.updated_arrays
+    return groups | arrays | log.updated_chunks.keys()
 
 
 def _described(workspace: Workspace, theirs: Snapshot, item: Unsettled) -> Conflict:

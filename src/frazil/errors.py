@@ -213,15 +213,22 @@ class RebaseFailedError(ConflictError):
     See `conflicts`.
     """
 
-    def __init__(
-        self, snapshot: str, conflicts: list[Conflict], what: str = "Rebase failed"
-    ) -> None:
-        super().__init__(
-            message=f"{what} on snapshot {snapshot}: {len(conflicts)} conflicts found",
-            kind=ErrorKind.REBASE_FAILED,
-        )
+    def __init__(self, snapshot: str, conflicts: list[Conflict]) -> None:
         self._snapshot = snapshot
         self._conflicts = conflicts
+        super().__init__(message=self._text("Rebase"), kind=ErrorKind.REBASE_FAILED)
+
+    @classmethod
+    def of(cls, what: str, snapshot: str, conflicts: list[Conflict]) -> RebaseFailedError:
+        """The error of something else than a rebase, such as "Merge"."""
+        error = cls(snapshot, conflicts)
+        error._message = error._text(what)
+        error.args = (error._message,)
+        return error
+
+    def _text(self, what: str) -> str:
+        count = len(self._conflicts)
+        return f"{what} failed on snapshot {self._snapshot}: {count} conflicts found"
 
     @property
     def snapshot(self) -> str:

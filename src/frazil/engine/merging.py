@@ -103,7 +103,7 @@ class Task:
             left = step(workspace, latest, [log], self.solver, strict=True)
         if left:
             conflicts = [_described(workspace, latest, item) for item in left]
-            raise RebaseFailedError(str(tip), conflicts, f"{self.what} failed")
+            raise RebaseFailedError.of(self.what, str(tip), conflicts)
         return session.commit(
             self.message,
             self.metadata,

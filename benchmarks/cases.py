@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,43 @@ def small_commits(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return clock.seconds
 
 
+HISTORY_CHUNKS = 500
+"""Chunks that each commit of a history changes."""
+
+
+def prepare_history(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    """A tenth of the commits, each of many inline chunks: every one has a manifest of its own."""
+    repo = _create(lib, folder)
+    with repo.transaction("main", message="create") as store:
+        zarr.create_array(store, name="x", shape=(10 * HISTORY_CHUNKS,), chunks=(1,), dtype="i4")
+    for number in range(sizes.commits // 10 + 1):
+        session = repo.writable_session("main")
+        start = number % 10 * HISTORY_CHUNKS
+        array = zarr.open_array(session.store, path="x", mode="r+")
+        array[start : start + HISTORY_CHUNKS] = number + 1
+        session.commit(f"commit {number}")
+
+
+def count_bytes(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    repo, clock = _open(lib, folder), Clock()
+    with clock.running():
+        stats = repo.chunk_storage_stats()
+    if not stats.total_bytes():
+        raise AssertionError("nothing was counted")
+    return clock.seconds
+
+
+def plan_collection(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    repo, clock = _open(lib, folder), Clock()
+    with clock.running():
+        repo.garbage_collect(datetime.now(UTC), dry_run=True)
+    return clock.seconds
+
+
+def _history_title(what: str) -> Callable[[Sizes], str]:
+    return lambda s: f"{what} over {s.commits // 10 + 1:,} commits of {HISTORY_CHUNKS} chunks"
+
+
 def _large_title(what: str) -> Callable[[Sizes], str]:
     return lambda s: f"{what} {s.large_chunks:,} chunks of {s.large_chunk_bytes // 2**20} MiB"
 
@@ -279,5 +317,7 @@ CASES = (
         shares="list-keys",
     ),
     Case("small-commits", lambda s: f"{s.commits:,} small commits", small_commits),
+    Case("stats", _history_title("count the bytes"), count_bytes, prepare_history),
+    Case("collect", _history_title("plan a collection"), plan_collection, shares="stats"),
 )
 BY_NAME = {case.name: case for case in CASES}

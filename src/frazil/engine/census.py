@@ -11,7 +11,6 @@ import numpy as np
 
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.header import decoded_size
-from frazil.format.manifest import Manifest, decode_manifest
 from frazil.format.ragged import sort_keys
 from frazil.format.snapshot import Snapshot
 from frazil.ids import ManifestId, SnapshotId
@@ -129,23 +128,23 @@ class Census:
         last = np.append(ids[1:] != ids[:-1], True)[: len(ids)]
         return ids[last], sizes[last].tolist()
 
-    def read_manifests(self, ids: Keys, sizes: list[int], use: Callable[[Manifest], None]) -> None:
-        """Hand each of these manifests to `use`, from several threads, within the limits."""
+    def read_manifests(
+        self, ids: Keys, sizes: list[int], use: Callable[[bytes, str], None]
+    ) -> None:
+        """Hand the files of these manifests to `use`, each with its key, within the limits.
+
+        It is called from several threads, and done with a file when it returns.
+        """
         compressed, decoded = Budget(self._limits.compressed), Budget(self._limits.decoded)
-        backend = self._library.backend
 
         def read(item: tuple[bytes, int]) -> None:
-            id_, size = ManifestId(item[0]), item[1]
-            known = self._library.known_manifest(id_)
-            if known is not None:
-                use(known)
-            else:
-                key = f"manifests/{id_}"
-                with ExitStack() as held:
-                    held.enter_context(compressed.held(size))
-                    data = backend.get(key)
-                    held.enter_context(decoded.held(decoded_size(data)))
-                    use(decode_manifest(data, where=key))
+            raw, size = item
+            key = f"manifests/{ManifestId(raw)}"
+            with ExitStack() as held:
+                held.enter_context(compressed.held(size))
+                data = self._library.backend.get(key)
+                held.enter_context(decoded.held(decoded_size(data)))
+                use(data, key)
             progress.step()
 
         with task("Reading manifests", len(ids)) as progress:

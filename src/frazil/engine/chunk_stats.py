@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from frazil.engine.census import Census, Limits, tips_of
 from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
-from frazil.format.manifest import Manifest
+from frazil.format.manifest import decode_manifest
 from frazil.format.ragged import sort_keys
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
@@ -46,9 +46,9 @@ class _Count:
         self._inline = 0
         self._lock = threading.Lock()
 
-    def add(self, manifest: Manifest) -> None:
-        """Add the references of one manifest, which must not be added twice."""
-        for refs in manifest.arrays.values():
+    def add(self, data: bytes, where: str) -> None:
+        """Add the references of one manifest file, which must not be added twice."""
+        for refs in decode_manifest(data, where=where).arrays.values():
             self._native.add(_ranges(refs.object, refs, refs.kind == NATIVE))
             virtual = refs.kind == VIRTUAL
             if virtual.any():

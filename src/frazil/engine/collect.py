@@ -22,8 +22,7 @@ from frazil.engine.deleting import Deleter
 from frazil.engine.expire import check_writable
 from frazil.engine.times import microseconds
 from frazil.errors import ConflictError, ErrorKind
-from frazil.format.chunk_refs import NATIVE
-from frazil.format.manifest import Manifest
+from frazil.format.manifest import decode_objects
 from frazil.format.ragged import sort_keys
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Update, UpdateKind
@@ -187,10 +186,8 @@ def _mark_v2(
 def _mark_chunks(census: Census, known: Keys, chunks: KeySet) -> Keys:
     """Note the chunk objects of manifests that are not known yet; returns all manifests."""
 
-    def mark(manifest: Manifest) -> None:
-        for refs in manifest.arrays.values():
-            native = refs.object[refs.kind == NATIVE]
-            chunks.add(np.unique(sort_keys(native)))
+    def mark(data: bytes, where: str) -> None:
+        chunks.add(np.unique(sort_keys(decode_objects(data, where=where))))
 
     ids, sizes = census.manifests()
     new = ~np.isin(ids, known)

@@ -107,6 +107,17 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
     return Manifest(id_, dict(sorted(found.items())), header, compressed, dictionary)
 
 
+def decode_objects(data: bytes, *, where: str) -> npt.NDArray[np.uint8]:
+    """Only the chunk objects that the references of a manifest name: uint8[n, 12], repeated.
+
+    `FormatError` if the file is damaged where this looks.
+    """
+    _, body = unwrap(data, FileType.MANIFEST, where=where)
+    tables, _ = read_root(body, where=where).tables(_ARRAYS).tables(_REFS)
+    native = tables.take(np.flatnonzero(tables.has(_CHUNK_ID)))
+    return native.struct(_CHUNK_ID, ChunkId.SIZE)
+
+
 def _decode_nodes(root: Table, arrays: Tables) -> list[NodeId]:
     if len(arrays) > _MAX_ARRAYS:
         raise root.buffer.fail(f"{len(arrays)} arrays exceed the limit of {_MAX_ARRAYS}")

@@ -63,7 +63,8 @@ class Maintenance(RepositoryBase):
 
         Objects stored since `delete_object_older_than` are left alone. This must be before the
         start of the longest session that may still be committed: what that session has stored
-        is not referred to yet. Ages are those that the storage gives.
+        is not referred to yet. Ages are those that the storage gives: leave a margin for clocks
+        that differ.
 
         An object stays as a whole while one chunk in it is needed. The limits bound memory and
         requests at a time; `ValueError` for those below one. Raises `ConflictError`

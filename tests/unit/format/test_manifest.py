@@ -26,6 +26,7 @@ from frazil.format.manifest import (
     LocationCompression,
     Manifest,
     decode_manifest,
+    decode_objects,
     encode_manifest,
 )
 from frazil.ids import ChunkId, ManifestId, NodeId
@@ -343,3 +344,13 @@ def test_kinds_are_told_apart_in_the_columns() -> None:
     assert not refs.offset[inline].any()
     assert refs.payload is not None
     assert refs.length[inline].tolist() == refs.payload.size[inline].tolist()
+
+
+@pytest.mark.parametrize("spec", [1, 2])
+def test_only_the_objects(spec: int) -> None:
+    arrays = {A: line(KINDS["mixed"]), B: line([NATIVE]), C: line(KINDS["inline"])}
+    found = decode_objects(encode(arrays, spec), where="manifests/M")
+    assert found.tobytes() == NATIVE.object + b"\xff" * 12 + NATIVE.object
+    assert decode_objects(encode({}, spec), where="manifests/M").shape == (0, 12)
+    with pytest.raises(FormatError, match="manifests/M"):
+        decode_objects(encode(arrays, spec)[:-3], where="manifests/M")

@@ -13,6 +13,8 @@ import zarr
 
 import frazil
 from frazil import Repository, Storage
+from frazil.engine import collect as engine
+from frazil.model.sweep import Depends
 from frazil.storage.doubles import Fault, Faulty, Wrapper
 from frazil.storage.memory import MemoryBackend
 from tests.scenario.places import storage_around
@@ -457,6 +459,30 @@ def test_references_that_appear_during_a_collection_count(spec: int, what: str) 
     array = zarr.open_array(repo.readonly_session(snapshot_id=lost).store, path="a", mode="r")
     assert [int(row[0]) for row in array[:, :1]] == [1, 2, 0]
     assert summary.snapshots_deleted == (1 if what == "reset" and spec == 2 else 0)
+
+
+def test_a_collection_that_is_overtaken_again_and_again_gives_up(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = count()
+
+    def always_overtaken(*_: Any) -> None:
+        next(tries)
+        raise Depends
+
+    monkeypatch.setattr(engine, "drop", always_overtaken)
+    retries = frazil.config.RepoUpdateRetryConfig(
+        frazil.StorageRetriesSettings(max_tries=3, initial_backoff_ms=0, max_backoff_ms=0)
+    )
+    config = frazil.RepositoryConfig(repo_update_retries=retries)
+    repo = Repository.create(storage, config)
+    commit(repo, 0)
+    before = keys(repo)
+    with pytest.raises(frazil.ConflictError) as error:
+        repo.garbage_collect(future())
+    assert error.value.kind == "update-attempts-exhausted"
+    assert next(tries) == 3
+    assert keys(repo) == before
 
 
 def test_commits_during_a_collection_keep_their_data(storage: Storage, spec: int) -> None:

@@ -125,3 +125,40 @@ def test_branches_tags_and_commits_at_once(repo: Repository) -> None:
     assert repo.list_tags() == {f"t{i}" for i in range(0, 10, 2)}
     for i in range(10):
         assert get(repo.readonly_session(f"b{i}"), "a/c/0") == b"%d" % i
+
+
+def test_lost_races_leave_no_copies_behind(tmp_path: Path) -> None:
+    repo = Repository.create(frazil.local_filesystem_storage(str(tmp_path)))
+    commit(repo, {"": group(), "a": array([100])})
+
+    def work(i: int) -> None:
+        session = change(repo.writable_session("main"), {f"a/c/{i}": b"%d" % i})
+        session.commit("mine", rebase_with=ConflictDetector())
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(40)))
+    backups = {path.name for path in (tmp_path / "overwritten").iterdir()}
+    assert backups == {update.backup_path for update in repo.ops_log()} - {None}
+
+
+def test_who_has_lost_a_race_waits_in_line(tmp_path: Path) -> None:
+    place = frazil.local_filesystem_storage(str(tmp_path))
+    repo = Repository.create(place)
+    commit(repo, {"": group(), "a": array([4])})
+    late = change(repo.writable_session("main"), {"a/c/1": b"late"})
+    commit(repo, {"a/c/0": b"first"})
+    done = threading.Event()
+
+    def finish() -> None:
+        late.commit("late", rebase_with=ConflictDetector())
+        done.set()
+
+    with place.backend().turn():
+        thread = threading.Thread(target=finish)
+        thread.start()
+        assert not done.wait(0.2)
+        assert get(tip(repo), "a/c/1") is None
+        # Newcomers need not wait.
+        commit(repo, {"a/c/2": b"new"})
+    thread.join()
+    assert get(tip(repo), "a/c/1") == b"late"

@@ -467,8 +467,11 @@ def test_a_fork_that_could_not_be_made_changes_nothing(
     backend.plan = lambda operation, key: (
         fault if operation == "put" and key.startswith(folder) else None
     )
-    with pytest.raises(frazil.StorageError):
-        session.fork()
+    if folder == "repo" and fault is Fault.LOST:
+        fork = session.fork()  # the object is looked at again: the change was made
+    else:
+        with pytest.raises(frazil.StorageError):
+            session.fork()
     backend.plan = lambda operation, key: None
     assert content(session) == before
     fork = session.fork()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from frazil.format.transaction_log import TransactionLog
 from frazil.ids import NodeId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
+from frazil.model.descent import joined
 from frazil.model.moves import compound
 from frazil.model.refs import check_amendable, next_time
 from frazil.storage.pool import map_parallel
@@ -62,33 +64,34 @@ class Committer:
         branch has moved, `RebaseFailedError` when the changes exclude each other; the changes
         are kept then.
         """
-        workspace = self._workspace
         self._check_changes(allow_empty)
-        attempts = 0
-        while True:
-            tip = self._catalog.commit_tip(branch)
-            if tip == workspace.snapshot_id:
-                tagged = metadata
-                if rebase_with is not None:
-                    tagged = metadata | {
-                        "__icechunk": _own(metadata) | {"rebase_attempts": attempts}
-                    }
+        with ExitStack() as line:
+            attempts = 0
+            while True:
                 try:
-                    return self._publish(
-                        message, tagged, lambda record: self._catalog.add_commit(branch, record)
-                    )
-                except ConflictError as error:
-                    if error.kind != ErrorKind.COMMIT_CONFLICT:
-                        raise
-                    conflict = error
+                    tagged = metadata
                     if rebase_with is not None:
-                        time.sleep(pause(attempts))
-            else:
-                conflict = ConflictError(str(workspace.snapshot_id), str(tip))
-            if rebase_with is None or attempts >= rebase_tries:
-                raise conflict
-            attempts += 1
-            rebase(workspace, self._catalog, branch, rebase_with)
+                        tagged = joined(metadata, "__icechunk", {"rebase_attempts": attempts})
+                    return self._try(branch, message, tagged)
+                except ConflictError as error:
+                    lost = error.kind == ErrorKind.COMMIT_CONFLICT
+                    if not lost or rebase_with is None or attempts >= rebase_tries:
+                        raise
+                if attempts == 0:
+                    line.enter_context(self._workspace.library.backend.turn())
+                else:
+                    time.sleep(pause(attempts))
+                attempts += 1
+                rebase(self._workspace, self._catalog, branch, rebase_with)
+
+    def _try(self, branch: str, message: str, metadata: Metadata) -> SnapshotId:
+        """Commit if the branch is where the session began; `ConflictError` otherwise."""
+        tip = self._catalog.commit_tip(branch)
+        if tip != self._workspace.snapshot_id:
+            raise ConflictError(str(self._workspace.snapshot_id), str(tip))
+        return self._publish(
+            message, metadata, lambda record: self._catalog.add_commit(branch, record)
+        )
 
     def amend(
         self, branch: str, message: str, metadata: Metadata, *, allow_empty: bool
@@ -251,12 +254,6 @@ def _snapshot(
         nodes=table,
         manifests=base.manifests.select(table.manifest_ids(), new),
     )
-
-
-def _own(metadata: Metadata) -> Metadata:
-    """What the caller has put where this package keeps its own values."""
-    given = metadata.get("__icechunk")
-    return given if isinstance(given, dict) else {}
 
 
 def pause(attempts: int) -> float:

@@ -188,6 +188,10 @@ class UpdateTable:
             status=status,
         )
 
+    def has_backup(self, name: str) -> bool:
+        """Whether an update here says that it was copied to this file (a name used once)."""
+        return name.encode() in self.column("backup").compact().heap.tobytes()
+
     def _text(self, i: int, name: str) -> str | None:
         start, size = int(self.rows[f"{name}_start"][i]), int(self.rows[f"{name}_size"][i])
         return None if size < 0 else self.heap[start : start + size].tobytes().decode()

@@ -15,6 +15,7 @@ from frazil.errors import (
     AlreadyExistsError,
     ConflictError,
     ErrorKind,
+    IcechunkError,
     InvalidInputError,
     RefNotFoundError,
     StorageError,
@@ -210,8 +211,23 @@ class CatalogV1(Catalog):
             raise ConflictError(str(expected), str(tip))
         try:
             self._put_ref(_branch_key(branch), target, Update(fetched.version))
-        except PreconditionFailed as error:
+        except StorageError as error:
+            # The answer to a put can be lost: look whether it was made.
+            if self._has(branch, target, until=expected):
+                return
+            if not isinstance(error, PreconditionFailed):
+                raise
             raise ConflictError(str(expected), str(self.commit_tip(branch))) from error
+
+    def _has(self, branch: str, target: SnapshotId, *, until: SnapshotId | None) -> bool:
+        """Whether the newest snapshots of a branch, from the tip to `until`, include this one."""
+        try:
+            for record in self.ancestry(self.branch(branch)):
+                if record.id in (target, until):
+                    return record.id == target
+        except IcechunkError:
+            pass  # the caller raises what went wrong first
+        return False
 
     def add_detached(self, record: SnapshotRecord) -> None:
         """The snapshot file alone makes it known; this only makes it durable."""

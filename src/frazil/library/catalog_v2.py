@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from frazil.errors import ConflictError, ErrorKind, RepositoryNotFoundError, StorageError
+from frazil.errors import (
+    ConflictError,
+    ErrorKind,
+    IcechunkError,
+    RepositoryNotFoundError,
+    StorageError,
+)
 from frazil.format.history import SnapshotRecord
 from frazil.format.repo_info import (
     RepoInfo,
@@ -129,10 +135,29 @@ class CatalogV2(Catalog):
         # Whatever is copied here: if it is not `state`, the put fails and the copy is for nothing.
         backend.copy(KEY, f"overwritten/{backup}")
         backend.sync()
-        version = backend.put(KEY, data, mode=IfVersion(state.version))
+        try:
+            version = backend.put(KEY, data, mode=IfVersion(state.version))
+        except StorageError as error:
+            made = self._made_it(backup)
+            if made is not None:
+                return made
+            if isinstance(error, PreconditionFailed):
+                backend.delete([f"overwritten/{backup}"])  # nothing will ever refer to it
+            raise
         with self._lock:
             self._state = _State(info, version)
         return info
+
+    def _made_it(self, backup: str) -> RepoInfo | None:
+        """The repository information if a put that seems to have failed is in it.
+
+        The answer to a put can be lost; the name of its backup is in nobody else's.
+        """
+        try:
+            info = self.info()
+        except IcechunkError:
+            return None  # the caller raises what went wrong first
+        return info if info.updates.has_backup(backup) else None
 
     # Catalog
 

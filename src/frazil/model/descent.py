@@ -37,9 +37,13 @@ def merge_parents(metadata: dict[str, Any]) -> tuple[SnapshotId, ...]:
 
 def with_own(metadata: dict[str, Any] | None, **values: Any) -> dict[str, Any]:
     """Commit metadata with values of Frazil's own beside those that the caller has there."""
-    metadata = metadata or {}
-    own = metadata.get(OWN_KEY)
-    return metadata | {OWN_KEY: (own if isinstance(own, dict) else {}) | values}
+    return joined(metadata or {}, OWN_KEY, values)
+
+
+def joined(metadata: dict[str, Any], key: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The metadata with these values under a key, beside those that are there."""
+    there = metadata.get(key)
+    return metadata | {key: (there if isinstance(there, dict) else {}) | values}
 
 
 def parents(record: SnapshotRecord) -> Iterator[SnapshotId]:

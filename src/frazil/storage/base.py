@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -156,6 +157,14 @@ class Backend(ABC):
         To be called before anything that refers to those objects becomes visible. Another
         process's objects are that process's to sync.
         """
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Wait in line with other writers who have lost a race, and hold the turn.
+
+        A courtesy, where the backend can offer it: whoever has lost competes only with
+        newcomers. Nothing may depend on it.
+        """
+        return nullcontext()
 
     @abstractmethod
     def close(self) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
 from typing import TypeVar
 
@@ -89,6 +90,10 @@ class Wrapper(Backend):
     @override
     def sync(self) -> None:
         self.request("sync", "", self.inner.sync)
+
+    @override
+    def turn(self) -> AbstractContextManager[object]:
+        return self.inner.turn()
 
     @override
     def close(self) -> None:

@@ -24,7 +24,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -51,7 +51,7 @@ from frazil.storage.base import (
 )
 from frazil.storage.folders import Folders
 from frazil.storage.keys import decode_key, encode_key, folder_prefix
-from frazil.storage.rootlock import RootLock, root_lock
+from frazil.storage.rootlock import TURN_NAME, RootLock, root_lock
 from frazil.storage.unsynced import Unsynced, flush_folder
 
 _SETTLED_NS = 2_000_000_000
@@ -348,6 +348,15 @@ class LocalBackend(Backend):
     def sync(self) -> None:
         if self._unsynced is not None:
             self._unsynced.flush()
+
+    @override
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            # Who waits too long, or cannot lock, goes on without.
+            with suppress(StorageError):
+                stack.enter_context(root_lock(self._root, TURN_NAME).held())
+            yield
 
     @override
     def close(self) -> None:

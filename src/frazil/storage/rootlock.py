@@ -19,6 +19,8 @@ from frazil.errors import ErrorKind, StorageError
 from frazil.storage import osfiles
 
 LOCK_NAME = f".frazil-lock{osfiles.UNLISTED}0"
+TURN_NAME = f".frazil-turn{osfiles.UNLISTED}0"
+"""Where losers of a race wait for each other, see `Backend.turn`."""
 PATIENCE = 60.0
 """Seconds to wait for other processes. A holder needs milliseconds: it writes one file."""
 
@@ -28,9 +30,9 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.02
 class RootLock:
     """The lock of one folder; get it with `root_lock`."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, name: str) -> None:
         self._root = root
-        self.path = os.path.join(root, LOCK_NAME)
+        self.path = os.path.join(root, name)
         self._file = self._new_file()
         # Reentrant, so that a fork inside a signal handler does not wait for itself.
         self._mutex = threading.RLock()
@@ -120,10 +122,11 @@ _locks: dict[str, RootLock] = {}
 _kept: list[RootLock] = []
 
 
-def root_lock(root: str) -> RootLock:
-    """The one lock of this process for a folder that exists, by whatever path."""
+def root_lock(root: str, name: str = LOCK_NAME) -> RootLock:
+    """The one lock of this name and process for a folder that exists, by whatever path."""
     path = os.path.realpath(root)
-    return _locks.get(path) or _locks.setdefault(path, RootLock(path))
+    key = os.path.join(path, name)
+    return _locks.get(key) or _locks.setdefault(key, RootLock(path, name))
 
 
 def _before_fork() -> None:

@@ -3,6 +3,6 @@
     python -m benchmarks            the full suite: about half an hour and 4 GB of disk
     python -m benchmarks --quick    every case, tiny: shows that the suite works, no figures
 
-`cases.py` says what is measured, `worker.py` measures one case with one library in a process
-of its own, `__main__.py` alternates the libraries and prints the ratios.
+`cases.py` and `scale.py` say what is measured, `worker.py` measures one case with one library in
+a process of its own, `__main__.py` alternates the libraries and prints the ratios.
 """

@@ -4,52 +4,79 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.cases import BY_NAME, CASES, FULL, QUICK, Case
-from benchmarks.report import Result, conditions, table
+from benchmarks.cases import BY_NAME, CASES
+from benchmarks.common import FULL, QUICK, Case
+from benchmarks.report import Result, Samples, conditions, table
 
-LIBRARIES = ("frazil", "icechunk")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
-def call(lib: str, part: str, case: str, folder: Path, quick: bool) -> float:
-    command = [sys.executable, "-m", "benchmarks.worker", lib, part, case, str(folder)]
+@dataclass(frozen=True)
+class Variant:
+    """A library, and how it is set."""
+
+    name: str
+    lib: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+FRAZIL, ICECHUNK = Variant("frazil", "frazil"), Variant("icechunk", "icechunk")
+UNSYNCED = Variant("no fsync", "frazil", {"FRAZIL_FSYNC": "0"})
+
+
+def call(variant: Variant, part: str, case: str, folder: Path, quick: bool) -> tuple[float, int]:
+    """The seconds that a part of a case took, and the most memory it had in bytes."""
+    command = [sys.executable, "-m", "benchmarks.worker", variant.lib, part, case, str(folder)]
+    environment = {k: v for k, v in os.environ.items() if k != "FRAZIL_FSYNC"}
     done = subprocess.run(
-        [*command, "--quick"] if quick else command, stdout=subprocess.PIPE, text=True
+        [*command, "--quick"] if quick else command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment | variant.environment,
     )
     if done.returncode:
-        raise SystemExit(f"{case} failed with {lib}: the error is above")
-    seconds: float = json.loads(done.stdout.splitlines()[-1])["seconds"]
-    return seconds
+        raise SystemExit(f"{case} failed with {variant.name}: the error is above")
+    measured = json.loads(done.stdout.splitlines()[-1])
+    return measured["seconds"], measured["peak"]
 
 
 def measure(case: Case, work: Path, repeats: int, quick: bool) -> Result:
     """A prepared repository is kept for the cases that share it; others get a new folder."""
     owner = BY_NAME[case.shares] if case.shares else case
-    samples: dict[str, list[float]] = {lib: [] for lib in LIBRARIES}
+    variants = (FRAZIL, UNSYNCED, ICECHUNK) if case.commits else (FRAZIL, ICECHUNK)
+    runs: dict[str, list[tuple[float, int]]] = {variant.name: [] for variant in variants}
     if owner.prepare is not None:
-        for lib in LIBRARIES:
-            folder = work / f"{owner.name}-{lib}"
+        for variant in (FRAZIL, ICECHUNK):
+            folder = work / f"{owner.name}-{variant.lib}"
             if not folder.exists():
-                note(f"  preparing with {lib}")
-                call(lib, "prepare", owner.name, folder, quick)
+                note(f"  preparing with {variant.lib}")
+                call(variant, "prepare", owner.name, folder, quick)
     for turn in range(repeats):
-        for lib in LIBRARIES if turn % 2 == 0 else LIBRARIES[::-1]:
+        for variant in variants if turn % 2 == 0 else variants[::-1]:
             if owner.prepare is not None:
-                seconds = call(lib, "run", case.name, work / f"{owner.name}-{lib}", quick)
+                folder = work / f"{owner.name}-{variant.lib}"
+                run = call(variant, "run", case.name, folder, quick)
             else:
-                folder = work / f"{case.name}-{lib}-{turn}"
-                seconds = call(lib, "run", case.name, folder, quick)
+                folder = work / f"{case.name}-{variant.lib}-{turn}"
+                run = call(variant, "run", case.name, folder, quick)
                 shutil.rmtree(folder)
-            samples[lib].append(seconds)
-            note(f"  {lib:<8} {seconds:.4f} s")
+            runs[variant.name].append(run)
+            note(f"  {variant.name:<8} {run[0]:.4f} s, {run[1] / 2**20:.0f} MiB")
+    samples = {name: Samples(*zip(*taken, strict=True)) for name, taken in runs.items()}
     return Result(
-        case.title(QUICK if quick else FULL), tuple(samples["frazil"]), tuple(samples["icechunk"])
+        case.title(QUICK if quick else FULL),
+        samples[FRAZIL.name],
+        samples.get(UNSYNCED.name),
+        samples[ICECHUNK.name],
     )
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,59 +19,8 @@ import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-Lib = Any  # the module frazil or icechunk: the same names
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How large the cases are. Chunks are counted, chunk sizes are in bytes."""
-
-    small_chunks: int = 20_000
-    small_chunk_bytes: int = 8 * 1024
-    large_chunks: int = 200
-    large_chunk_bytes: int = 4 * 1024 * 1024
-    references: int = 1_000_000
-    nodes: int = 10_000
-    commits: int = 1_000
-
-
-FULL = Sizes()
-QUICK = Sizes(
-    small_chunks=100,
-    large_chunks=4,
-    large_chunk_bytes=1024 * 1024,
-    references=5_000,
-    nodes=60,
-    commits=8,
-)
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    title: Callable[[Sizes], str]
-    run: Callable[[Lib, Path, Sizes], float]
-    prepare: Callable[[Lib, Path, Sizes], None] | None = None
-    shares: str | None = None  # the case whose prepared repository this one uses too
-
-
-class Clock:
-    seconds = 0.0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
-
-
-def _create(lib: Lib, folder: Path) -> Any:
-    return lib.Repository.create(lib.local_filesystem_storage(str(folder)))
-
-
-def _open(lib: Lib, folder: Path) -> Any:
-    return lib.Repository.open(lib.local_filesystem_storage(str(folder)))
-
+from benchmarks import scale
+from benchmarks.common import Case, Clock, Lib, Sizes, checked, create, open_
 
 # Many chunks, small and large -------------------------------------------------------------
 
@@ -95,7 +42,7 @@ def _write_chunks(lib: Lib, folder: Path, chunks: int, chunk_bytes: int) -> floa
     """Write in steps of 64 MiB at most, and commit."""
     step = max(1, min(chunks, 64 * 1024 * 1024 // chunk_bytes))
     data = _block(step, chunk_bytes)
-    session = _create(lib, folder).writable_session("main")
+    session = create(lib, folder).writable_session("main")
     array = _array(session.store, chunks, chunk_bytes)
     clock = Clock()
     with clock.running():
@@ -109,7 +56,7 @@ def _write_chunks(lib: Lib, folder: Path, chunks: int, chunk_bytes: int) -> floa
 def _read_chunks(lib: Lib, folder: Path, chunk_bytes: int) -> float:
     clock = Clock()
     with clock.running():
-        store = _open(lib, folder).readonly_session("main").store
+        store = open_(lib, folder).readonly_session("main").store
         array = zarr.open_array(store, path="x", mode="r")
         step = 64 * 1024 * 1024 // 4
         for start in range(0, array.size, step):
@@ -151,7 +98,7 @@ def _side(sizes: Sizes) -> int:
 def prepare_references(lib: Lib, folder: Path, sizes: Sizes) -> None:
     """A square array of one-cell chunks, all inline, written past zarr's array layer."""
     side = _side(sizes)
-    session = _create(lib, folder).writable_session("main")
+    session = create(lib, folder).writable_session("main")
     zarr.create_array(
         session.store, name="x", shape=(side, side), chunks=(1, 1), dtype="<u4", compressors=None
     )
@@ -172,7 +119,7 @@ def prepare_references(lib: Lib, folder: Path, sizes: Sizes) -> None:
 
 def commit_one_chunk(lib: Lib, folder: Path, sizes: Sizes) -> float:
     """Change one chunk of the array and commit; opening is not timed."""
-    session = _open(lib, folder).writable_session("main")
+    session = open_(lib, folder).writable_session("main")
     array = zarr.open_array(session.store, path="x", mode="r+")
     middle = _side(sizes) // 2
     clock = Clock()
@@ -186,7 +133,7 @@ def open_and_read(lib: Lib, folder: Path, sizes: Sizes) -> float:
     """From nothing in memory to the value of one chunk."""
     clock = Clock()
     with clock.running():
-        store = _open(lib, folder).readonly_session("main").store
+        store = open_(lib, folder).readonly_session("main").store
         value = int(np.asarray(zarr.open_array(store, path="x", mode="r")[0, 7]))
     if value != 7:
         raise AssertionError(f"read {value} instead of 7")
@@ -199,7 +146,7 @@ _GROUPS = 50
 
 
 def prepare_nodes(lib: Lib, folder: Path, sizes: Sizes) -> None:
-    session = _create(lib, folder).writable_session("main")
+    session = create(lib, folder).writable_session("main")
     root = zarr.create_group(session.store)
     arrays = sizes.nodes - 1 - _GROUPS
     for group in range(_GROUPS):
@@ -215,27 +162,21 @@ def list_keys(lib: Lib, folder: Path, sizes: Sizes) -> float:
 
     clock = Clock()
     with clock.running():
-        found = asyncio.run(count(_open(lib, folder).readonly_session("main").store))
-    return _checked(clock, found, sizes.nodes)
+        found = asyncio.run(count(open_(lib, folder).readonly_session("main").store))
+    return checked(clock, found, sizes.nodes, "nodes")
 
 
 def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
     clock = Clock()
     with clock.running():
-        store = _open(lib, folder).readonly_session("main").store
+        store = open_(lib, folder).readonly_session("main").store
         found = 1 + zarr.open_group(store, mode="r").nmembers(max_depth=None)
-    return _checked(clock, found, sizes.nodes)
-
-
-def _checked(clock: Clock, found: int, expected: int) -> float:
-    if found != expected:
-        raise AssertionError(f"listed {found} nodes instead of {expected}")
-    return clock.seconds
+    return checked(clock, found, sizes.nodes, "nodes")
 
 
 def small_commits(lib: Lib, folder: Path, sizes: Sizes) -> float:
     """Each commit writes one inline chunk, in a session of its own."""
-    repo = _create(lib, folder)
+    repo = create(lib, folder)
     with repo.transaction("main", message="create") as store:
         zarr.create_array(store, name="x", shape=(100,), chunks=(1,), dtype="int32")
     clock = Clock()
@@ -253,7 +194,7 @@ HISTORY_CHUNKS = 500
 
 def prepare_history(lib: Lib, folder: Path, sizes: Sizes) -> None:
     """A tenth of the commits, each of many inline chunks: every one has a manifest of its own."""
-    repo = _create(lib, folder)
+    repo = create(lib, folder)
     with repo.transaction("main", message="create") as store:
         zarr.create_array(store, name="x", shape=(10 * HISTORY_CHUNKS,), chunks=(1,), dtype="i4")
     for number in range(sizes.commits // 10 + 1):
@@ -265,7 +206,7 @@ def prepare_history(lib: Lib, folder: Path, sizes: Sizes) -> None:
 
 
 def count_bytes(lib: Lib, folder: Path, sizes: Sizes) -> float:
-    repo, clock = _open(lib, folder), Clock()
+    repo, clock = open_(lib, folder), Clock()
     with clock.running():
         stats = repo.chunk_storage_stats()
     if not stats.total_bytes():
@@ -274,7 +215,7 @@ def count_bytes(lib: Lib, folder: Path, sizes: Sizes) -> float:
 
 
 def plan_collection(lib: Lib, folder: Path, sizes: Sizes) -> float:
-    repo, clock = _open(lib, folder), Clock()
+    repo, clock = open_(lib, folder), Clock()
     with clock.running():
         repo.garbage_collect(datetime.now(UTC), dry_run=True)
     return clock.seconds
@@ -293,15 +234,16 @@ def _small_title(what: str) -> Callable[[Sizes], str]:
 
 
 CASES = (
-    Case("write-small", _small_title("write and commit"), write_small),
+    Case("write-small", _small_title("write and commit"), write_small, commits=True),
     Case("read-small", _small_title("open and read"), read_small, prepare_small),
-    Case("write-large", _large_title("write and commit"), write_large),
+    Case("write-large", _large_title("write and commit"), write_large, commits=True),
     Case("read-large", _large_title("open and read"), read_large, prepare_large),
     Case(
         "commit-one-chunk",
         lambda s: f"commit one chunk of an array with {s.references:,} references",
         commit_one_chunk,
         prepare_references,
+        commits=True,
     ),
     Case(
         "open-and-read",
@@ -316,8 +258,9 @@ CASES = (
         list_members,
         shares="list-keys",
     ),
-    Case("small-commits", lambda s: f"{s.commits:,} small commits", small_commits),
+    Case("small-commits", lambda s: f"{s.commits:,} small commits", small_commits, commits=True),
     Case("stats", _history_title("count the bytes"), count_bytes, prepare_history),
     Case("collect", _history_title("plan a collection"), plan_collection, shares="stats"),
+    *scale.CASES,
 )
 BY_NAME = {case.name: case for case in CASES}

@@ -12,38 +12,70 @@ from importlib import import_module
 
 
 @dataclass(frozen=True)
-class Result:
-    """Seconds per run of one case, by library, in the order measured."""
+class Samples:
+    """Seconds and peak memory in bytes of each run, in the order measured."""
 
-    title: str
-    frazil: tuple[float, ...]
-    icechunk: tuple[float, ...]
+    seconds: tuple[float, ...]
+    peaks: tuple[int, ...]
 
     @property
-    def ratio(self) -> float:
-        """Frazil's median time over icechunk's: below 1, Frazil is faster."""
-        return statistics.median(self.frazil) / statistics.median(self.icechunk)
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    def time(self) -> str:
+        """Median and spread, as `20 ms (18 to 31)`."""
+        scale, unit = _unit(self.median)
+        middle, low, high = (
+            _digits(value * scale) for value in (self.median, min(self.seconds), max(self.seconds))
+        )
+        return f"{middle} {unit} ({low} to {high})" if len(self.seconds) > 1 else f"{middle} {unit}"
+
+    def memory(self) -> str:
+        """Median of the peaks, in MiB."""
+        return f"{statistics.median(self.peaks) / 2**20:.0f}"
 
 
-def seconds(value: float) -> str:
+@dataclass(frozen=True)
+class Result:
+    """The runs of one case; `unsynced` where Frazil waits for the disk by default."""
+
+    title: str
+    frazil: Samples
+    unsynced: Samples | None
+    icechunk: Samples
+
+    def row(self) -> tuple[str, ...]:
+        """The cells of the table; a ratio below 1 says that Frazil is faster."""
+        unsynced, base = self.unsynced, self.icechunk.median
+        return (
+            self.title,
+            self.frazil.time(),
+            unsynced.time() if unsynced else "",
+            self.icechunk.time(),
+            f"{self.frazil.median / base:.2f}",
+            f"{unsynced.median / base:.2f}" if unsynced else "",
+            f"{self.frazil.memory()} : {self.icechunk.memory()}",
+        )
+
+
+def _unit(seconds: float) -> tuple[float, str]:
     for limit, scale, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
-        if value < limit:
-            return f"{value * scale:.3g} {unit}"
-    return f"{value:.3g} s" if value < 100 else f"{value:.0f} s"
+        if seconds < limit:
+            return scale, unit
+    return 1.0, "s"
 
 
-def spread(samples: Sequence[float]) -> str:
-    median = seconds(statistics.median(samples))
-    return f"{median} ({seconds(min(samples))} to {seconds(max(samples))})"
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+HEAD = ("case", "Frazil", "no fsync", "icechunk", "ratio", "no fsync", "memory, MiB")
 
 
 def table(results: Sequence[Result]) -> str:
     """Markdown, padded so that it reads well as it is."""
-    rows = [
-        ("case", "Frazil", "icechunk", "ratio"),
-        *((r.title, spread(r.frazil), spread(r.icechunk), f"{r.ratio:.2f}") for r in results),
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    rows = [HEAD, *(result.row() for result in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in rows
@@ -62,6 +94,9 @@ def conditions(repeats: int) -> str:
             f"{os.cpu_count()} processors; Python {platform.python_version()}; {versions}.",
             f"Median (fastest to slowest) of {repeats}, one process per run, libraries in turn, "
             "local disk, files in the page cache.",
-            "The ratio is Frazil's time over icechunk's: below 1, Frazil is faster.",
+            "A ratio is Frazil's time over icechunk's: below 1, Frazil is faster. "
+            "Memory is the most that a process had, Frazil : icechunk, imports included.",
+            "Frazil forces commits to disk, which icechunk does not; "
+            "`no fsync` is Frazil with FRAZIL_FSYNC=0, which makes the two alike.",
         ]
     )

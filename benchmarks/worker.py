@@ -1,6 +1,6 @@
 """Run one part of one case with one library: `python -m benchmarks.worker frazil run CASE DIR`.
 
-Prints one line of JSON: {"seconds": ...}.
+Prints one line of JSON: {"seconds": ..., "peak": bytes of memory at most}.
 """
 
 from __future__ import annotations
@@ -9,9 +9,18 @@ import argparse
 import importlib
 import json
 import os
+import resource
+import sys
 from pathlib import Path
 
-from benchmarks.cases import BY_NAME, FULL, QUICK
+from benchmarks.cases import BY_NAME
+from benchmarks.common import FULL, QUICK
+
+
+def peak_memory() -> int:
+    """The most memory that this process had, in bytes; the unit depends on the system."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> None:
@@ -31,7 +40,7 @@ def main() -> None:
         seconds = case.run(lib, given.folder, sizes)
     elif case.prepare is not None:
         case.prepare(lib, given.folder, sizes)
-    print(json.dumps({"seconds": seconds}), flush=True)
+    print(json.dumps({"seconds": seconds, "peak": peak_memory()}), flush=True)
     # icechunk 2.3.0 may crash while the interpreter shuts down after an asynchronous listing.
     os._exit(0)
 

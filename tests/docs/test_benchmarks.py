@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cases import CASES, QUICK, Case
-from benchmarks.report import Result, table
+from benchmarks.cases import CASES
+from benchmarks.common import QUICK, Case
+from benchmarks.report import Result, Samples, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,10 @@ def test_case_runs_with_both_libraries(case: Case) -> None:
     )
     assert done.returncode == 0, done.stderr
     row = next(line for line in done.stdout.splitlines() if case.title(QUICK) in line)
-    assert float(row.split("|")[-2]) > 0
+    _, _, _, unsynced, _, ratio, unsynced_ratio, memory, _ = (c.strip() for c in row.split("|"))
+    assert float(ratio) > 0
+    assert bool(unsynced) == bool(unsynced_ratio) == case.commits
+    assert all(int(mebibytes) > 1 for mebibytes in memory.split(":"))
 
 
 def test_unknown_case_is_refused() -> None:
@@ -38,11 +42,21 @@ def test_unknown_case_is_refused() -> None:
     assert "no such case: no-such-case" in done.stderr
 
 
-def test_ratio_is_of_medians_and_the_spread_is_shown() -> None:
-    result = Result("copy", frazil=(0.001, 0.002, 0.9), icechunk=(0.004, 0.003, 0.005))
-    assert result.ratio == pytest.approx(0.5)
-    assert table([result]).splitlines() == [
-        "| case | Frazil                | icechunk            | ratio |",
-        "|------|-----------------------|---------------------|-------|",
-        "| copy | 2 ms (1 ms to 900 ms) | 4 ms (3 ms to 5 ms) | 0.50  |",
+def _samples(*seconds: float, peak: int = 2**20) -> Samples:
+    return Samples(seconds, (peak,) * len(seconds))
+
+
+def test_ratios_are_of_medians_and_the_spread_is_shown() -> None:
+    icechunk = _samples(0.004, 0.003, 0.005)
+    commit = Result("commit", _samples(0.001, 0.002, 0.9), _samples(0.001), icechunk)
+    read = Result("read", _samples(120.0, peak=3 * 2**20), None, icechunk)
+    assert table([commit, read]).splitlines() == [
+        "| case   | Frazil          | no fsync | icechunk      | ratio    | no fsync "
+        "| memory, MiB |",
+        "|--------|-----------------|----------|---------------|----------|----------"
+        "|-------------|",
+        "| commit | 2 ms (1 to 900) | 1 ms     | 4 ms (3 to 5) | 0.50     | 0.25     "
+        "| 1 : 1       |",
+        "| read   | 120 s           |          | 4 ms (3 to 5) | 30000.00 |          "
+        "| 3 : 1       |",
     ]

@@ -1,0 +1,77 @@
+"""What a case is, how large it is, and how it takes the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Lib = Any  # the module frazil or icechunk: the same names
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the cases are. Chunks are counted, chunk sizes are in bytes."""
+
+    small_chunks: int = 20_000
+    small_chunk_bytes: int = 8 * 1024
+    large_chunks: int = 200
+    large_chunk_bytes: int = 4 * 1024 * 1024
+    references: int = 1_000_000
+    nodes: int = 10_000
+    commits: int = 1_000
+    many_nodes: int = 100_000
+    snapshots: int = 100_000
+    compared: int = 1_000
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    small_chunks=100,
+    large_chunks=4,
+    large_chunk_bytes=1024 * 1024,
+    references=5_000,
+    nodes=60,
+    commits=8,
+    many_nodes=1_000,
+    snapshots=1_000,
+    compared=10,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    title: Callable[[Sizes], str]
+    run: Callable[[Lib, Path, Sizes], float]
+    prepare: Callable[[Lib, Path, Sizes], None] | None = None
+    shares: str | None = None  # the case whose prepared repository this one uses too
+    commits: bool = False  # waits for the disk, so that not waiting is measured as well
+
+
+class Clock:
+    seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+
+def create(lib: Lib, folder: Path) -> Any:
+    return lib.Repository.create(lib.local_filesystem_storage(str(folder)))
+
+
+def open_(lib: Lib, folder: Path) -> Any:
+    return lib.Repository.open(lib.local_filesystem_storage(str(folder)))
+
+
+def checked(clock: Clock, found: int, expected: int, what: str) -> float:
+    """The seconds taken, if as much was found as should be there."""
+    if found != expected:
+        raise AssertionError(f"found {found} {what} instead of {expected}")
+    return clock.seconds

@@ -27,6 +27,7 @@ from frazil.format.transaction_log import TransactionLog
 from frazil.ids import NodeId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.uploads import Uploads
 from frazil.model.descent import joined
 from frazil.model.moves import compound
 from frazil.model.refs import check_amendable, next_time
@@ -167,12 +168,29 @@ class Committer:
         instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
     ) -> tuple[Snapshot, SnapshotRecord]:
         """Store all files of the changes, which nothing refers to yet."""
+        uploads = Uploads(self._workspace.library.backend)
+        try:
+            stored = self._upload(uploads, message, metadata, instead_of)
+            uploads.wait()
+        except BaseException:
+            self._manifests.forget()  # nobody knows which of them are stored
+            raise
+        return stored
+
+    def _upload(
+        self,
+        uploads: Uploads,
+        message: str,
+        metadata: Metadata,
+        instead_of: tuple[SnapshotRecord, TransactionLog] | None,
+    ) -> tuple[Snapshot, SnapshotRecord]:
+        """Hand all files of the changes to `uploads`, each as soon as it is known."""
         workspace, library = self._workspace, self._workspace.library
         if workspace.writer is not None:
             workspace.writer.flush()
         base = workspace.base
         id_ = library.new_id(SnapshotId)
-        rewritten = self._rewrite_manifests()
+        rewritten = self._rewrite_manifests(uploads)
         log = workspace.changes.log(id_, workspace.net_moves())
         parent: SnapshotId | None = base.id
         pruned: tuple[SnapshotId, ...] = ()
@@ -183,6 +201,7 @@ class Committer:
                 TransactionLog.union([replaced_log, log], id=id_),
                 moves=compound(replaced_log, log),
             )
+        library.write_log(log, uploads)
         snapshot = _snapshot(
             workspace,
             rewritten,
@@ -192,15 +211,7 @@ class Committer:
             message=message,
             metadata=metadata,
         )
-        writes: list[Callable[[], None]] = [
-            lambda: library.write_log(log),
-            lambda: library.write_snapshot(snapshot),
-        ]
-        if library.backend.local:  # another thread would cost more than it saves
-            for write in writes:
-                write()
-        else:
-            map_parallel(lambda write: write(), writes)
+        library.write_snapshot(snapshot, uploads)
         record = SnapshotRecord(
             id=id_,
             parent=parent,
@@ -211,7 +222,7 @@ class Committer:
         )
         return snapshot, record
 
-    def _rewrite_manifests(self) -> list[Rewritten]:
+    def _rewrite_manifests(self, uploads: Uploads) -> list[Rewritten]:
         workspace = self._workspace
         changes, nodes = workspace.changes, workspace.base.nodes
         created = {node.id: node for node in changes.created.values()}
@@ -221,7 +232,7 @@ class Committer:
             return node if node is not None else nodes.node(nodes.find_id(id_))
 
         return map_parallel(
-            lambda item: self._manifests.rewrite(current(item[0]), item[1]),
+            lambda item: self._manifests.rewrite(current(item[0]), item[1], uploads),
             [(id_, e) for id_, e in changes.chunks.items() if e or e.shrunk],
         )
 

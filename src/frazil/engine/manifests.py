@@ -13,6 +13,7 @@ from frazil.format.manifest import Manifest
 from frazil.format.snapshot import ManifestInfo, ManifestRef, Node
 from frazil.ids import ManifestId, NodeId
 from frazil.library.files import Library
+from frazil.library.uploads import Uploads
 from frazil.model.changes import ChunkEdits
 from frazil.model.manifest_plan import cells_of, cut, merge, touched
 from frazil.model.overlay import bounding_box
@@ -41,8 +42,15 @@ class ManifestWriter:
         self._split_sizes = split_sizes
         self._written: dict[NodeId, tuple[object, list[tuple[ManifestRef, ManifestInfo]]]] = {}
 
-    def rewrite(self, node: Node, edits: ChunkEdits) -> Rewritten:
-        """Store manifests with the edits of one array; returns the array that refers to them."""
+    def forget(self) -> None:
+        """Write everything anew at the next try: what was written may not be stored."""
+        self._written = {}
+
+    def rewrite(self, node: Node, edits: ChunkEdits, uploads: Uploads | None = None) -> Rewritten:
+        """Store manifests with the edits of one array; returns the array that refers to them.
+
+        With `uploads` they are stored in the background.
+        """
         columns, sizes = edits.columns(), self._split_sizes(node)
         # An array whose rank has changed keeps nothing of what it had.
         base = tuple(m for m in node.manifests if len(m.extents) in (0, len(node.shape)))
@@ -65,7 +73,7 @@ class ManifestWriter:
             written = known[1]
         else:
             parts = cut(merge(stored, columns, edits.visible), sizes)
-            written = map_parallel(lambda refs: self._write(node, refs), parts)
+            written = map_parallel(lambda refs: self._write(node, refs, uploads), parts)
             self._written[node.id] = (source, written)
         kept = compress(base, ~chosen)
         manifests = sorted(
@@ -100,7 +108,9 @@ class ManifestWriter:
             return ChunkRefs.empty(len(node.shape))
         return refs
 
-    def _write(self, node: Node, refs: ChunkRefs) -> tuple[ManifestRef, ManifestInfo]:
+    def _write(
+        self, node: Node, refs: ChunkRefs, uploads: Uploads | None = None
+    ) -> tuple[ManifestRef, ManifestInfo]:
         manifest = Manifest(self._library.new_id(ManifestId), {node.id: refs})
-        info = self._library.write_manifest(manifest)
+        info = self._library.write_manifest(manifest, uploads)
         return ManifestRef(manifest.id, bounding_box(refs)), info

@@ -18,6 +18,7 @@ from frazil.format.transaction_log import (
 )
 from frazil.ids import ManifestId, ObjectId, SnapshotId
 from frazil.library.cache import Cache
+from frazil.library.uploads import Uploads
 from frazil.storage.base import Backend
 
 Id = TypeVar("Id", bound=ObjectId)
@@ -98,24 +99,27 @@ class Library:
             id_, lambda: decode_transaction_log(self.backend.get(key), where=key)
         )
 
-    def write_snapshot(self, snapshot: Snapshot) -> None:
-        """Store a new snapshot."""
+    def write_snapshot(self, snapshot: Snapshot, uploads: Uploads | None = None) -> None:
+        """Store a new snapshot, with `uploads` in the background."""
         data = encode_snapshot(snapshot, spec=self.spec, level=self.level)
-        self.backend.put(f"snapshots/{snapshot.id}", data)
+        (uploads or self.backend).put(f"snapshots/{snapshot.id}", data)
         self._snapshots.put(snapshot.id, snapshot)
 
-    def write_manifest(self, manifest: Manifest) -> ManifestInfo:
-        """Store a new manifest; returns what a snapshot has to say of it."""
+    def write_manifest(self, manifest: Manifest, uploads: Uploads | None = None) -> ManifestInfo:
+        """Store a new manifest, with `uploads` in the background.
+
+        Returns what a snapshot has to say of it.
+        """
         data = encode_manifest(manifest, spec=self.spec, level=self.level)
-        self.backend.put(f"manifests/{manifest.id}", data)
+        (uploads or self.backend).put(f"manifests/{manifest.id}", data)
         self._manifests.put(manifest.id, manifest)
         count = sum(map(len, manifest.arrays.values()))
         return ManifestInfo(manifest.id, size_bytes=len(data), num_refs=count)
 
-    def write_log(self, log: TransactionLog) -> None:
-        """Store a new transaction log."""
+    def write_log(self, log: TransactionLog, uploads: Uploads | None = None) -> None:
+        """Store a new transaction log, with `uploads` in the background."""
         data = encode_transaction_log(log, spec=self.spec, level=self.level)
-        self.backend.put(f"transactions/{log.id}", data)
+        (uploads or self.backend).put(f"transactions/{log.id}", data)
         self._logs.put(log.id, log)
 
 

@@ -23,11 +23,15 @@ INDENT = "    "
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One field as displayed: `fallback` stands in, marked as default, where value is None."""
+    """One field as displayed: `fallback` stands in, marked as default, where value is None.
+
+    brief: the text form names the value's class instead of listing its fields.
+    """
 
     name: str
     value: object
     fallback: object = None
+    brief: bool = False
 
     def effective(self) -> tuple[object, bool]:
         """The value that applies, and whether it is the default."""
@@ -41,6 +45,10 @@ class Displayed:
 
     __slots__ = ()
     _public_name: ClassVar[str]
+
+    def _title(self) -> str:
+        """What the text and HTML forms are headed by."""
+        return self._public_name
 
     def _shown(self) -> Iterable[Shown]:
         raise NotImplementedError
@@ -96,15 +104,19 @@ def literal(value: object) -> str:
         if isinstance(value, list):
             return f"[{inside}]"
         return f"({inside},)" if len(value) == 1 else f"({inside})"
-    if isinstance(value, str) and not isinstance(value, Enum):
+    if isinstance(value, Enum):
+        return f"frazil.{type(value).__name__}.{value.name}"
+    if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'
     return repr(value)
 
 
 def _plain(value: object) -> str:
-    """A value on the right of `key:`; strings without quotes."""
-    if isinstance(value, str) and not isinstance(value, Enum):
+    """A value on the right of `key:`; strings without quotes, `ReadOnly` for `X.read_only`."""
+    if isinstance(value, Enum):
+        return "".join(word[:1].upper() + word[1:] for word in value.name.split("_"))
+    if isinstance(value, str):
         return value
     if isinstance(value, datetime):
         return value.isoformat()
@@ -114,7 +126,7 @@ def _plain(value: object) -> str:
 
 
 def _lines(value: Displayed) -> list[str]:
-    lines = [f"<{value._public_name}>"]
+    lines = [f"<{value._title()}>"]
     for shown in value._shown():
         lines += _field_lines(shown)
     return lines
@@ -122,6 +134,8 @@ def _lines(value: Displayed) -> list[str]:
 
 def _field_lines(shown: Shown) -> list[str]:
     value, is_default = shown.effective()
+    if isinstance(value, Displayed) and shown.brief:
+        return [f"{shown.name}: <{value._title()} ...>"]
     if isinstance(value, Displayed):
         return [f"{shown.name}:", *(INDENT + line for line in _lines(value))]
     if isinstance(value, Mapping) and any(isinstance(v, Displayed) for v in value.values()):
@@ -135,7 +149,7 @@ def _field_lines(shown: Shown) -> list[str]:
 
 def _html(value: Displayed) -> str:
     rows = "".join(_html_field(shown) for shown in value._shown())
-    head = html.escape(value._public_name)
+    head = html.escape(value._title())
     return f'<div class="frazil-repr"><div class="frazil-name">{head}</div>{rows}</div>'
 
 
@@ -148,6 +162,8 @@ def _html_field(shown: Shown) -> str:
         inner = "".join(_html_field(Shown(str(k), v)) for k, v in value.items())
         return f'<details><summary>{name}</summary><div class="frazil-repr">{inner}</div></details>'
     shown_value = html.escape(_plain(value))
+    if "\n" in shown_value:
+        shown_value = f"\n{shown_value}"  # lines up with those that follow
     note = ' <span class="frazil-default">default</span>' if is_default else ""
     return (
         f'<div class="frazil-field"><span class="frazil-key">{name}</span> '

@@ -346,10 +346,12 @@ def _commit(number: int, place: Place, left: int) -> str:
     )
 
 
-_SVG_STYLES = {"bold": 'font-weight="bold"', "italic": 'font-style="italic"', "dim": 'opacity=".8"'}
+# Dimmed ink could not be read: it is a grey already, in the middle of black and white.
+_SVG_STYLES = {"bold": 'font-weight="bold"', "italic": 'font-style="italic"', "dim": ""}
 
 
 def _styled(content: str, style: str) -> str:
     words = [_SVG_STYLES.get(word, f'fill="{word}"') for word in style.split()]
+    attributes = " ".join(word for word in words if word)
     escaped = html.escape(content)
-    return f"<tspan {' '.join(words)}>{escaped}</tspan>" if words else escaped
+    return f"<tspan {attributes}>{escaped}</tspan>" if attributes else escaped

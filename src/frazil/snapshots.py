@@ -59,6 +59,7 @@ _SECTIONS = (
     ("Groups deleted", "deleted_groups"),
     ("Arrays deleted", "deleted_arrays"),
 )
+_KINDS = ("groups", "arrays")
 _CHUNKS_SHOWN = 10
 
 
@@ -148,10 +149,11 @@ class Diff(Displayed):
 
     def _shown(self) -> Iterable[Shown]:
         chunks = "\n".join(line[4:] for line in self._chunk_lines())
+        kinds = [f"{verb}_{kind}" for verb in ("new", "deleted", "updated") for kind in _KINDS]
         return [
-            *record([name for _, name in _SECTIONS], self),
-            Shown("moved_nodes", self.moved_nodes),
+            *record(kinds, self),
             Shown("updated_chunks", chunks or "{}"),
+            Shown("moved_nodes", self.moved_nodes),
         ]
 
 

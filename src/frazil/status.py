@@ -14,7 +14,7 @@ class RepoStatus(Displayed):
     """Whether a repository takes writes; `set_at` is now unless given, and timezone-aware."""
 
     __slots__ = ("_availability", "_reason", "_set_at")
-    _public_name: ClassVar[str] = "frazil.RepoStatus"
+    _public_name: ClassVar[str] = "frazil.repository.RepoStatus"
 
     def __init__(
         self,

@@ -6,7 +6,9 @@ from typing import ClassVar
 
 import pytest
 
+import frazil
 from frazil.display import DisplayedAsCall, Shown, literal
+from frazil.types import RepoAvailability
 
 
 @dataclass(repr=False)
@@ -33,6 +35,21 @@ def test_text_shows_defaults_and_indents_groups() -> None:
         "<frazil.Outer>\nname: a<b\ninner:\n    <frazil.Inner>\n    size: 512 (default)\n"
     )
     assert "    size: 3\n" in str(Outer(inner=Inner(3)))
+
+
+def test_text_names_members_of_enumerations() -> None:
+    assert "name: ReadOnly\n" in str(Outer(RepoAvailability.read_only))
+    assert literal(RepoAvailability.read_only) == "frazil.RepoAvailability.read_only"
+
+
+def test_text_of_a_repository_is_brief_and_its_html_whole() -> None:
+    repo = frazil.Repository.create(frazil.in_memory_storage(), spec_version=1)
+    assert str(repo) == (
+        "<frazil.Repository (v1)>\n"
+        "storage:\n    <frazil.Storage>\n    type: in-memory\n"
+        "config: <frazil.config.RepositoryConfig ...>\n"
+    )
+    assert "num_chunk_refs" in repo._repr_html_()
 
 
 def test_text_shows_maps_of_values_as_groups() -> None:

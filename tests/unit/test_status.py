@@ -39,8 +39,8 @@ def test_it_cannot_be_changed() -> None:
 
 def test_it_shows_its_fields() -> None:
     assert str(RepoStatus(RepoAvailability.read_only, AT, "moving")) == (
-        "<frazil.RepoStatus>\n"
-        "availability: RepoAvailability.read_only\n"
+        "<frazil.repository.RepoStatus>\n"
+        "availability: ReadOnly\n"
         "set_at: 2024-05-06T07:08:09.000010+00:00\n"
         "limited_availability_reason: moving\n"
     )

@@ -212,5 +212,7 @@ class RepositoryConfig(Settings):
 
     def _shown(self) -> Iterable[Shown]:
         shown = {field.name: field for field in super()._shown() if field.name != "previous_file"}
+        containers = shown.pop("virtual_chunk_containers")
         numbers = [name for name in shown if isinstance(shown[name].fallback, int)]
-        return [shown[name] for name in [*numbers, *(n for n in shown if n not in numbers)]]
+        others = [name for name in shown if name not in numbers]
+        return [*(shown[name] for name in [*numbers, *others]), containers]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from frazil.display import Shown, record
+from frazil.display import Shown
 from frazil.repository.history import History
 from frazil.repository.inspection import Inspection
 from frazil.repository.maintenance import Maintenance
@@ -25,8 +25,9 @@ from frazil.repository.opening import Opening
 from frazil.repository.references import References
 from frazil.repository.sessions import Sessions
 from frazil.repository.settings import Settings
+from frazil.status import RepoStatus
 
-__all__ = ["Repository"]
+__all__ = ["RepoStatus", "Repository"]
 
 
 class Repository(
@@ -38,7 +39,7 @@ class Repository(
     threads.
     """
 
-    _public_name = "frazil.repository.Repository"
+    _public_name = "frazil.Repository"
 
     def __getstate__(self) -> object:
         return self._core
@@ -46,5 +47,8 @@ class Repository(
     def __setstate__(self, state: Any) -> None:
         self._core = state
 
+    def _title(self) -> str:
+        return f"{self._public_name} (v{int(self.spec_version)})"
+
     def _shown(self) -> Iterable[Shown]:
-        return record(("storage", "spec_version", "config"), self)
+        return [Shown("storage", self.storage), Shown("config", self.config, brief=True)]

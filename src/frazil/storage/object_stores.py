@@ -103,7 +103,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
     class InMemory(_Kind):
         """The memory of this process."""
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.InMemory"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.InMemory"
 
         @override
         def to_document(self) -> Any:
@@ -116,7 +116,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
 
         path: str
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.LocalFileSystem"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.LocalFileSystem"
         _tag: ClassVar[str] = "local_file_system"
 
         def __post_init__(self) -> None:
@@ -133,7 +133,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
 
         options: S3Options
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.S3"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.S3"
         _tag: ClassVar[str] = "s3"
 
     @dataclass(frozen=True, slots=True, repr=False)
@@ -142,7 +142,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
 
         options: S3Options
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.S3Compatible"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.S3Compatible"
         _tag: ClassVar[str] = "s3_compatible"
 
     @dataclass(frozen=True, slots=True, repr=False)
@@ -151,7 +151,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
 
         opts: S3Options
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.Tigris"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.Tigris"
         _tag: ClassVar[str] = "tigris"
 
     @dataclass(frozen=True, slots=True, repr=False)
@@ -160,7 +160,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
 
         opts: Mapping[str, str] | None = None
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.Gcs"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.Gcs"
         _tag: ClassVar[str] = "gcs"
 
         @override
@@ -173,7 +173,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
 
         opts: Mapping[str, str] | None = None
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.Azure"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.Azure"
         _tag: ClassVar[str] = "azure"
 
         @override
@@ -187,7 +187,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
         opts: Mapping[str, str] | None = None
         headers: Mapping[str, str] | None = None
 
-        _public_name: ClassVar[str] = "frazil.storage.ObjectStoreConfig.Http"
+        _public_name: ClassVar[str] = "frazil.config.ObjectStoreConfig.Http"
         _tag: ClassVar[str] = "http"
 
         @override

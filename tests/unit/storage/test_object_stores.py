@@ -115,16 +115,16 @@ def test_wrong_arguments() -> None:
 
 
 def test_forms() -> None:
-    assert repr(ObjectStoreConfig.InMemory()) == "frazil.storage.ObjectStoreConfig.InMemory()"
+    assert repr(ObjectStoreConfig.InMemory()) == "frazil.config.ObjectStoreConfig.InMemory()"
     assert repr(local_filesystem_store("/a")) == (
-        'frazil.storage.ObjectStoreConfig.LocalFileSystem("/a")'
+        'frazil.config.ObjectStoreConfig.LocalFileSystem("/a")'
     )
-    assert repr(gcs_store()) == "frazil.storage.ObjectStoreConfig.Gcs(None)"
+    assert repr(gcs_store()) == "frazil.config.ObjectStoreConfig.Gcs(None)"
     assert repr(ObjectStoreConfig.S3(S3Options(region="r"))).startswith(
-        'frazil.storage.ObjectStoreConfig.S3(frazil.storage.S3Options(\n    region="r",\n'
+        'frazil.config.ObjectStoreConfig.S3(frazil.storage.S3Options(\n    region="r",\n'
     )
     assert str(ObjectStoreConfig.S3(S3Options(region="r"))).startswith(
-        "<frazil.storage.ObjectStoreConfig.S3>\nregion: r\n"
+        "<frazil.config.ObjectStoreConfig.S3>\nregion: r\n"
     )
 
 

@@ -208,11 +208,11 @@ class TestMerge:
         other, library = Repository.open(forked.storage), forked._core.library
         write, left = library.write_log, [b"2", b"3"]
 
-        def late(log: Any) -> None:
+        def late(log: Any, uploads: Any) -> None:
             if left:
                 value = left.pop()
                 on(other, "main", {f"a/c/{value.decode()}": value})
-            write(log)
+            write(log, uploads)
 
         library.write_log = late  # type: ignore[method-assign]
         forked.merge("dev", "main")

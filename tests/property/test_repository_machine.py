@@ -602,5 +602,6 @@ def test_a_repository_does_what_its_model_does(
             stateful_step_count=40 if LONG else 20,
             suppress_health_check=list(HealthCheck),
             deadline=None,
+            derandomize=not LONG,
         ),
     )

@@ -13,6 +13,7 @@ import random
 import signal
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,15 @@ def write(folder: str, writer: int, commits: int) -> None:
     repo = Repository.open(storage)
     notes = os.open(Path(folder) / f"notes-{writer}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in range(commits):
-        session = repo.writable_session("main")
-        change(session, {f"a/c/{writer}/{number}": value(writer, number)})
-        snapshot = session.commit(f"{writer} {number}", rebase_with=ConflictDetector())
+        snapshot = append(repo, writer, number)
         os.write(notes, f"{number} {snapshot}\n".encode())
+
+
+def append(repo: Repository, writer: int, number: int) -> str:
+    """Commit one more chunk of a writer; returns the snapshot's id."""
+    session = repo.writable_session("main")
+    change(session, {f"a/c/{writer}/{number}": value(writer, number)})
+    return session.commit(f"{writer} {number}", rebase_with=ConflictDetector())
 
 
 @contextmanager
@@ -154,6 +160,55 @@ def deadly(
     repo = Repository.open(frazil.local_filesystem_storage(str(folder / "repository")))
     commit(repo, {"after": group()}, "after")
     return result
+
+
+def crowd(
+    folder: Path, spec: int, *, writers: int = 100, commits: int = 5, children: int = 4
+) -> tuple[Result, float]:
+    """Many writers, as threads of some processes, append a region of one array each.
+
+    Returns as well how many times as many bytes they wrote as one writer does who makes the
+    same commits one after another: see `stored_bytes`.
+    """
+    together, alone = folder / "together", folder / "alone"
+    create(together, spec)
+    with processes() as context:
+        started = [
+            context.Process(  # type: ignore[attr-defined]
+                target=write_in_threads, args=(str(together), range(i, writers, children), commits)
+            )
+            for i in range(children)
+        ]
+        for child in started:
+            child.start()
+        for child in started:
+            child.join()
+    result = check(together)
+    faults = [f"a process ended with {c.exitcode}" for c in started if c.exitcode]
+    repo = Repository.open(create(alone, spec))
+    for number in range(commits):
+        for writer in range(writers):
+            append(repo, writer, number)
+    ratio = stored_bytes(together / "repository") / stored_bytes(alone / "repository")
+    return Result(result.reported, result.in_history, result.faults + faults), ratio
+
+
+def write_in_threads(folder: str, writers: range, commits: int) -> None:
+    """The work of a process of several writers, each of which opens the repository itself."""
+    with ThreadPoolExecutor(len(writers)) as threads:
+        for done in [threads.submit(write, folder, writer, commits) for writer in writers]:
+            done.result()
+
+
+def stored_bytes(folder: Path) -> int:
+    """The bytes of all files below a folder; of those with several names once.
+
+    A repository keeps all that was ever written, lost tries included, apart from what is
+    replaced in place (`repo`, whose old versions are kept under `overwritten/`, and in spec 1
+    the files of branches, of a few bytes each).
+    """
+    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({status.st_ino: status.st_size for status in found}.values())
 
 
 def _wait_for_notes(folder: Path, count: int, children: Iterable[Any]) -> None:

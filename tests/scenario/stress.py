@@ -2,6 +2,10 @@
 
     python -m tests.scenario.stress              ten runs of each kind and spec version
     python -m tests.scenario.stress --runs 50 --folder /somewhere/on/a/real/disk
+    python -m tests.scenario.stress --runs 1 --kind crowd
+
+A crowd is 100 writers with 5 commits each; it may not write twice as many bytes as one writer
+who makes the same 500 commits.
 
 It is no part of the tests, which do one short run of each.
 """
@@ -14,7 +18,21 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.scenario.committers import deadly, undisturbed
+from tests.scenario.committers import Result, crowd, deadly, undisturbed
+
+KINDS = ("undisturbed", "deadly", "crowd")
+
+
+def crowded(folder: Path, spec: int) -> Result:
+    """A crowd; too many bytes are a fault."""
+    result, ratio = crowd(folder, spec)
+    print(f"a crowd wrote {ratio:.2f} times the bytes of one writer")
+    faults = list(result.faults)
+    if ratio >= 2:
+        faults.append("it wrote twice as much as one writer")
+    if (result.reported, result.in_history) != (500, 500):
+        faults.append("not all 500 commits are there")
+    return Result(result.reported, result.in_history, faults)
 
 
 def main() -> int:
@@ -24,15 +42,18 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the repositories are made")
     parser.add_argument("--writers", type=int, default=6)
     parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only this kind of run")
     arguments = parser.parse_args()
     bad = 0
     for run in range(arguments.runs):
         for spec in (1, 2):
-            for kind in ("undisturbed", "deadly"):
+            for kind in arguments.kind or KINDS:
                 with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
                     began = time.monotonic()
                     if kind == "undisturbed":
                         result = undisturbed(Path(name), spec, writers=arguments.writers)
+                    elif kind == "crowd":
+                        result = crowded(Path(name), spec)
                     else:
                         result = deadly(Path(name), spec, kills=arguments.kills)
                 seconds = time.monotonic() - began

@@ -11,7 +11,7 @@ import pytest
 
 import frazil
 from frazil import BasicConflictSolver, ConflictDetector, Repository
-from tests.scenario.committers import deadly, undisturbed
+from tests.scenario.committers import crowd, deadly, undisturbed
 from tests.scenario.trees import array, change, commit, get, group, grown, put, tip
 
 
@@ -26,6 +26,14 @@ def test_nothing_is_lost_when_processes_are_killed(tmp_path: Path, spec: int) ->
     result = deadly(tmp_path, spec, writers=3, kills=4)
     assert result.faults == []
     assert result.in_history >= result.reported > 0
+
+
+def test_a_crowd_writes_little_more_than_one_writer(tmp_path: Path, spec: int) -> None:
+    result, ratio = crowd(tmp_path, spec, writers=20, commits=3, children=2)
+    assert result.faults == []
+    assert (result.reported, result.in_history) == (60, 60)
+    # A lost try costs a snapshot and a log; who has lost waits in line, so there are few.
+    assert ratio < 2
 
 
 def test_threads_with_a_session_each(repo: Repository) -> None:

@@ -108,11 +108,10 @@ def commit_on_long_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
 
 
 def list_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
-    clock = Clock()
+    clock, last = Clock(), str(_id(sizes.snapshots - 1))
     with clock.running():
-        found = sum(
-            1 for _ in open_(lib, folder).ancestry(snapshot_id=str(_id(sizes.snapshots - 1)))
-        )
+        history = open_(lib, folder).ancestry(snapshot_id=last)
+        found = len([(info.id, info.message) for info in history])
     return checked(clock, found, sizes.snapshots, "snapshots")
 
 

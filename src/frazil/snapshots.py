@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
@@ -18,23 +18,57 @@ Coordinates: TypeAlias = npt.NDArray[np.uint32] | Sequence[Sequence[int]]
 """Chunk coordinates of one array: n rows of ndim numbers."""
 
 
-@dataclass(frozen=True, repr=False, slots=True)
 class SnapshotInfo(Displayed):
     """A snapshot as history lists it; ids in text form, `parent_id` None for the first one."""
 
-    id: str
-    parent_id: str | None
-    written_at: datetime
-    message: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-
+    # Not a frozen dataclass, of which making 100,000 takes three times as long.
+    __slots__ = ("_fields",)
+    __match_args__ = ("id", "parent_id", "written_at", "message", "metadata")
     _public_name: ClassVar[str] = "frazil.snapshots.SnapshotInfo"
+
+    def __init__(
+        self,
+        id: str,
+        parent_id: str | None,
+        written_at: datetime,
+        message: str,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._fields = id, parent_id, written_at, message, {} if metadata is None else metadata
+
+    @property
+    def id(self) -> str:
+        """The snapshot's id."""
+        return self._fields[0]
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the snapshot before it."""
+        return self._fields[1]
+
+    @property
+    def written_at(self) -> datetime:
+        """When it was written, in UTC."""
+        return self._fields[2]
+
+    @property
+    def message(self) -> str:
+        """The commit's message."""
+        return self._fields[3]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The commit's metadata."""
+        return self._fields[4]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SnapshotInfo) and self._fields == other._fields
 
     def __hash__(self) -> int:
         return hash(self.id)
 
     def _shown(self) -> Iterable[Shown]:
-        return record(("id", "parent_id", "written_at", "message", "metadata"), self)
+        return record(self.__match_args__, self)
 
 
 @dataclass(frozen=True, repr=False, slots=True)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 
 from frazil.graph import GraphRow
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
@@ -25,6 +26,11 @@ def test_a_snapshot_shows_its_fields() -> None:
     )
     assert pickle.loads(pickle.dumps(INFO)) == INFO
     assert {INFO: 1}[pickle.loads(pickle.dumps(INFO))] == 1
+    assert SnapshotInfo("B", "A", INFO.written_at, INFO.message) != INFO
+    assert INFO != "B"
+    assert SnapshotInfo("B", "A", INFO.written_at, INFO.message).metadata == {}
+    with pytest.raises(AttributeError):
+        INFO.message = "x"  # type: ignore[misc]
 
 
 def test_a_manifest_file_is_a_value() -> None:

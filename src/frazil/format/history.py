@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from frazil.format.columns import ByteColumn, gather_bytes, row_starts
 from frazil.format.ragged import (
     Indexes,
     Rows,
+    id_texts,
     inserted,
     raw_ids,
     run_items,
@@ -41,6 +43,16 @@ class SnapshotRecord:
     pruned: tuple[SnapshotId, ...] = ()
 
 
+Described: TypeAlias = tuple[str, str | None, int, str, dict[str, Any]]
+"""A snapshot in words: id, the parent's id, flushed_at in µs, message, metadata."""
+
+
+def described(record: SnapshotRecord) -> Described:
+    """A record in words."""
+    parent = None if record.parent is None else str(record.parent)
+    return str(record.id), parent, record.flushed_at, record.message, record.metadata
+
+
 ROW: Final = np.dtype(
     [
         ("id", "V12"),
@@ -57,6 +69,8 @@ ITEM: Final = np.dtype(
 )
 """A metadata item: its name and its value in FlexBuffers, both in the heap."""
 _SLACK = 1 << 16
+_BLOCK_MIN, _BLOCK_MAX = 16, 1024
+"""Snapshots that are described together: few at first, for who wants the newest only."""
 _FEW = 4
 """Rows up to which one comparison each is faster than a search."""
 
@@ -147,6 +161,31 @@ class SnapshotTable:
             tuple(map(SnapshotId, self.pruned_ids[prune : prune + pruned].tolist())),
         )
 
+    def lineage(self, row: int) -> Iterator[Described]:
+        """What there is to tell of `ancestry(row)`; read in blocks, quick for many."""
+        rows, size = self.ancestry(row), _BLOCK_MIN
+        while block := list(islice(rows, size)):
+            yield from self._described(block)
+            size = min(2 * size, _BLOCK_MAX)
+
+    def _described(self, block: list[int]) -> Iterator[Described]:
+        """Rows of which each is followed by its parent's."""
+        found = self.rows[block]
+        ids = id_texts(raw_ids(found["id"]))
+        last = int(found["parent"][-1])
+        parents = [*ids[1:], None if last < 0 else str(self.id_of(last))]
+        heap = self.heap.data
+        ends = found["message_start"] + found["message_size"]
+        messages = [
+            str(heap[start:end], "utf-8")
+            for start, end in zip(found["message_start"].tolist(), ends.tolist(), strict=True)
+        ]
+        metadata = [
+            self.record(row).metadata if count else {}
+            for row, count in zip(block, found["item_count"].tolist(), strict=True)
+        ]
+        return zip(ids, parents, found["flushed_at"].tolist(), messages, metadata, strict=True)
+
     def _text(self, start: int, size: int) -> bytes:
         return self.heap[start : start + size].tobytes()
 
@@ -168,7 +207,7 @@ class SnapshotTable:
             if row < 0:
                 return
             yield row
-            row = int(parents[row])
+            row = parents.item(row)
         if row >= 0:
             raise FormatError(
                 f"repo: the ancestors of snapshot {self.id_of(row)} form a circle; "

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frazil.ids import ALPHABET
+
 Rows = npt.NDArray[Any]
 """A structured array, one item per row."""
 Indexes = npt.NDArray[np.int64]
@@ -63,6 +65,20 @@ def raw_ids(column: Rows) -> npt.NDArray[np.uint8]:
     """uint8[n, size] of a column of fixed-size ids."""
     size = column.dtype.itemsize
     return np.ascontiguousarray(column).view(np.uint8).reshape(len(column), size)
+
+
+_DIGITS = np.frombuffer(ALPHABET.encode(), np.uint8)
+_PLACES = np.array([16, 8, 4, 2, 1], np.uint8)
+
+
+def id_texts(ids: npt.NDArray[np.uint8]) -> list[str]:
+    """The text forms of uint8[n, size] ids, for many at once; see `ids`."""
+    count, size = ids.shape
+    digits = -(-size * 8 // 5)
+    bits = np.zeros((count, digits * 5), np.uint8)
+    bits[:, : size * 8] = np.unpackbits(ids, axis=1)
+    text = _DIGITS[bits.reshape(count, digits, 5) @ _PLACES]
+    return text.view(f"S{digits}").reshape(-1).astype("U").tolist()
 
 
 def sort_keys(ids: Rows | npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from frazil.errors import ConflictError, ErrorKind, FormatError
-from frazil.format.history import SnapshotRecord
+from frazil.format.history import Described, SnapshotRecord, described
 from frazil.ids import SnapshotId
 
 
@@ -43,6 +43,10 @@ class Catalog(ABC):
     @abstractmethod
     def ancestry(self, id_: SnapshotId) -> Iterator[SnapshotRecord]:
         """The snapshot and all before it, newest first."""
+
+    def lineage(self, id_: SnapshotId) -> Iterator[Described]:
+        """As `ancestry`, in words."""
+        return map(described, self.ancestry(id_))
 
     @abstractmethod
     def lookup(self) -> Callable[[SnapshotId], SnapshotRecord | None]:

@@ -15,7 +15,7 @@ from frazil.errors import (
     RepositoryNotFoundError,
     StorageError,
 )
-from frazil.format.history import SnapshotRecord
+from frazil.format.history import Described, SnapshotRecord, SnapshotTable
 from frazil.format.repo_info import (
     RepoInfo,
     decode_repo_info,
@@ -186,11 +186,19 @@ class CatalogV2(Catalog):
         return snapshots.record(row)
 
     def ancestry(self, id_: SnapshotId) -> Iterator[SnapshotRecord]:
+        snapshots, start = self._start(id_)
+        return (snapshots.record(row) for row in snapshots.ancestry(start))
+
+    def lineage(self, id_: SnapshotId) -> Iterator[Described]:
+        snapshots, start = self._start(id_)
+        return snapshots.lineage(start)
+
+    def _start(self, id_: SnapshotId) -> tuple[SnapshotTable, int]:
         snapshots = self.info().snapshots
         start = snapshots.find(id_)
         if start < 0:
             raise refs.no_snapshot(id_)
-        return (snapshots.record(row) for row in snapshots.ancestry(start))
+        return snapshots, start
 
     def lookup(self) -> Callable[[SnapshotId], SnapshotRecord | None]:
         snapshots = self.info().snapshots

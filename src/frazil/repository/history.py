@@ -10,7 +10,7 @@ from typing import TypeVar
 from frazil.engine.history import diff_between
 from frazil.engine.ops_log import public_update
 from frazil.engine.repository_core import EPOCH
-from frazil.format.history import SnapshotRecord
+from frazil.format.history import Described, SnapshotRecord, described
 from frazil.graph import GraphRow
 from frazil.ids import SnapshotId
 from frazil.model.descent import merge_parents, parents
@@ -35,7 +35,7 @@ class History(RepositoryBase):
     ) -> Iterator[SnapshotInfo]:
         """The snapshots up to the given branch, tag or snapshot (exactly one), newest first."""
         start = self._core.resolve(branch, tag, snapshot_id)
-        return map(_public_snapshot, self._core.catalog.ancestry(start))
+        return map(_public_snapshot, self._core.catalog.lineage(start))
 
     def async_ancestry(
         self,
@@ -99,7 +99,7 @@ class History(RepositoryBase):
 
     def lookup_snapshot(self, snapshot_id: str) -> SnapshotInfo:
         """A snapshot by its id."""
-        return _public_snapshot(self._core.catalog.record(SnapshotId.parse(snapshot_id)))
+        return _public_snapshot(described(self._core.catalog.record(SnapshotId.parse(snapshot_id))))
 
     lookup_snapshot_async = twin(lookup_snapshot)
 
@@ -133,14 +133,9 @@ class History(RepositoryBase):
     diff_async = twin(diff)
 
 
-def _public_snapshot(item: SnapshotRecord) -> SnapshotInfo:
-    return SnapshotInfo(
-        id=str(item.id),
-        parent_id=None if item.parent is None else str(item.parent),
-        written_at=EPOCH + timedelta(microseconds=item.flushed_at),
-        message=item.message,
-        metadata=item.metadata,
-    )
+def _public_snapshot(item: Described) -> SnapshotInfo:
+    id_, parent, flushed_at, message, metadata = item
+    return SnapshotInfo(id_, parent, EPOCH + timedelta(0, 0, flushed_at), message, metadata)
 
 
 def _batches(items: Callable[[], Iterator[T]]) -> Iterator[list[T]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from frazil.errors import FormatError, InternalError
-from frazil.format.history import SnapshotRecord, SnapshotTable
+from frazil.format.history import SnapshotRecord, SnapshotTable, described
 from frazil.ids import SnapshotId
 
 
@@ -110,6 +110,14 @@ def test_keep() -> None:
         table.keep(table.flushed_at != 9000)
 
 
+@pytest.mark.parametrize("count", [1, 16, 17, 3000])
+def test_a_lineage_tells_what_the_records_say(count: int) -> None:
+    chain = [record(n, n - 1 if n else None) for n in range(count)]
+    table = SnapshotTable.of(chain)
+    found = list(table.lineage(table.find(sid(count - 1))))
+    assert found == [described(one) for one in reversed(chain)]
+
+
 def test_a_circle_of_ancestors_is_found() -> None:
     table = SnapshotTable.of(CHAIN)
     for row, parent in ((2, 2), (2, 0)):
@@ -118,6 +126,8 @@ def test_a_circle_of_ancestors_is_found() -> None:
         circle = SnapshotTable(rows, table.heap, table.items, table.pruned_ids)
         with pytest.raises(FormatError, match="form a circle"):
             list(circle.ancestry(0))
+        with pytest.raises(FormatError, match="form a circle"):
+            list(circle.lineage(0))
 
 
 def test_metadata_is_read_when_it_is_asked_for() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from frazil.errors import FormatError, InvalidInputError
+from frazil.errors import ErrorKind, FormatError, InvalidInputError
 from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot
 from frazil.format.flatbuf_writer import (
@@ -119,8 +119,9 @@ def test_spec_1_stores_the_length_of_chunks(length: int, chunks: int, chunk_leng
 
 def test_spec_1_refuses_an_array_that_could_not_be_read() -> None:
     value = snapshot(array("/a", (5, 0)))
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError) as caught:
         encode_snapshot(value, spec=1)
+    assert caught.value.kind == ErrorKind.INVALID_ARRAY_METADATA
     assert again(value, 2).nodes.node(0).shape == ((5, 0),)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from frazil.errors import ConflictError, IcechunkError, RefNotFoundError, StorageError
+from frazil.errors import ConflictError, ErrorKind, IcechunkError, RefNotFoundError, StorageError
 from frazil.format.history import SnapshotRecord
 from frazil.format.snapshot import initial_snapshot
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
@@ -116,8 +116,9 @@ def test_everything_is_durable_before_a_reference_is_changed(library: Library) -
 def test_a_snapshot_that_is_its_own_ancestor_is_no_endless_history(library: Library) -> None:
     library.write_snapshot(replace(initial_snapshot(5), id=A, parent_id=B))
     catalog = CatalogV1(library)
-    with pytest.raises(IcechunkError, match="its own ancestor"):
+    with pytest.raises(IcechunkError, match="its own ancestor") as caught:
         list(catalog.ancestry(B))
+    assert caught.value.kind == ErrorKind.STORAGE_OTHER
 
 
 def test_trouble_with_the_storage_is_no_missing_branch(library: Library) -> None:

@@ -116,8 +116,14 @@ def applied(tree: Tree, step: Step) -> Tree:
             tree.pop(f"{path}/c/{value}", None)
         case "erase":
             for key in below(tree, path):
-                del tree[key]
+                if value is None or node_of(key) in value:
+                    del tree[key]
     return tree
+
+
+def node_of(key: str) -> str:
+    """The path of the node that a key belongs to."""
+    return key.removesuffix("zarr.json").partition("/c/")[0].strip("/")
 
 
 def take(session: Session, step: Step) -> None:
@@ -216,6 +222,7 @@ class Machine(RuleBasedStateMachine):
         self.used_tags = 0
         self.with_moves: set[str] = set()
         self.has_expired = False
+        self.has_erased = False
         self.open: list[Open] = []
 
     # Helpers
@@ -254,6 +261,10 @@ class Machine(RuleBasedStateMachine):
         for step in wanted:
             if possible(tree, step):
                 take(session, step)
+                if step[0] == "erase":
+                    # Of the nodes below, those that others make meanwhile stay.
+                    self.has_erased = True
+                    step = "erase", step[1], frozenset(map(node_of, below(tree, step[1])))
                 tree = applied(tree, step)
                 taken.append(step)
         return taken
@@ -424,12 +435,14 @@ class Machine(RuleBasedStateMachine):
             assert id_ in (tip, ours)
             self.branches[branch] = id_
             self.check(id_)
-        elif self.with_moves:
-            # By key, the model cannot tell what became of a node that was moved.
+        elif self.with_moves or self.has_erased:
+            # By path, the model cannot tell a node from another one that was moved or made there.
             self.made(branch, id_, shown(self.repo.readonly_session(snapshot_id=id_)))
         else:
-            trees = (self.versions[i] for i in (base, ours, tip))
+            trees = [self.versions[i] for i in (base, ours, tip)]
             self.made(branch, id_, three_way(*trees))
+        nodes = [set(map(node_of, self.versions[i])) for i in (tip, self.branches[branch])]
+        self.has_erased |= not nodes[0] <= nodes[1]
 
     @rule(branch=branches, number=pick)
     def squash(self, branch: str, number: int) -> None:
@@ -569,7 +582,7 @@ def effective(tree: Tree, taken: list[Step]) -> list[Step]:
 def changed_nodes(line: list[Tree]) -> set[str]:
     """The paths of the nodes that differ between neighbours of a line of versions."""
     keys = {key for new, old in pairwise(line) for key in new | old if new.get(key) != old.get(key)}
-    return {key.removesuffix("zarr.json").partition("/c/")[0].strip("/") for key in keys}
+    return set(map(node_of, keys))
 
 
 def related(one: str, other: str) -> bool:

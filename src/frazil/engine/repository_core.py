@@ -66,6 +66,8 @@ class RepositoryCore:
         if compression is not None and compression.level is not None:
             self.library.level = compression.level
         if isinstance(self.catalog, CatalogV2):
+            if compression is not None and compression.level is not None:
+                self.catalog.level = compression.level
             self.catalog.retries = _retries(config)
             self.catalog.updates_per_file = config.num_updates_per_repo_info_file or 1000
 

@@ -440,6 +440,8 @@ class Table:
 
     def tables(self, slot: Slot) -> Tables:
         """A vector of tables."""
+        if not self.buffer.number(self._target(slot), "<I", slot.name):
+            return Tables(self.buffer, _NONE, slot.name)
         return self._row().tables(slot)[0]
 
     def strings(self, slot: Slot) -> ByteColumn:
@@ -448,7 +450,14 @@ class Table:
 
     def items(self, slot: Slot, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """A vector of scalars or structs."""
-        return self._row().items(slot, dtype)[0]
+        dtype = np.dtype(dtype)
+        at = self._target(slot)
+        count = self.buffer.number(at, "<I", slot.name)
+        if at + 4 + count * dtype.itemsize > len(self.buffer.bytes):
+            raise self.buffer.outside(slot.name, at + 4 + count * dtype.itemsize)
+        self.buffer.spend(count * dtype.itemsize, slot.name)
+        # A copy, so that a few items do not keep the whole file in memory.
+        return np.frombuffer(self.buffer.bytes, dtype, count, at + 4).copy()
 
     def _target(self, slot: Slot) -> int:
         at = self._field(slot)

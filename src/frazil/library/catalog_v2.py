@@ -68,6 +68,8 @@ class CatalogV2(Catalog):
         self.retries = Retries()
         self.updates_per_file = 1000
         """Entries of the operations log that are kept in the object itself."""
+        self.level = 1
+        """Of the object's compression: low, because every change writes all of it anew."""
         self._state: _State | None = None
         self._lock = ForksafeLock()
 
@@ -131,7 +133,7 @@ class CatalogV2(Catalog):
             updates=updates,
             repo_before_updates=older if older is not None else info.repo_before_updates,
         )
-        data = encode_repo_info(info, level=library.level)
+        data = encode_repo_info(info, level=self.level)
         # Whatever is copied here: if it is not `state`, the put fails and the copy is for nothing.
         backend.copy(KEY, f"overwritten/{backup}")
         backend.sync()

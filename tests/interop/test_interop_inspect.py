@@ -20,10 +20,10 @@ def same(place: Place, method: str, *arguments: str) -> Any:
     """What both say; they also list the keys in the same order."""
     repo = place.open(REAL)
     if not hasattr(repo, method):
-        pytest.skip(f"this icechunk has no {method}")
+        pytest.skip(reason=f"this icechunk has no {method}")
     theirs = _json(getattr(repo, method)(*arguments))
     if "header" not in theirs:
-        pytest.skip("this icechunk says less")
+        pytest.skip(reason="this icechunk says less")
     ours = getattr(place.open(FRAZIL), method)(*arguments)
     assert ours == theirs
     assert list(ours) == list(theirs)

@@ -6,6 +6,7 @@ import logging
 
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
+from frazil.format.history import SnapshotRecord
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import NodeId, SnapshotId
 from frazil.library.catalog import Catalog
@@ -35,19 +36,13 @@ def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: S
     Raises `InvalidInputError` (`bad-snapshot-chain-for-diff`) unless `older` is an ancestor of
     `newer`.
     """
-    between = []
-    for record in catalog.ancestry(newer):
-        if record.id == older:
-            break
-        between.append(record)
-    else:
-        between = []
+    between = commits_between(catalog, older, newer)
     if not between:
         raise InvalidInputError(
             f"snapshot {older} is not in the history of {newer}: give the older version first",
             ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF,
         )
-    ids = [id_ for record in reversed(between) for id_ in (*record.pruned, record.id)]
+    ids = [id_ for record in between for id_ in (*record.pruned, record.id)]
     before, after = map_parallel(library.snapshot, [older, newer])
 
     def path_of(id_: NodeId) -> str | None:
@@ -59,6 +54,16 @@ def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: S
 
     logs = map_parallel(lambda id_: _log_if_any(library, id_), ids)
     return diff([log for log in logs if log is not None], path_of)
+
+
+def commits_between(catalog: Catalog, older: SnapshotId, newer: SnapshotId) -> list[SnapshotRecord]:
+    """The commits after a snapshot up to another, oldest first; none if they are not in line."""
+    commits: list[SnapshotRecord] = []
+    for record in catalog.ancestry(newer):
+        if record.id == older:
+            return commits[::-1]
+        commits.append(record)
+    return []
 
 
 def _log_if_any(library: Library, id_: SnapshotId) -> TransactionLog | None:

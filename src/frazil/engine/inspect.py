@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.times import EPOCH
+from frazil.engine.times import moment
 from frazil.errors import ErrorKind, StorageError
 from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL
 from frazil.format.header import FileType, decoded_size, peek
@@ -262,7 +261,7 @@ def _kinds(prefix: str, kind: npt.NDArray[np.uint8]) -> dict[str, int]:
 
 def _time(microseconds: int) -> str:
     """RFC 3339 with as few groups of three decimals as needed."""
-    moment = EPOCH + timedelta(microseconds=microseconds)
-    fraction = moment.microsecond
+    when = moment(microseconds)
+    fraction = when.microsecond
     unit = "seconds" if not fraction else "milliseconds" if not fraction % 1000 else "microseconds"
-    return moment.isoformat(timespec=unit).replace("+00:00", "Z")
+    return when.isoformat(timespec=unit).replace("+00:00", "Z")

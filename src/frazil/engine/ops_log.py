@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from frazil import ops
+from frazil.engine.times import moment
 from frazil.format.repo_info import decode_repo_info
 from frazil.format.updates import Status, Update, UpdateKind
 from frazil.library.catalog_v2 import CatalogV2
@@ -14,8 +14,6 @@ from frazil.model.document_diff import document_diff
 from frazil.status import RepoStatus
 from frazil.storage.pool import map_parallel
 from frazil.types import RepoAvailability
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CLASSES: dict[UpdateKind, tuple[type[ops.UpdateType], dict[str, str]]] = {
     UpdateKind.REPO_INITIALIZED: (ops.RepoInitialized, {}),
@@ -57,7 +55,7 @@ def public_update(update: Update) -> ops.Update:
     """The entry with times, names and ids as users see them."""
     cls, fields = _CLASSES[update.kind]
     kind = cls(**{name: _public(getattr(update, source)) for name, source in fields.items()})
-    return ops.Update(kind, _time(update.updated_at), update.backup_path)
+    return ops.Update(kind, moment(update.updated_at), update.backup_path)
 
 
 def config_history(library: Library, catalog: CatalogV2) -> list[ops.ConfigChange]:
@@ -82,7 +80,7 @@ def config_history(library: Library, catalog: CatalogV2) -> list[ops.ConfigChang
 
     documents = [*map_parallel(document, marks), None]
     changes = [
-        ops.ConfigChange(_time(mark.updated_at), document_diff(before, after))
+        ops.ConfigChange(moment(mark.updated_at), document_diff(before, after))
         for mark, after, before in zip(marks, documents, documents[1:], strict=False)
     ]
     return changes if changes and changes[-1].changes else changes[:-1]
@@ -103,10 +101,6 @@ def public_status(status: Status) -> RepoStatus:
     known = status.availability in set(RepoAvailability)
     return RepoStatus(
         RepoAvailability(status.availability) if known else RepoAvailability.online,
-        _time(status.set_at),
+        moment(status.set_at),
         status.reason,
     )
-
-
-def _time(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)

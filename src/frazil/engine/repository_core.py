@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from frazil.config import Attribution, RepositoryConfig
 from frazil.engine.manifests import ManifestWriter
 from frazil.engine.resuming import changes_of
 from frazil.engine.session_state import SessionState
+from frazil.engine.times import microseconds
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
@@ -35,7 +36,6 @@ from frazil.storage import Storage
 from frazil.storage.base import Backend
 from frazil.types import SpecVersion
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNFINISHED = frozenset({f"snapshots/{INITIAL_SNAPSHOT}", f"transactions/{INITIAL_SNAPSHOT}"})
 """What somebody has stored who has not yet made a repository, or died before."""
 
@@ -183,9 +183,7 @@ class RepositoryCore:
         return tip if as_of is None else self._as_of(branch, tip, as_of)
 
     def _as_of(self, branch: str, tip: SnapshotId, as_of: datetime) -> SnapshotId:
-        if as_of.tzinfo is None:
-            raise TypeError("as_of takes a datetime with a timezone")
-        limit = (as_of - EPOCH) // timedelta(microseconds=1)
+        limit = microseconds("as_of", as_of)
         for record in self.catalog.ancestry(tip):
             if record.flushed_at <= limit:
                 return record.id

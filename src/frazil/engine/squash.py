@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from frazil.engine.difference import changes_between
+from frazil.engine.history import commits_between
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.format.history import SnapshotRecord
@@ -28,7 +29,7 @@ def squash(
     """
     core.check_writable()
     tip = core.catalog.commit_tip(branch)
-    commits = _commits_between(core, after, tip)
+    commits = commits_between(core.catalog, after, tip)
     if not commits:
         raise InvalidInputError(
             f"there are no commits to squash: {after} is not before the tip of {branch!r}",
@@ -92,7 +93,7 @@ def _log_between(
     """What the commits from one snapshot to another changed; or, if they are not in one line or
     are no longer recorded, how the snapshots differ.
     """
-    commits = _commits_between(core, before.id, after.id)
+    commits = commits_between(core.catalog, before.id, after.id)
     ids = [i for record in commits for i in (*record.pruned, record.id)]
     try:
         logs = map_parallel(core.library.transaction_log, ids)
@@ -108,15 +109,3 @@ def _log_between(
         moves = compound(union, log)
         union = replace(TransactionLog.union([union, log], id=id_), moves=moves)
     return replace(union, id=id_)
-
-
-def _commits_between(
-    core: RepositoryCore, after: SnapshotId, tip: SnapshotId
-) -> list[SnapshotRecord]:
-    """The commits after a snapshot up to another, oldest first; none if they are not in line."""
-    commits: list[SnapshotRecord] = []
-    for record in core.catalog.ancestry(tip):
-        if record.id == after:
-            return commits[::-1]
-        commits.append(record)
-    return []

@@ -1,4 +1,4 @@
-"""Times that users give, as the numbers that files hold."""
+"""Times: microseconds since the epoch in files, datetimes with users."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def microseconds(name: str, value: datetime) -> int:
     if value.tzinfo is None:
         raise TypeError(f"{name} takes a datetime with a timezone")
     return (value - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(microseconds: int) -> datetime:
+    """The time that a file holds; aware, UTC."""
+    return EPOCH + timedelta(microseconds=microseconds)

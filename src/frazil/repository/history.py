@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from frazil.engine.history import diff_between
 from frazil.engine.ops_log import public_update
-from frazil.engine.repository_core import EPOCH
+from frazil.engine.times import EPOCH
 from frazil.format.history import Described, SnapshotRecord, described
 from frazil.graph import GraphRow
 from frazil.ids import SnapshotId

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from frazil.config import Attribution, FeatureFlag, RepositoryConfig
-from frazil.engine.ops_log import EPOCH, config_history, public_status
+from frazil.engine.ops_log import config_history, public_status
+from frazil.engine.times import microseconds
 from frazil.format.updates import Status
 from frazil.model.flags import flag_id, flags_of
 from frazil.model.refs import change_metadata, change_status, set_flag
@@ -113,7 +113,7 @@ class Settings(RepositoryBase):
         edit = change_status(
             Status(
                 int(status.availability),
-                (status.set_at - EPOCH) // timedelta(microseconds=1),
+                microseconds("set_at", status.set_at),
                 status.limited_availability_reason,
             )
         )

@@ -72,14 +72,6 @@ def bounding_box(refs: ChunkRefs) -> Box:
     return refs.box()
 
 
-def overlaps(a: Box, b: Box) -> bool:
-    """Whether two boxes share a cell; an empty tuple covers everything."""
-    return all(
-        start < other_stop and other_start < stop
-        for (start, stop), (other_start, other_stop) in zip(a, b, strict=False)
-    )
-
-
 def contains(box: Box, coords: Sequence[int]) -> bool:
     """Whether the chunk lies in the box."""
     return all(start <= c < stop for (start, stop), c in zip(box, coords, strict=False))

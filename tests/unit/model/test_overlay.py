@@ -11,7 +11,6 @@ from frazil.model.overlay import (
     clip,
     contains,
     inside,
-    overlaps,
     overlay,
     stack,
 )
@@ -74,13 +73,6 @@ def test_the_bounding_box_of_a_scalar_is_everything() -> None:
     columns = ChunkRefs.of(0, {(): None})
     assert bounding_box(columns) == ()
     assert inside(columns.index, ()).all()
-
-
-@given(boxes, boxes)
-def test_boxes_overlap_where_they_share_a_cell(a, b) -> None:  # type: ignore[no-untyped-def]
-    shared = any(contains(a, (i, j)) and contains(b, (i, j)) for i in range(9) for j in range(9))
-    assert overlaps(a, b) == shared
-    assert overlaps(a, ())
 
 
 @given(boxes, coordinates(2))

@@ -19,9 +19,11 @@ from frazil.storage.base import (
     Update,
     is_immutable,
 )
+from frazil.storage.disk_cache import DiskCached
 from frazil.storage.doubles import Counting, Faulty, Slow, Wrapper
 from frazil.storage.local import LocalBackend
 from frazil.storage.memory import MemoryBackend
+from frazil.storage.pieces import PieceFolder
 from frazil.storage.pool import map_parallel
 
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
@@ -31,6 +33,9 @@ BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "counting": lambda path: Counting(LocalBackend(path)),
     "slow": lambda path: Slow(MemoryBackend(), read=1e-6, write=1e-6),
     "faulty": lambda path: Faulty(LocalBackend(path), lambda operation, key: None),
+    "cached": lambda path: DiskCached(
+        MemoryBackend(), PieceFolder(str(path / "cache"), 100_000_000), "here"
+    ),
 }
 
 UNUSUAL_KEYS = [

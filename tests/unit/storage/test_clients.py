@@ -1,0 +1,175 @@
+"""Setting up the clients of object stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import obstore
+import pytest
+from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
+from obstore.store import MemoryStore
+
+from frazil.errors import ErrorKind, StorageError
+from frazil.storage import clients
+from frazil.storage.base import PreconditionFailed
+from frazil.storage.settings import (
+    ChecksumAlgorithm,
+    S3Options,
+    StorageRetriesSettings,
+    StorageSettings,
+    StorageTimeoutSettings,
+)
+
+
+@dataclass
+class Keys:
+    access_key_id: str = "AKID"
+    secret_access_key: str = "SECRET"
+    session_token: str | None = None
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "endpoint", "hosted"),
+    [
+        (S3Options(), None, True),
+        (S3Options(force_path_style=True), None, False),
+        (S3Options(endpoint_url="http://127.0.0.1:9000/"), "http://127.0.0.1:9000", False),
+        (S3Options(endpoint_url="http://localhost:9000"), "http://localhost:9000", False),
+        (S3Options(endpoint_url="https://t3.example"), "https://cube.t3.example", True),
+        (
+            S3Options(endpoint_url="https://s3.example:99", force_path_style=True),
+            "https://s3.example:99",
+            False,
+        ),
+    ],
+)
+def test_s3_addresses(options: S3Options, endpoint: str | None, hosted: bool) -> None:
+    config = clients.s3_client("cube", options=options, credentials=Keys()).config
+    assert config.get("endpoint") == endpoint
+    assert config["virtual_hosted_style_request"] == str(hosted).lower()
+    dotted = clients.s3_client("a.cube", options=options, credentials=Keys()).config
+    assert dotted["virtual_hosted_style_request"] == "false"
+
+
+def test_s3_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def region(options: S3Options) -> str:
+        return str(clients.s3_client("cube", options=options, credentials=Keys()).config["region"])
+
+    assert region(S3Options()) == "us-east-1"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert region(S3Options()) == "eu-west-1"
+    assert region(S3Options(region="eu-west-3")) == "eu-west-3"
+
+
+def test_what_s3_clients_are_told() -> None:
+    settings = StorageSettings(
+        retries=StorageRetriesSettings(3, 20, 4000),
+        timeouts=StorageTimeoutSettings(1000, 2000, 300_000, 40_000),
+    )
+    options = S3Options(requester_pays=True, checksum_algorithm=ChecksumAlgorithm.Sha256)
+    client = clients.s3_client("cube", options=options, credentials=Keys(), settings=settings)
+    assert client.config["request_payer"] == "true"
+    assert client.config["checksum_algorithm"] == "SHA256"
+    told = client.client_options
+    assert told is not None
+    assert (told["connect_timeout"], told["read_timeout"], told["timeout"]) == ("1s", "2s", "40s")
+    assert client.retry_config == {
+        "max_retries": 2,
+        "retry_timeout": timedelta(seconds=300),
+        "backoff": {
+            "init_backoff": timedelta(milliseconds=20),
+            "max_backoff": timedelta(seconds=4),
+            "base": 2.0,
+        },
+    }
+    once = clients.s3_client(
+        "cube",
+        options=options,
+        credentials=Keys(),
+        settings=settings,
+        manner=clients.Manner(headers={"a": "b"}, retried=False, upload_seconds=60),
+    )
+    assert once.retry_config is not None
+    assert once.retry_config["max_retries"] == 0
+    assert once.client_options is not None
+    assert once.client_options["default_headers"] == {"a": b"b"}
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(None, "10s"), (60, "1m"), (0, None)])
+def test_how_long_a_response_may_stall(seconds: int | None, told: str | None) -> None:
+    options = S3Options(network_stream_timeout_seconds=seconds)
+    reading = clients.s3_client("cube", options=options, credentials=Keys()).client_options
+    assert reading is not None
+    assert reading.get("read_timeout") == told
+    manner = clients.Manner(upload_seconds=30)
+    writing = clients.s3_client("cube", options=options, credentials=Keys(), manner=manner)
+    assert writing.client_options is not None
+    assert "read_timeout" not in writing.client_options
+    assert writing.client_options["timeout"] == "30s"
+
+
+def test_options_of_the_connection_may_be_among_those_of_the_storage() -> None:
+    options = {"azure_storage_endpoint": "http://127.0.0.1:1/a", "azure_allow_http": "true"}
+    azure = clients.azure_client("c", account="a", options=options, credentials=None)
+    assert azure.client_options is not None
+    assert azure.client_options["allow_http"] == "true"
+    gcs = clients.gcs_client("b", options={"proxy_url": "http://127.0.0.1:1"}, credentials=None)
+    assert gcs.client_options is not None
+    assert gcs.client_options["proxy_url"] == "http://127.0.0.1:1"
+    web = clients.http_client(
+        "http://127.0.0.1:1", options={"timeout": "30s"}, headers={"x-key": "1"}
+    )
+    assert web.client_options is not None
+    assert web.client_options["timeout"] == "30s"
+    assert web.client_options["default_headers"] == {"x-key": b"1"}
+
+
+def test_unknown_options_are_named() -> None:
+    with pytest.raises(StorageError, match=r"bucket 'b'.*no_such_thing") as caught:
+        clients.gcs_client("b", options={"no_such_thing": "1"}, credentials=None)
+    assert caught.value.kind == ErrorKind.STORAGE_CONFIG
+    with pytest.raises(StorageError, match="unknown option 'no_such_thing'"):
+        clients.http_client("http://127.0.0.1:1", options={"no_such_thing": "1"})
+
+
+def test_errors_are_translated() -> None:
+    store = MemoryStore()
+    obstore.put(store, "a", b"1")
+
+    def error(path: str, **arguments: object) -> StorageError:
+        try:
+            obstore.put(store, path, b"2", **arguments)  # type: ignore[arg-type]
+        except Exception as found:
+            return clients.translate(found, key="the key", where="the bucket")
+        raise AssertionError
+
+    assert isinstance(error("a", mode="create"), PreconditionFailed)
+    assert "'the key' in the bucket exists already" in str(error("a", mode="create"))
+    assert isinstance(error("a", mode={"e_tag": "9"}), PreconditionFailed)
+    missing = clients.translate(FileNotFoundError("x"), key="k", where="the bucket")
+    assert missing.kind == ErrorKind.OBJECT_NOT_FOUND
+
+
+def test_messages_are_short_and_without_signatures() -> None:
+    text = (
+        "Generic S3 error: Error performing PUT https://a.example/c/k?sv=1&sig=SECRET in 1.2ms "
+        '- Server returned non-2xx status code: 503 Slow Down: <?xml version="1.0"?>\n<Error>'
+        "<Code>SlowDown</Code><Message>Please reduce</Message><HostId>x</HostId></Error>"
+        "\n\nDebug source:\nuri: https://a.example/c/k?sig=SECRET"
+    )
+    error = clients.translate(GenericError(text), key="k", where="S3 bucket 'c'")
+    assert error.kind == ErrorKind.THROTTLED
+    assert str(error) == (
+        "the request for 'k' in S3 bucket 'c' failed: Generic S3 error: Error performing PUT "
+        "https://a.example/c/k?... in 1.2ms - Server returned non-2xx status code: 503 Slow Down: "
+        "SlowDown: Please reduce"
+    )
+    for kind in (AlreadyExistsError, PreconditionError):
+        assert "SECRET" not in str(clients.translate(kind(text), key="k", where="w"))

@@ -2,6 +2,7 @@
 #
 #   make demo     a worked example on real data: out/demo/
 #   make test     all tests                                  (TESTS="..." for some of them)
+#   make servers  S3, Azure and HTTP servers for the tests, which skip what is not there
 #   make check    lint, format, types, import contracts
 #   make bench    ratios against icechunk                    (BENCH="--quick" for a trial)
 #   make clean    remove what the targets above made
@@ -22,7 +23,7 @@ BENCH ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check lint types imports bench clean environment version
+.PHONY: demo test servers check lint types imports bench clean environment version
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
@@ -30,6 +31,9 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+servers:
+	@tests/servers/install $(PYTHON)
 
 check: lint types imports
 

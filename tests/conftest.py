@@ -10,6 +10,8 @@ from hypothesis import settings
 
 import frazil
 
+pytest_plugins = ("tests.servers.fixtures",)
+
 # No test depends on how fast the machine is; more examples: HYPOTHESIS_PROFILE=long.
 settings.register_profile("usual", deadline=None, max_examples=50)
 settings.register_profile("long", deadline=None, max_examples=2_000)

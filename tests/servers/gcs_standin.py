@@ -144,10 +144,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
-        if status not in (204, 304) and "Content_Length" not in headers:
+        empty = status in (204, 304)
+        if not empty and "Content_Length" not in headers:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
+        if not empty and self.command != "HEAD":
             self.wfile.write(body)
 
     def _bucket(self, bucket: str, query: dict[str, str]) -> None:

@@ -180,8 +180,8 @@ class _Relay:
             server = await asyncio.open_connection(self._host, self._port)
             while True:
                 await self._one(reader, writer, *server)
-        except (_Ended, ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (_Ended, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client or the server has gone, or the proxy is to end
         finally:
             for end in (writer, server[1] if server else None):
                 if end is not None:

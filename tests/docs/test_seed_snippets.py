@@ -24,11 +24,6 @@ LATER: dict[str, str] = {
     "storage_azure": "azure_storage",
     "storage_http": "http_storage",
     "virtual_containers": "store_config",
-    "xarray_integration": "icechunk.xarray",
-    "dask_arrays": "dask",
-    "dask_xarray": "icechunk.xarray",
-    "common_operations": "icechunk.dask",
-    "forecast_workflow": "icechunk.xarray",
 }
 """What does not run yet, and the name that it fails for: the list only shrinks."""
 

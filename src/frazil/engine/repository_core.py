@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,7 @@ from frazil.model.refs import check_not_archived
 from frazil.model.splits import split_sizes
 from frazil.storage import Storage
 from frazil.storage.base import Backend
+from frazil.storage.fork import ForksafeLock
 from frazil.types import SpecVersion
 
 UNFINISHED = frozenset({f"snapshots/{INITIAL_SNAPSHOT}", f"transactions/{INITIAL_SNAPSHOT}"})
@@ -50,12 +52,14 @@ class RepositoryCore:
         config: RepositoryConfig,
         attribution: Attribution,
         default_metadata: dict[str, Any],
+        library: Library | None = None,
     ) -> None:
+        """library: its files, if they have been read by another object in this process."""
         self.storage = storage
         self.spec = spec
         self.attribution = attribution
         self.default_metadata = default_metadata
-        self.library = Library(storage.backend(), spec=spec)
+        self.library = library or Library(storage.backend(), spec=spec)
         self.catalog: Catalog = CatalogV1(self.library) if spec == 1 else CatalogV2(self.library)
         self.configure(config)
 
@@ -72,7 +76,7 @@ class RepositoryCore:
             self.catalog.updates_per_file = config.num_updates_per_repo_info_file or 1000
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RepositoryCore, (
+        return _received, (
             self.storage,
             self.spec,
             self.config,
@@ -199,6 +203,31 @@ class RepositoryCore:
         if manifest is None or manifest.splitting is None:
             return default_sizes(counts)
         return split_sizes(manifest.splitting, node.path, node.dimension_names, counts)
+
+
+_libraries: OrderedDict[tuple[Storage, int, int | None], Library] = OrderedDict()
+_LIBRARIES = 4
+"""As many repositories' files are kept for the next object that is unpickled."""
+_libraries_lock = ForksafeLock()
+
+
+def _received(
+    storage: Storage,
+    spec: int,
+    config: RepositoryConfig,
+    attribution: Attribution,
+    default_metadata: dict[str, Any],
+) -> RepositoryCore:
+    """A core that was pickled. Thousands of tasks come with one each: they read files once."""
+    level = None if config.compression is None else config.compression.level
+    key = storage, spec, level
+    with _libraries_lock:
+        library = _libraries.pop(key, None)
+        core = RepositoryCore(storage, spec, config, attribution, default_metadata, library)
+        _libraries[key] = core.library
+        while len(_libraries) > _LIBRARIES:
+            _libraries.popitem(last=False)
+    return core
 
 
 def create(

@@ -28,6 +28,9 @@ from frazil.storage.settings import (
 class Location(ABC):
     """Where objects are, as a value that pickles."""
 
+    in_this_process: ClassVar[bool] = False
+    """Whether other processes cannot get there."""
+
     @abstractmethod
     def open(self) -> Backend:
         """The backend: one for each location and process, which a forked child may go on with."""
@@ -73,6 +76,7 @@ class _Folder(Location):
 
 @dataclass(frozen=True, slots=True)
 class _Memory(Location):
+    in_this_process: ClassVar[bool] = True
     token: str
     backend: MemoryBackend = field(compare=False)
 
@@ -153,6 +157,11 @@ class Storage(Displayed):
     def default_settings(self) -> StorageSettings:
         """What this storage has instead of the general defaults."""
         return self._location.default_settings()
+
+    @property
+    def in_this_process(self) -> bool:
+        """Whether only this process sees what is stored, as with `in_memory_storage`."""
+        return self._location.in_this_process
 
     def list_objects_metadata(
         self, settings: StorageSettings | None = None, prefix: str | None = None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from uuid import uuid4
 
 from typing_extensions import ParamSpec
 from zarr.abc.store import Store
@@ -122,6 +123,12 @@ class IcechunkStore(Displayed, Store, SyncMixin):
 
     def __setstate__(self, state: Any) -> None:
         IcechunkStore.__init__(self, state["session"], state["read_only"])
+
+    def __dask_tokenize__(self) -> object:
+        """What Dask names computations on this store by: what it shows, if that can't change."""
+        if self._session.read_only:
+            return "frazil.IcechunkStore", self._session.snapshot_id
+        return uuid4().hex
 
     def _shown(self) -> tuple[Shown, ...]:
         return (

@@ -238,3 +238,23 @@ class GCSummary(Displayed):
 
     def _shown(self) -> Iterable[Shown]:
         return record([f.name for f in fields(self)], self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class CopySummary(Displayed):
+    """What a copy of a repository to another place did.
+
+    objects_copied, bytes_copied: what was written there; objects_present: what was there
+    before; branches, tags: those that were made or moved.
+    """
+
+    objects_copied: int = 0
+    bytes_copied: int = 0
+    objects_present: int = 0
+    branches: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    _public_name: ClassVar[str] = "frazil.ops.CopySummary"
+
+    def _shown(self) -> Iterable[Shown]:
+        return record([f.name for f in fields(self)], self)

@@ -270,7 +270,13 @@ def create(library: Library, created_at: int, config: dict[str, Any] | None) -> 
 
     created_at: the time of the initial snapshot, in microseconds since the epoch.
     """
-    info = initial_repo_info(created_at, refs.next_time(library.now(), created_at), config)
+    store_new(
+        library, initial_repo_info(created_at, refs.next_time(library.now(), created_at), config)
+    )
+
+
+def store_new(library: Library, info: RepoInfo) -> None:
+    """Store the first repo object of a repository; `ConflictError` if there is one."""
     library.backend.sync()
     try:
         library.backend.put(KEY, encode_repo_info(info, level=library.level), mode=CREATE)

@@ -69,13 +69,14 @@ def expire(info: RepoInfo, older_than: int, *, delete_branches: bool, delete_tag
             branches=branches,
             tags=tags,
             deleted_tags=info.deleted_tags | gone_tags,
-            snapshots=_without(table, released),
+            snapshots=without(table, released),
         ),
         sort_keys(table.rows["id"][released]),
     )
 
 
-def _without(table: SnapshotTable, released: npt.NDArray[np.bool_]) -> SnapshotTable:
+def without(table: SnapshotTable, released: npt.NDArray[np.bool_]) -> SnapshotTable:
+    """The history without these snapshots; those attached to one go to the root."""
     parents = table.parent
     orphans = np.flatnonzero(~released & (parents >= 0) & released[parents])
     steps = parents.tolist()

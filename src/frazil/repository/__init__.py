@@ -8,6 +8,7 @@ Repository
   Sessions      sessions.py     sessions and transactions
   Merging       merging.py      merges, picked, reverted and squashed commits
   Maintenance   maintenance.py  expiration, collection of garbage, statistics
+  Copying       copying.py      copies in other places
   Inspection    inspection.py   single files
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from frazil.display import Shown
+from frazil.repository.copying import Copying
 from frazil.repository.history import History
 from frazil.repository.inspection import Inspection
 from frazil.repository.maintenance import Maintenance
@@ -31,7 +33,15 @@ __all__ = ["RepoStatus", "Repository"]
 
 
 class Repository(
-    Opening, Settings, History, References, Sessions, Merging, Maintenance, Inspection
+    Opening,
+    Settings,
+    History,
+    References,
+    Sessions,
+    Merging,
+    Maintenance,
+    Copying,
+    Inspection,
 ):
     """A versioned tree of groups and arrays in one storage.
 

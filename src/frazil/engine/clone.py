@@ -1,0 +1,262 @@
+"""Copying a repository, or a part of its history, to another storage.
+
+The order is that of a commit: chunks, manifests, transaction logs, snapshots, and at last what
+refers to them. A copy that was interrupted is no repository yet, and is taken up again where it
+was: what a storage holds under the id of an object is that object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from frazil.engine.census import Census, Limits
+from frazil.engine.copying import Copier
+from frazil.engine.expire import check_writable
+from frazil.engine.repository_core import RepositoryCore, stored_spec
+from frazil.errors import ErrorKind, FormatError
+from frazil.format.manifest import decode_objects
+from frazil.format.ragged import sort_keys
+from frazil.format.repo_info import RepoInfo, initial_repo_info
+from frazil.format.transaction_log import TransactionLog
+from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
+from frazil.library import catalog_v1, catalog_v2
+from frazil.library.catalog import Catalog, already_there, needs_spec_2
+from frazil.library.catalog_v1 import CatalogV1
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.files import Library
+from frazil.model import cloning
+from frazil.model.cloning import Selection
+from frazil.model.keys import Keys, KeySet
+from frazil.model.refs import MAIN, next_time
+from frazil.model.sweep import logs_to_keep
+from frazil.ops import CopySummary
+from frazil.progress import task
+from frazil.storage import Storage
+from frazil.storage.pool import map_parallel
+
+_LIMITS = Limits(
+    snapshots=32, compressed=512 * 1024 * 1024, decoded=2 * 1024 * 1024 * 1024, fetches=64
+)
+
+
+def clone(
+    core: RepositoryCore,
+    storage: Storage,
+    selection: Selection,
+    *,
+    depth: int | None,
+    compare: bool,
+) -> CopySummary:
+    """Make a copy in a place that has no repository; see `Repository.clone_to`."""
+    target = Library(storage.backend(), spec=core.spec)
+    check_writable(target)
+    if stored_spec(target.backend) is not None:
+        raise already_there(core.spec)
+    copier = Copier(core.library.backend, target.backend, compare=compare)
+    if isinstance(core.catalog, CatalogV2):
+        return _clone_v2(core.library, core.catalog, target, copier, selection, depth)
+    if depth is not None:
+        raise needs_spec_2("a copy of only a part of the history")
+    return _advance_v1(core, target, copier, selection, force=False)
+
+
+def sync(
+    core: RepositoryCore, storage: Storage, selection: Selection, *, force: bool, compare: bool
+) -> CopySummary:
+    """Bring a copy up to date, or make it; see `Repository.sync_to`."""
+    target = Library(storage.backend(), spec=core.spec)
+    spec = stored_spec(target.backend)
+    if spec is None:
+        return clone(core, storage, selection, depth=None, compare=compare)
+    if spec != core.spec:
+        raise FormatError(
+            f"the repository is in format {core.spec}, and what is in {storage} in format {spec}: "
+            "both must be in the same one to be kept alike",
+            ErrorKind.UNSUPPORTED_OPERATION_FOR_VERSION,
+        )
+    check_writable(target)
+    copier = Copier(core.library.backend, target.backend, compare=compare)
+    if isinstance(core.catalog, CatalogV2):
+        return _sync_v2(core.library, core.catalog, target, copier, selection, force=force)
+    return _advance_v1(core, target, copier, selection, force=force)
+
+
+# Spec 2
+
+
+def _clone_v2(
+    source: Library,
+    catalog: CatalogV2,
+    target: Library,
+    copier: Copier,
+    selection: Selection,
+    depth: int | None,
+) -> CopySummary:
+    chosen = cloning.selected(catalog.info(), selection)
+    portion = replace(chosen, snapshots=cloning.history(chosen, depth))
+    portion = _with_joined_logs(source, target, chosen, portion)
+    table = portion.snapshots
+    _copy_snapshots(source, copier, sort_keys(table.ids), logs_to_keep(table))
+    created_at = source.snapshot(INITIAL_SNAPSHOT).flushed_at
+    newest = int(table.flushed_at.max(initial=created_at))
+    template = initial_repo_info(created_at, next_time(target.now(), newest))
+    catalog_v2.store_new(target, cloning.new_repository(portion, template))
+    return _summary(copier, [*portion.branches], [*portion.tags])
+
+
+def _with_joined_logs(
+    source: Library, target: Library, chosen: RepoInfo, portion: RepoInfo
+) -> RepoInfo:
+    """Give each snapshot where the history is cut one log in the place of all it stands for."""
+    cuts = cloning.cut(chosen.snapshots, portion.snapshots)
+    records = []
+    with task("Joining transaction logs", sum(map(len, cuts.values()))) as progress:
+
+        def read(id_: SnapshotId) -> TransactionLog:
+            log = source.transaction_log(id_)
+            progress.step()
+            return log
+
+        for id_, logs in cuts.items():
+            joined = TransactionLog.union(map_parallel(read, logs), id=target.new_id(SnapshotId))
+            target.write_log(joined)
+            record = portion.snapshots.record(portion.snapshots.find(id_))
+            records.append(replace(record, pruned=(joined.id,)))
+    return replace(portion, snapshots=portion.snapshots.replace(records)) if records else portion
+
+
+def _sync_v2(
+    source: Library,
+    catalog: CatalogV2,
+    target: Library,
+    copier: Copier,
+    selection: Selection,
+    *,
+    force: bool,
+) -> CopySummary:
+    chosen = cloning.selected(catalog.info(), selection)
+    copy = CatalogV2(target)
+    there = copy.info()
+    refs = [(name, False, tip, there.branches.get(name)) for name, tip in chosen.branches.items()]
+    refs += [(name, True, tip, there.tags.get(name)) for name, tip in chosen.tags.items()]
+    moved = [
+        (name, is_tag)
+        for name, is_tag, tip, known in refs
+        if tip != known and (force or is_tag or not _is_in_line(copy, tip, known))
+    ]
+    edits = [
+        cloning.put_ref(name, is_tag=is_tag, source=chosen, force=force) for name, is_tag in moved
+    ]
+    state = there
+    for edit in edits:  # so that a conflict is found before anything is copied
+        state, _ = edit(state)
+    before, after = sort_keys(there.snapshots.ids), sort_keys(state.snapshots.ids)
+    logs = np.setdiff1d(logs_to_keep(state.snapshots), logs_to_keep(there.snapshots))
+    _copy_snapshots(source, copier, np.setdiff1d(after, before), logs)
+    for edit in edits:
+        copy.update(edit)
+    return _summary(
+        copier,
+        [name for name, is_tag in moved if not is_tag],
+        [name for name, is_tag in moved if is_tag],
+    )
+
+
+# Spec 1: the history is in the snapshot files, and an expiration changes those
+
+
+def _advance_v1(
+    core: RepositoryCore, target: Library, copier: Copier, selection: Selection, *, force: bool
+) -> CopySummary:
+    source, catalog = core.library, core.catalog
+    branches, tags = selection.branches, selection.tags
+    tips = catalog.branches() if branches is None else {n: catalog.branch(n) for n in branches}
+    tagged = catalog.tags() if tags is None else {n: catalog.tag(n) for n in tags}
+    exists = stored_spec(target.backend) is not None
+    copy = CatalogV1(target)
+    moved = _check_v1(catalog, copy, tips, force=force) if exists else tips
+    known_tags = copy.tags()
+    for name, tip in tagged.items():
+        cloning.check_tag(name, known_tags.get(name), tip, deleted=False, force=False)
+    census = Census(source, _LIMITS)
+    census.follow([INITIAL_SNAPSHOT, *tips.values(), *tagged.values()])
+    snapshots = census.snapshots()
+    _copy_files(copier, census, snapshots, snapshots, spec=1)
+    if not exists:
+        document = catalog.config_document()
+        if document is not None:
+            copy.save_config({k: v for k, v in document.items() if k != "storage"})
+    new_tags = [name for name in tagged if name not in known_tags]
+    for name in new_tags:
+        copy.create_tag(name, tagged[name])
+    known = copy.branches()
+    for name, tip in sorted(moved.items(), key=lambda item: item[0] == MAIN):
+        if name in known:
+            copy.reset_branch(name, tip, known[name])
+        else:
+            copy.create_branch(name, tip)
+    if not exists and MAIN not in tips:
+        catalog_v1.create(target)  # main makes it a repository, so it is last
+    return _summary(copier, [*moved], new_tags)
+
+
+def _check_v1(
+    catalog: Catalog, copy: Catalog, tips: dict[str, SnapshotId], *, force: bool
+) -> dict[str, SnapshotId]:
+    """The branches to move; `ConflictError` if one has more at the target."""
+    there = copy.branches()
+    moved = {}
+    for name, tip in tips.items():
+        current = there.get(name)
+        if current is not None and not force:
+            if _is_in_line(copy, tip, current):
+                continue
+            ahead = _is_in_line(catalog, current, tip)
+            cloning.check_ahead(name, current, tip, ahead=ahead)
+        moved[name] = tip
+    return moved
+
+
+# Both
+
+
+def _is_in_line(catalog: Catalog, id_: SnapshotId, tip: SnapshotId | None) -> bool:
+    return tip is not None and any(record.id == id_ for record in catalog.ancestry(tip))
+
+
+def _copy_snapshots(source: Library, copier: Copier, snapshots: Keys, logs: Keys) -> None:
+    census = Census(source, _LIMITS)
+    census.read_snapshots(snapshots)
+    _copy_files(copier, census, snapshots, logs, spec=2)
+
+
+def _copy_files(copier: Copier, census: Census, snapshots: Keys, logs: Keys, *, spec: int) -> None:
+    """Copy what the snapshots of a census need; nothing before what it refers to."""
+    chunks = KeySet()
+
+    def mark(data: bytes, where: str) -> None:
+        chunks.add(np.unique(sort_keys(decode_objects(data, where=where))))
+
+    manifests, sizes = census.manifests()
+    # The chunks of a manifest arrive before it: where it is, they are.
+    missing = copier.missing("manifests", manifests)
+    census.read_manifests(
+        manifests[missing], [s for s, m in zip(sizes, missing, strict=True) if m], mark
+    )
+    copier.copy("chunks", chunks.keys())
+    copier.copy("manifests", manifests)
+    # The first snapshot of spec 1 has no log. An expiration there changes snapshot files.
+    copier.copy("transactions", logs, optional=spec == 1)
+    copier.copy("snapshots", snapshots, final=spec == 2)
+
+
+def _summary(copier: Copier, branches: list[str], tags: list[str]) -> CopySummary:
+    return CopySummary(
+        copier.objects,
+        copier.bytes,
+        copier.present,
+        tuple(sorted(branches)),
+        tuple(sorted(tags)),
+    )

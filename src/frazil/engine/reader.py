@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from frazil.engine.bulk_reads import QUICK_BYTES, BulkReader, Found, ReadPlan
 from frazil.engine.packs import ChunkWriter, chunk_key
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef, Ref, VirtualRef
@@ -13,9 +18,6 @@ from frazil.format.snapshot import ManifestRef, Node
 from frazil.library.files import Library
 from frazil.model.overlay import contains, inside
 from frazil.storage.pool import map_parallel
-
-QUICK_BYTES = 256 * 1024
-"""Up to this many bytes from a local disk are read where the caller stands."""
 
 
 class Later(Enum):
@@ -33,6 +35,7 @@ class ChunkReader:
     def __init__(self, library: Library, writer: ChunkWriter | None) -> None:
         self._library = library
         self._writer = writer
+        self._bulk = BulkReader(library.backend, writer, self._read_virtual)
 
     def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
         """The committed reference of a chunk; None where there is none."""
@@ -54,6 +57,38 @@ class ChunkReader:
                 if ref is not None:
                     return ref
         return None
+
+    def locate_many(
+        self, node: Node, index: npt.NDArray[np.uint32], rows: npt.NDArray[np.intp]
+    ) -> list[Found]:
+        """The committed references of the chunks `index[rows]`, as far as there are any."""
+        wanted = _reached(node, index, rows)
+        map_parallel(lambda manifest: self._library.manifest(manifest.id), wanted)
+        found: list[Found] = []
+        for manifest in wanted:
+            refs = self.refs(node, manifest)
+            if refs is None or not len(rows):
+                continue
+            at = refs.find_many(index[rows])
+            hits = (at >= 0) & inside(index[rows], manifest.extents)
+            if hits.all():
+                found.append(Found(rows, refs.take(at)))
+                rows = rows[:0]
+            elif hits.any():
+                found.append(Found(rows[hits], refs.take(at[hits])))
+                rows = rows[~hits]
+        return found
+
+    def knows(self, node: Node, index: npt.NDArray[np.uint32], rows: npt.NDArray[np.intp]) -> bool:
+        """Whether `locate_many` needs no request."""
+        return all(
+            self._library.known_manifest(manifest.id) is not None
+            for manifest in _reached(node, index, rows)
+        )
+
+    def plan(self, found: Sequence[Found]) -> ReadPlan:
+        """How to read many chunks; no row is ABSENT."""
+        return self._bulk.plan(found)
 
     def refs(self, node: Node, manifest: ManifestRef) -> ChunkRefs | None:
         """The node's references in one manifest, if they are of the array's rank."""
@@ -99,6 +134,30 @@ class ChunkReader:
                     "container that covers this location is authorized",
                     ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER,
                 )
+
+    def _read_virtual(self, refs: ChunkRefs) -> list[bytes]:
+        found = (refs.row(i) for i in range(len(refs)))
+        return [self.read(ref, 0, ref_length(ref)) for ref in found if ref is not None]
+
+
+def _reached(
+    node: Node, index: npt.NDArray[np.uint32], rows: npt.NDArray[np.intp]
+) -> list[ManifestRef]:
+    """The manifests that may have some of the chunks `index[rows]`."""
+    if not len(rows) or not node.manifests:
+        return []
+    if not index.shape[1]:
+        return list(node.manifests)
+    wanted = index[rows]
+    low, high = wanted.min(axis=0).tolist(), wanted.max(axis=0).tolist()
+    return [
+        manifest
+        for manifest in node.manifests
+        if all(
+            start <= last and first < stop
+            for (start, stop), first, last in zip(manifest.extents, low, high, strict=False)
+        )
+    ]
 
 
 def _look_up(manifest: Manifest, node: Node, coords: tuple[int, ...]) -> Ref | None:

@@ -1,258 +1,31 @@
-"""A base snapshot and uncommitted changes on top of it, seen as one tree of nodes."""
+"""What a Zarr store needs of a session: its nodes, and their chunks."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from frazil.conflicts import Conflict, ConflictType
+from frazil.engine.bulk_reads import Fetch, Found, ReadPlan
 from frazil.engine.packs import ChunkWriter
-from frazil.engine.reader import LATER, ChunkReader, Later, ref_length, resolve_range
-from frazil.errors import (
-    AlreadyExistsError,
-    ErrorKind,
-    InvalidInputError,
-    NodeNotFoundError,
-    ReadOnlyError,
-    RebaseFailedError,
-    SessionStateError,
-)
-from frazil.format.chunk_refs import ABSENT, ChunkRefs, InlineRef, Ref
-from frazil.format.snapshot import Node, NodeKind, NodeTable, Snapshot
-from frazil.format.transaction_log import Move
-from frazil.ids import ChunkId, NodeId, SnapshotId
-from frazil.library.files import Library
-from frazil.model.changes import UNEDITED, ChangeSet, Unedited
-from frazil.model.joining import Part, join
-from frazil.model.moves import move, net_moves
-from frazil.model.overlay import clip
-from frazil.model.zarr_metadata import read_layout
-from frazil.paths import is_under, parent_of
+from frazil.engine.reader import LATER, Later, ref_length, resolve_range
+from frazil.engine.tree import Tree
+from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError
+from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, ChunkRefs, InlineRef, Ref
+from frazil.format.columns import ByteColumn
+from frazil.format.snapshot import Node, NodeKind
+from frazil.ids import ChunkId
+from frazil.model.changes import UNEDITED, Unedited
+from frazil.model.overlay import clip, inside
 from frazil.storage.pool import map_parallel
 
-_MISSING = object()
 
-
-class Workspace:
+class Workspace(Tree):
     """Everything that a Zarr store needs, in terms of node paths and chunk coordinates.
 
     Blocking, and safe for any number of threads. Without a writer it is read-only.
     """
-
-    def __init__(
-        self,
-        library: Library,
-        base: Snapshot,
-        *,
-        inline_bytes: int | None,
-        moves_only: bool = False,
-        changes: ChangeSet | None = None,
-    ) -> None:
-        """inline_bytes: chunks up to this size go into manifests; None makes it read-only.
-
-        moves_only: nodes can be moved, and nothing else. changes: what was changed before.
-        """
-        self.library = library
-        self.base = base
-        self.nodes = base.nodes
-        """The nodes of the base, where they have been moved to."""
-        self.moves_only = moves_only
-        self.changes = ChangeSet() if changes is None else changes
-        self.lock = threading.RLock()
-        self._inline_bytes = inline_bytes
-        self.writer: ChunkWriter | None = None
-        self._write_with(None if inline_bytes is None else self._new_writer())
-        self._base_nodes: dict[str, Node | None] = {}
-
-    def _new_writer(self) -> ChunkWriter:
-        return ChunkWriter(self.library.backend, lambda: self.library.new_id(ChunkId))
-
-    def _write_with(self, writer: ChunkWriter | None) -> None:
-        self.writer = writer
-        self._reader = ChunkReader(self.library, writer)
-
-    @property
-    def read_only(self) -> bool:
-        """Whether changes are refused."""
-        return self.writer is None
-
-    @property
-    def spec(self) -> int:
-        """The spec version of the repository."""
-        return self.library.spec
-
-    @property
-    def snapshot_id(self) -> SnapshotId:
-        """The snapshot that the changes start from."""
-        return self.base.id
-
-    def freeze(self, base: Snapshot) -> None:
-        """Become a read-only view of `base`, which holds what was changed here."""
-        with self.lock:
-            self._show(base, base.nodes)
-            self.changes = ChangeSet()
-            self._write_with(None)
-
-    def rebase_onto(self, base: Snapshot) -> None:
-        """Keep the changes, on another base.
-
-        Raises `RebaseFailedError` if nodes cannot be moved there as they were here.
-        """
-        with self.lock:
-            nodes = base.nodes
-            for source, target in self.changes.moves:
-                try:
-                    nodes = move(nodes, source, target)
-                except (AlreadyExistsError, NodeNotFoundError, SessionStateError) as error:
-                    conflict = Conflict(ConflictType.MoveOperationCannotBeRebased, source)
-                    raise RebaseFailedError(str(base.id), [conflict]) from error
-            self._show(base, nodes)
-
-    def _show(self, base: Snapshot, nodes: NodeTable) -> None:
-        # In this order: see `_base_node`.
-        self.base = base
-        self.nodes = nodes
-        self._base_nodes = {}
-
-    def discard_changes(self) -> None:
-        """Forget all changes; chunk objects that are stored already stay as garbage."""
-        with self.lock:
-            self._check_not_read_only(ErrorKind.READ_ONLY_SESSION)
-            self.changes = ChangeSet()
-            self._show(self.base, self.base.nodes)
-            self._write_with(self._new_writer())
-
-    def join(self, parts: Iterable[Part]) -> None:
-        """Lay the changes of forks over those made here; see `frazil.model.joining`."""
-        self.check_editable()
-        with self.lock:
-            self.changes = join(
-                self.changes, self.base.nodes, parts, lambda id_: self.library.snapshot(id_).nodes
-            )
-
-    # Nodes
-
-    def node(self, path: str) -> Node | None:
-        """The node at a path, own changes included."""
-        created = self.changes.created.get(path)
-        if created is not None:
-            return created
-        base = self._base_node(path)
-        if base is None or base.id in self.changes.deleted:
-            return None
-        return self.changes.updated.get(base.id, base)
-
-    def _base_node(self, path: str) -> Node | None:
-        # Without the lock: taken before the base, the dictionary is never of a newer one.
-        nodes = self._base_nodes
-        known = nodes.get(path, _MISSING)
-        if known is _MISSING:
-            table = self.nodes
-            row = table.find(path)
-            known = nodes[path] = table.node(row) if row >= 0 else None
-        return known  # type: ignore[return-value]
-
-    def children(self, path: str) -> list[str]:
-        """The names of the direct children of a node, sorted."""
-        with self.lock:
-            names = set(self.nodes.children(path))
-            for node in self.changes.deleted.values():
-                if parent_of(node.path) == path:
-                    names.discard(node.path.rpartition("/")[2])
-            for created in self.changes.created:
-                if created != "/" and parent_of(created) == path:
-                    names.add(created.rpartition("/")[2])
-        return sorted(names)
-
-    def nodes_under(self, path: str) -> Iterator[Node]:
-        """The node at `path` and all below it, in the order of their paths."""
-        with self.lock:
-            nodes, changes = self.nodes, self.changes
-            found = [
-                changes.updated.get(node.id, node)
-                for node in map(nodes.node, nodes.rows_under(path).tolist())
-                if node.id not in changes.deleted
-            ]
-            created = [node for p, node in changes.created.items() if is_under(p, path)]
-        if created:
-            found = sorted([*found, *created], key=lambda node: node.path.encode())
-        return iter(found)
-
-    def set_metadata(self, path: str, document: bytes) -> None:
-        """Create the node at `path`, or give it another `zarr.json`.
-
-        Raises `InvalidInputError` (`bad-metadata`) and `AlreadyExistsError` when a group would
-        become an array or the reverse.
-        """
-        self._check_writable(ErrorKind.READ_ONLY_STORE)
-        with self.lock:
-            old = self.node(path)
-            if old is not None and old.user_data == document:
-                return
-            layout = read_layout(document, path=path, spec=self.spec)
-            if old is None:
-                id_ = self.library.new_id(NodeId)
-                self.changes.create(
-                    Node(id_, path, document, layout.kind, layout.shape, layout.dimension_names, ())
-                )
-                return
-            if old.kind is not layout.kind:
-                raise AlreadyExistsError(
-                    f"there is already {_article(old.kind)} at {path}: delete it before "
-                    f"creating {_article(layout.kind)}",
-                    ErrorKind.NODE_ALREADY_EXISTS,
-                )
-            new = replace(
-                old,
-                user_data=document,
-                shape=layout.shape,
-                dimension_names=layout.dimension_names,
-            )
-            self.changes.update(new, old)
-
-    def set_metadata_if_absent(self, path: str, document: bytes) -> None:
-        """Create the node at `path` unless there is one."""
-        with self.lock:
-            if self.node(path) is None:
-                self.set_metadata(path, document)
-
-    def delete_node(self, path: str) -> None:
-        """Delete a node and all below it; a missing one is fine."""
-        with self.lock:
-            nodes = list(self.nodes_under(path))
-            if nodes:
-                self._check_writable(ErrorKind.READ_ONLY_SESSION)
-            for node in nodes:
-                self.changes.delete(node)
-
-    def move_node(self, source: str, target: str) -> None:
-        """Move a node with all below it; see `frazil.model.moves.move` for the errors."""
-        with self.lock:
-            nodes = move(self.nodes, source, target)
-            self._check_not_read_only(ErrorKind.READ_ONLY_SESSION)
-            if not self.moves_only:
-                raise SessionStateError(
-                    "this session cannot move nodes: commit it, and move them in a session of "
-                    "Repository.rearrange_session",
-                    ErrorKind.NON_REARRANGE_SESSION,
-                )
-            self.changes.moves.append((source, target))
-            self._show(self.base, nodes)
-
-    def net_moves(self) -> tuple[Move, ...]:
-        """What came of all moves, for each node."""
-        return net_moves(self.base.nodes, self.nodes) if self.changes.moves else ()
-
-    def clear(self) -> None:
-        """Delete all nodes, the root included."""
-        self._check_writable(ErrorKind.READ_ONLY_SESSION)
-        self.delete_node("/")
-
-    # Chunks
 
     def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
         """Where a chunk is; None if it is not initialised or outside the grid."""
@@ -301,11 +74,55 @@ class Workspace:
         ref = self.locate(node, coords)
         if ref is None:
             return None
-        return self._reader.read(ref, *resolve_range(ref_length(ref), start, end, suffix))
+        first, last = resolve_range(ref_length(ref), start, end, suffix)
+        return self._reader.read(ref, first, last)
+
+    def plan_reads(self, node: Node, index: npt.NDArray[np.uint32]) -> ReadPlan:
+        """How to read the chunks `index[n, ndim]` of one array; none that is not initialised."""
+        return self._plan(node, index, *self._edits(node, index))
+
+    def plan_reads_now(self, node: Node, index: npt.NDArray[np.uint32]) -> ReadPlan | Later:
+        """As `plan_reads`, or LATER if that needs a request."""
+        edited, rows = self._edits(node, index)
+        if not self._reader.knows(node, index, rows):
+            return LATER
+        return self._plan(node, index, edited, rows)
+
+    def _edits(
+        self, node: Node, index: npt.NDArray[np.uint32]
+    ) -> tuple[list[Found], npt.NDArray[np.intp]]:
+        """Own references of chunks, and the positions of those that the base has to say."""
+        rows = np.flatnonzero(_all_in_grid(node, index))
+        edits = self.changes.chunks.get(node.id)
+        if edits is None or index.shape[1] != edits.ndim:
+            return [], rows
+        with self.lock:
+            found, unedited = edits.find_many(index[rows])
+        return [Found(rows[at], refs) for at, refs in found], rows[unedited]
+
+    def _plan(
+        self,
+        node: Node,
+        index: npt.NDArray[np.uint32],
+        edited: list[Found],
+        rows: npt.NDArray[np.intp],
+    ) -> ReadPlan:
+        return self._reader.plan([*edited, *self._reader.locate_many(node, index, rows)])
 
     def get_chunks(self, node: Node, coords: Sequence[tuple[int, ...]]) -> list[bytes | None]:
-        """Several whole chunks of one array, read in parallel."""
-        return map_parallel(lambda c: self.get_chunk(node, c), coords)
+        """Several whole chunks of one array, near ones read together, far ones in parallel."""
+        chunks: list[bytes | None] = [None] * len(coords)
+
+        def read(fetch: Fetch) -> None:
+            data = fetch.read()
+            for i, row in enumerate(fetch.rows.tolist()):
+                chunks[fitting[row]] = data[i]
+
+        rank = len(node.shape)
+        fitting = [i for i, chunk in enumerate(coords) if len(chunk) == rank]
+        index = np.array([coords[i] for i in fitting], np.uint32).reshape(len(fitting), rank)
+        map_parallel(read, self.plan_reads(node, index).fetches)
+        return chunks
 
     def chunk_size(self, node: Node, coords: tuple[int, ...]) -> int | None:
         """The encoded size of a chunk in bytes; None if it is not initialised."""
@@ -318,10 +135,7 @@ class Workspace:
             self._check_writable(ErrorKind.READ_ONLY_STORE)
             self._array_with(path, coords)
             if not len(data):
-                raise InvalidInputError(
-                    f"chunk {coords} of {path} has no bytes: delete the chunk instead",
-                    ErrorKind.ZERO_LENGTH_CHUNK,
-                )
+                raise _no_bytes(coords, path)
             writer = self.writer
             if writer is None:
                 continue
@@ -333,6 +147,50 @@ class Workspace:
                 if self.writer is writer:
                     self.changes.edits(self._array_with(path, coords)).set(coords, ref)
                     return
+
+    def set_chunks(self, path: str, index: npt.NDArray[np.uint32], data: ByteColumn) -> None:
+        """Write the encoded bytes of many chunks, `index[n, ndim]`, of the array at `path`.
+
+        An absent row erases its chunk. The bytes are copied. Where a chunk comes twice, the
+        later row counts.
+        """
+        while True:
+            self._check_writable(ErrorKind.READ_ONLY_STORE)
+            self._array_with_all(path, index)
+            if not data.size.all():
+                coords = tuple(index[int(np.argmin(data.size != 0))].tolist())
+                raise _no_bytes(coords, path)
+            writer = self.writer
+            if writer is None:
+                continue
+            refs = self._stored_many(writer, index, data)
+            with self.lock:
+                if self.writer is writer:  # as in `set_chunk`
+                    self.changes.edits(self._array_with_all(path, index)).add(refs)
+                    return
+
+    def _stored_many(
+        self, writer: ChunkWriter, index: npt.NDArray[np.uint32], data: ByteColumn
+    ) -> ChunkRefs:
+        inline = (data.size > 0) & (data.size <= (self._inline_bytes or 0))
+        native = np.flatnonzero((data.size > 0) & ~inline)
+        n = len(data)
+        kind = np.full(n, ABSENT, np.uint8)
+        kind[native] = NATIVE
+        kind[inline] = INLINE
+        refs = ChunkRefs(
+            index,
+            kind,
+            np.zeros((n, ChunkId.SIZE), np.uint8),
+            np.zeros(n, np.uint64),
+            np.maximum(data.size, 0).astype(np.uint64),
+            payload=None
+            if not inline.any()
+            else ByteColumn(data.heap, data.start, np.where(inline, data.size, -1)).compact(),
+        )
+        places = writer.write_many(data.take(native))
+        refs.object[native], refs.offset[native] = places.object, places.offset
+        return refs.last_of_each()
 
     def store_chunk(self, data: bytes) -> Ref:
         """Store the encoded bytes of a chunk that somebody else makes an edit of."""
@@ -349,7 +207,7 @@ class Workspace:
     ) -> None:
         """Write a chunk unless it is initialised."""
         with self.lock:
-            if self.locate(self._array(path), coords) is None:
+            if self.locate(self.array(path), coords) is None:
                 self.set_chunk(path, coords, data)
 
     def delete_chunk(self, path: str, coords: tuple[int, ...]) -> None:
@@ -380,21 +238,28 @@ class Workspace:
             visible = [count for _, count in node.shape] if edits is None else edits.visible
         return [clip(refs, visible) for refs in self._reader.all_refs(node)], edited
 
-    def chunk_batches(self, node: Node) -> Iterator[npt.NDArray[np.uint32]]:
-        """The coordinates of all initialised chunks, uint32[n, ndim] at a time, none twice."""
+    def set_ref(self, path: str, coords: tuple[int, ...], ref: Ref) -> None:
+        """Let a chunk of the array at `path` be what the reference says."""
+        with self.lock:
+            self.check_editable()
+            self.changes.edits(self._array_with(path, coords)).set(coords, ref)
+
+    def ref_batches(self, node: Node) -> Iterator[ChunkRefs]:
+        """The references of all initialised chunks, a manifest at a time, none twice."""
         stored, edited = self.stored_refs(node)
         for refs in stored:
-            index = refs.index
             if edited is not None and len(edited):
-                index = index[edited.find_many(index) < 0]
-            if len(index):
-                yield index
+                refs = refs.take(edited.find_many(refs.index) < 0)
+            yield refs
         if edited is not None:
-            written = edited.index[edited.kind != ABSENT]
-            if len(written):
-                yield written
+            yield edited.take(edited.kind != ABSENT)
 
-    def _array(self, path: str) -> Node:
+    def chunk_batches(self, node: Node) -> Iterator[npt.NDArray[np.uint32]]:
+        """The coordinates of all initialised chunks, uint32[n, ndim] at a time, none twice."""
+        return (refs.index for refs in self.ref_batches(node) if len(refs))
+
+    def array(self, path: str) -> Node:
+        """The array at a path; `NodeNotFoundError`, or `InvalidInputError` for a group."""
         node = self.node(path)
         if node is None:
             raise NodeNotFoundError(
@@ -408,35 +273,17 @@ class Workspace:
         return node
 
     def _array_with(self, path: str, coords: tuple[int, ...]) -> Node:
-        node = self._array(path)
+        node = self.array(path)
         if not _in_grid(node, coords):
-            raise InvalidInputError(
-                f"chunk {coords} is outside of {path}, whose grid has "
-                f"{tuple(count for _, count in node.shape)} chunks",
-                ErrorKind.INVALID_CHUNK_INDEX,
-            )
+            raise _outside(node, coords)
         return node
 
-    def check_editable(self) -> None:
-        """Raise `ReadOnlyError` or `SessionStateError` unless chunks can be changed."""
-        self._check_writable(ErrorKind.READ_ONLY_SESSION)
-
-    def _check_writable(self, kind: ErrorKind) -> None:
-        self._check_not_read_only(kind)
-        if self.moves_only:
-            raise SessionStateError(
-                "this session can only move nodes: commit it, and make other changes in a "
-                "writable session",
-                ErrorKind.REARRANGE_SESSION_ONLY,
-            )
-
-    def _check_not_read_only(self, kind: ErrorKind) -> None:
-        if self.read_only:
-            raise ReadOnlyError(
-                "this session is read-only: make the change in a writable session "
-                "(a session becomes read-only when it is committed)",
-                kind,
-            )
+    def _array_with_all(self, path: str, index: npt.NDArray[np.uint32]) -> Node:
+        node = self.array(path)
+        fitting = _all_in_grid(node, index)
+        if not fitting.all():
+            raise _outside(node, tuple(index[int(np.argmin(fitting))].tolist()))
+        return node
 
 
 def _in_grid(node: Node, coords: tuple[int, ...]) -> bool:
@@ -445,5 +292,22 @@ def _in_grid(node: Node, coords: tuple[int, ...]) -> bool:
     )
 
 
-def _article(kind: NodeKind) -> str:
-    return "an array" if kind is NodeKind.ARRAY else "a group"
+def _all_in_grid(node: Node, index: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    if index.shape[1] != len(node.shape):
+        return np.zeros(len(index), np.bool_)
+    return inside(index, tuple((0, count) for _, count in node.shape))
+
+
+def _outside(node: Node, coords: tuple[int, ...]) -> InvalidInputError:
+    return InvalidInputError(
+        f"chunk {coords} is outside of {node.path}, whose grid has "
+        f"{tuple(count for _, count in node.shape)} chunks",
+        ErrorKind.INVALID_CHUNK_INDEX,
+    )
+
+
+def _no_bytes(coords: tuple[int, ...], path: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"chunk {coords} of {path} has no bytes: delete the chunk instead",
+        ErrorKind.ZERO_LENGTH_CHUNK,
+    )

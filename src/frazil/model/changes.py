@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from frazil.format.chunk_refs import ChunkRefs, Ref
+from frazil.format.chunk_refs import ABSENT, ChunkRefs, Ref
 from frazil.format.snapshot import Node, NodeKind
 from frazil.format.transaction_log import Move, TransactionLog
 from frazil.ids import NodeId, SnapshotId
@@ -106,6 +106,30 @@ class ChunkEdits:
         if self.shrunk and any(c >= n for c, n in zip(coords, self.visible, strict=True)):
             return None
         return UNEDITED
+
+    def find_many(
+        self, index: npt.NDArray[np.uint32]
+    ) -> tuple[list[tuple[npt.NDArray[np.intp], ChunkRefs]], npt.NDArray[np.intp]]:
+        """The edits of the chunks `index[n, ndim]`: (positions in it, their references) parts,
+        erased chunks in none of them, and the positions of chunks that are not edited.
+        """
+        self._settle()
+        found = []
+        rows = np.arange(len(index))
+        for run in reversed(self._runs):
+            if not len(rows):
+                break
+            at = run.find_many(index[rows])
+            hits = at >= 0
+            if hits.any():
+                refs = run.take(at[hits])
+                present = refs.kind != ABSENT
+                if present.any():
+                    found.append((rows[hits][present], refs.take(present)))
+                rows = rows[~hits]
+        if self.shrunk:
+            rows = rows[inside(index[rows], tuple((0, count) for count in self.visible))]
+        return found, rows
 
     def resize(self, counts: Sequence[int]) -> None:
         """Erase what lies outside a grid of `counts` chunks along each dimension.

@@ -129,12 +129,15 @@ def blocked() -> Iterator[Blocked]:
 
 
 @pytest.mark.usefixtures("small_packs")
-def test_writers_wait_while_too_many_packs_are_under_way(blocked: Blocked) -> None:
+def test_writers_wait_while_too_many_bytes_are_under_way(
+    blocked: Blocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packs, "MAX_BYTES_IN_FLIGHT", 400)
     chunks = writer(blocked)
-    refs = [chunks.write(bytes([i]) * 100) for i in range(packs.MAX_PACKS_IN_FLIGHT)]
+    refs = [chunks.write(bytes([i]) * 100) for i in range(4)]
     one_more = threading.Thread(target=lambda: refs.append(chunks.write(b"x" * 100)))
     one_more.start()
-    while blocked.begun < packs.MAX_PACKS_IN_FLIGHT or len(chunks._stored) < 5:
+    while blocked.begun < 4 or len(chunks._stored) < 5:
         pass
     assert one_more.is_alive()
     # Meanwhile all of them can be read, and small chunks taken.

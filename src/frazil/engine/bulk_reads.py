@@ -1,0 +1,199 @@
+"""Reading many chunks of an array: few reads, each of many chunks.
+
+A plan lists the reads and what each of them holds. Whoever carries it out decides how many go on
+at the same time, and works on the chunks of one while others wait for the storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.engine.packs import ChunkWriter, chunk_key
+from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
+from frazil.format.columns import ByteColumn
+from frazil.model.coalescing import Reads, coalesce
+from frazil.storage.base import Backend
+
+LOCAL_GAP = 16 * 1024
+REMOTE_GAP = 512 * 1024
+"""Bytes that are read for nothing rather than asked around: a request takes longer."""
+LOCAL_READ = 1024 * 1024
+REMOTE_READ = 8 * 1024 * 1024
+"""Longest read that chunks share. On a local disk short ones cost nothing, and make work that
+threads can divide."""
+QUICK_BYTES = 256 * 1024
+"""Up to this many bytes from a local disk are read where the caller stands."""
+_VIRTUAL_ROWS = 64
+
+Rows = npt.NDArray[np.intp]
+
+
+class Found(NamedTuple):
+    """References of some of the chunks asked for: those at the positions `rows`."""
+
+    rows: Rows
+    refs: ChunkRefs
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> Found:
+        """Only the rows under a mask."""
+        return self if mask.all() else Found(self.rows[mask], self.refs.take(mask))
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Chunks that are read together: those at the positions `rows`, of `nbytes` in all.
+
+    `read` returns their bytes in the order of the rows.
+    """
+
+    rows: Rows
+    nbytes: int
+    read: Callable[[], ByteColumn]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """How to read the chunks asked for; those in no fetch are not initialised.
+
+    quick: whether all of it is so short that it is best done without another thread.
+    """
+
+    fetches: list[Fetch]
+    quick: bool
+
+
+class BulkReader:
+    """Plans the reads of the chunks that references name.
+
+    read_virtual: reads the chunks of references that are all VIRTUAL.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        writer: ChunkWriter | None,
+        read_virtual: Callable[[ChunkRefs], list[bytes]],
+    ) -> None:
+        self._backend = backend
+        self._writer = writer
+        self._read_virtual = read_virtual
+
+    def plan(self, found: Sequence[Found]) -> ReadPlan:
+        """The reads for chunks that are somewhere: no row is ABSENT."""
+        fetches: list[Fetch] = []
+        quick = True
+        native = []
+        for part in found:
+            kind = part.refs.kind
+            if (kind == NATIVE).all():
+                native.append(part)
+                continue
+            native.append(part.where(kind == NATIVE))
+            fetches.extend(_inline(part.where(kind == INLINE)))
+            virtual = list(self._virtual(part.where(kind == VIRTUAL)))
+            quick = quick and not virtual
+            fetches.extend(virtual)
+        stored = [part for part in native if len(part.rows)]
+        if stored:
+            rows = np.concatenate([part.rows for part in stored])
+            object_ = np.concatenate([part.refs.object for part in stored])
+            offset = np.concatenate([part.refs.offset for part in stored])
+            length = np.concatenate([part.refs.length for part in stored])
+            fetches.extend(self._native(rows, object_, offset, length))
+        quick = quick and (
+            not stored
+            or (self._backend.local and sum(fetch.nbytes for fetch in fetches) <= QUICK_BYTES)
+        )
+        return ReadPlan(fetches, quick)
+
+    def _native(
+        self,
+        rows: Rows,
+        object_: npt.NDArray[np.uint8],
+        offset: npt.NDArray[np.uint64],
+        length: npt.NDArray[np.uint64],
+    ) -> Iterator[Fetch]:
+        local = self._backend.local
+        limit = LOCAL_READ if local else REMOTE_READ
+        reads = coalesce(
+            np.ascontiguousarray(object_),
+            offset,
+            length,
+            gap=LOCAL_GAP if local else REMOTE_GAP,
+            limit=limit,
+        )
+        at = _Ranges(rows, object_, offset, length, reads)
+        size = (reads.end - reads.start).tolist()
+        begin, together = 0, 0
+        for i, nbytes in enumerate(size):
+            # Each read from afar is for itself: they go on at the same time.
+            if i > begin and (not local or together + nbytes > limit):
+                yield self._fetch(at, begin, i, together)
+                begin, together = i, 0
+            together += nbytes
+        yield self._fetch(at, begin, len(size), together)
+
+    def _fetch(self, at: _Ranges, first: int, stop: int, nbytes: int) -> Fetch:
+        ranges = at.reads.order[at.reads.first[first] : at.reads.first[stop]]
+        return Fetch(at.rows[ranges], nbytes, lambda: self._read_native(at, first, stop))
+
+    def _read_native(self, at: _Ranges, first: int, stop: int) -> ByteColumn:
+        heaps: list[bytes | memoryview] = []
+        reads = at.reads
+        row = reads.first[first : stop + 1]
+        ranges = reads.order[row[0] : row[-1]]
+        begin, end = reads.start[first:stop].tolist(), reads.end[first:stop].tolist()
+        objects = at.object[reads.order[row[:-1]]]
+        keyed = zip(map(bytes, objects), begin, end, strict=True)
+        for id_, group in groupby(keyed, key=lambda read: read[0]):
+            wanted = [(a, b) for _, a, b in group]
+            held = None if self._writer is None else self._writer.pending_ranges(id_, wanted)
+            if held is not None:
+                heaps += held
+            elif len(wanted) == 1:
+                a, b = wanted[0]
+                heaps.append(self._backend.get(chunk_key(id_), start=a, end=b))
+            else:
+                heaps += self._backend.get_ranges(chunk_key(id_), wanted)
+        heap = heaps[0] if len(heaps) == 1 else b"".join(heaps)
+        # Where each read lies in the heap, less where it begins in its object.
+        shift = np.zeros(stop - first, np.int64)
+        np.cumsum([b - a for a, b in zip(begin[:-1], end[:-1], strict=True)], out=shift[1:])
+        shift -= np.array(begin, np.int64)
+        start = at.offset[ranges].astype(np.int64) + np.repeat(shift, np.diff(row))
+        return ByteColumn(np.frombuffer(heap, np.uint8), start, at.length[ranges].astype(np.int64))
+
+    def _virtual(self, found: Found) -> Iterator[Fetch]:
+        for begin in range(0, len(found.rows), _VIRTUAL_ROWS):
+            part = slice(begin, begin + _VIRTUAL_ROWS)
+            refs = found.refs.take(part)
+            yield Fetch(
+                found.rows[part],
+                int(refs.length.sum()),
+                partial(self._fetch_virtual, refs),
+            )
+
+    def _fetch_virtual(self, refs: ChunkRefs) -> ByteColumn:
+        return ByteColumn.of(self._read_virtual(refs))
+
+
+class _Ranges(NamedTuple):
+    rows: Rows
+    object: npt.NDArray[np.uint8]
+    offset: npt.NDArray[np.uint64]
+    length: npt.NDArray[np.uint64]
+    reads: Reads
+
+
+def _inline(found: Found) -> Iterator[Fetch]:
+    payload = found.refs.payload
+    if len(found.rows):
+        assert payload is not None
+        yield Fetch(found.rows, int(payload.size.sum()), lambda: payload)

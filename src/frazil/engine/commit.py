@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ from frazil.model.refs import check_amendable, next_time
 from frazil.storage.pool import map_parallel
 
 Metadata = dict[str, Any]
+Publish = Callable[[SnapshotRecord, Uploads], None]
+"""Makes a snapshot visible, after what is being uploaded is stored."""
 
 BACKOFF_SECONDS = 0.005
 MAX_BACKOFF_SECONDS = 0.5
@@ -90,9 +93,7 @@ class Committer:
         tip = self._catalog.commit_tip(branch)
         if tip != self._workspace.snapshot_id:
             raise ConflictError(str(self._workspace.snapshot_id), str(tip))
-        return self._publish(
-            message, metadata, lambda record: self._catalog.add_commit(branch, record)
-        )
+        return self._publish(message, metadata, partial(self._catalog.add_commit, branch))
 
     def amend(
         self, branch: str, message: str, metadata: Metadata, *, allow_empty: bool
@@ -116,7 +117,7 @@ class Committer:
         return self._publish(
             message,
             metadata,
-            lambda record: catalog.amend_commit(branch, replaced, record),
+            partial(catalog.amend_commit, branch, replaced),
             instead_of=(catalog.record(replaced), log),
         )
 
@@ -134,8 +135,7 @@ class Committer:
             return workspace.snapshot_id
         mark = workspace.snapshot_id, workspace.changes.mark()
         if self._stored_for_forks is None or self._stored_for_forks[0] != mark:
-            snapshot, record = self._store("fork", {})
-            self._catalog.add_detached(record)
+            snapshot = self._store("fork", {}, self._catalog.add_detached)
             self._stored_for_forks = mark, snapshot.id
         return self._stored_for_forks[1]
 
@@ -152,12 +152,11 @@ class Committer:
         self,
         message: str,
         metadata: Metadata,
-        publish: Callable[[SnapshotRecord], None],
+        publish: Publish,
         instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
     ) -> SnapshotId:
         """Store all files of the changes, make them visible, and freeze the workspace."""
-        snapshot, record = self._store(message, metadata, instead_of)
-        publish(record)
+        snapshot = self._store(message, metadata, publish, instead_of)
         self._workspace.freeze(snapshot)
         return snapshot.id
 
@@ -165,17 +164,23 @@ class Committer:
         self,
         message: str,
         metadata: Metadata,
+        publish: Publish,
         instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
-    ) -> tuple[Snapshot, SnapshotRecord]:
-        """Store all files of the changes, which nothing refers to yet."""
+    ) -> Snapshot:
+        """Store all files of the changes, and make them visible once they are."""
         uploads = Uploads(self._workspace.library.backend)
         try:
-            stored = self._upload(uploads, message, metadata, instead_of)
-            uploads.wait()
-        except BaseException:
-            self._manifests.forget()  # nobody knows which of them are stored
+            snapshot, record = self._upload(uploads, message, metadata, instead_of)
+            try:
+                publish(record, uploads)
+            except ConflictError:
+                uploads.wait()  # the next try refers to the same manifests
+                raise
+        except BaseException as error:
+            if not isinstance(error, ConflictError):
+                self._manifests.forget()  # nobody knows which of them are stored
             raise
-        return stored
+        return snapshot
 
     def _upload(
         self,

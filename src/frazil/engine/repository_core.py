@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from frazil.config import Attribution, RepositoryConfig
 from frazil.engine.manifests import ManifestWriter
@@ -14,8 +16,11 @@ from frazil.engine.times import microseconds
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
+    FormatError,
+    IcechunkError,
     InvalidInputError,
     ReadOnlyError,
+    RefNotFoundError,
     RepositoryNotFoundError,
     SessionStateError,
     SnapshotNotFoundError,
@@ -36,7 +41,10 @@ from frazil.model.splits import split_sizes
 from frazil.storage import Storage
 from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
+from frazil.storage.pool import map_parallel
 from frazil.types import SpecVersion
+
+T = TypeVar("T")
 
 UNFINISHED = frozenset({f"snapshots/{INITIAL_SNAPSHOT}", f"transactions/{INITIAL_SNAPSHOT}"})
 """What somebody has stored who has not yet made a repository, or died before."""
@@ -159,7 +167,9 @@ class RepositoryCore:
 
     def _session_for(self, branch: str, *, moves_only: bool) -> SessionState:
         self.check_writable()
-        tip = self.catalog.writable_tip(branch)
+        tip = self._fetching(
+            self.catalog.known_tip(branch), lambda: self.catalog.writable_tip(branch)
+        )
         return self._session(
             tip, branch=branch, inline_bytes=self._inline_bytes, moves_only=moves_only
         )
@@ -178,13 +188,28 @@ class RepositoryCore:
             raise ValueError("as_of goes with a branch")
         if snapshot_id is not None:
             id_ = SnapshotId.parse(snapshot_id)
-            self.catalog.record(id_)
+            self._fetching(id_, lambda: self.catalog.record(id_))
             return id_
         if tag is not None:
             return self.catalog.tag(tag)
         assert branch is not None
-        tip = self.catalog.branch(branch)
-        return tip if as_of is None else self._as_of(branch, tip, as_of)
+        if as_of is not None:
+            return self._as_of(branch, self.catalog.branch(branch), as_of)
+        return self._fetching(self.catalog.known_tip(branch), lambda: self.catalog.branch(branch))
+
+    def _fetching(self, likely: SnapshotId | None, ask: Callable[[], T]) -> T:
+        """The answer of `ask`; meanwhile the snapshot that it likely leads to is fetched."""
+        library = self.library
+        if likely is None or library.backend.local or library.known_snapshot(likely) is not None:
+            return ask()
+        answers: list[T] = []
+
+        def fetch() -> None:
+            with suppress(IcechunkError):  # whoever needs it will ask again, and be told
+                library.snapshot(likely)
+
+        map_parallel(lambda call: call(), [lambda: answers.append(ask()), fetch])
+        return answers[0]
 
     def _as_of(self, branch: str, tip: SnapshotId, as_of: datetime) -> SnapshotId:
         limit = microseconds("as_of", as_of)
@@ -280,24 +305,43 @@ def open_(
 
     Raises `ReadOnlyError` for one that is archived, unless told to open it all the same.
     """
-    spec = stored_spec(storage.backend())
-    if spec is None:
-        raise RepositoryNotFoundError(
-            f"there is no repository in {storage}: create one, or check the place",
-            ErrorKind.REPOSITORY_NOT_FOUND,
-        )
     defaults = effective_config(storage, None, None)
-    core = RepositoryCore(storage, spec, defaults, attribution or Attribution(), {})
-    catalog = core.catalog
-    if isinstance(catalog, CatalogV2):
-        info = catalog.info()
+
+    def core_of(spec: int) -> RepositoryCore:
+        return RepositoryCore(storage, spec, defaults, attribution or Attribution(), {})
+
+    core = core_of(2)
+    assert isinstance(core.catalog, CatalogV2)
+    try:
+        info = core.catalog.info()
+    except RepositoryNotFoundError:
+        core = core_of(1)
+        asked: list[Callable[[], Any]] = [
+            lambda: _has_main(core.catalog),
+            core.catalog.config_document,
+        ]
+        found, stored = map_parallel(lambda ask: ask(), asked)
+        if not found:
+            raise RepositoryNotFoundError(
+                f"there is no repository in {storage}: create one, or check the place",
+                ErrorKind.REPOSITORY_NOT_FOUND,
+            ) from None
+    else:
         if not even_if_archived:
             check_not_archived(info)
         stored = info.config
-    else:
-        stored = catalog.config_document()
     core.configure(effective_config(storage, stored, config))
     return core
+
+
+def _has_main(catalog: Catalog) -> bool:
+    try:
+        catalog.branch("main")
+    except RefNotFoundError:
+        return False
+    except FormatError:
+        pass  # damaged, but there: it can be reset
+    return True
 
 
 def stored_spec(backend: Backend) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 from frazil.errors import ConflictError, ErrorKind, FormatError
 from frazil.format.history import Described, SnapshotRecord, described
 from frazil.ids import SnapshotId
+from frazil.library.uploads import Uploads
 
 
 class Catalog(ABC):
@@ -27,6 +28,10 @@ class Catalog(ABC):
     @abstractmethod
     def branch(self, name: str) -> SnapshotId:
         """The tip of a branch; `RefNotFoundError` if there is none."""
+
+    @abstractmethod
+    def known_tip(self, name: str) -> SnapshotId | None:
+        """The tip of a branch as it was last seen, without a request; None if never."""
 
     @abstractmethod
     def writable_tip(self, name: str) -> SnapshotId:
@@ -77,16 +82,27 @@ class Catalog(ABC):
         """The tip a commit would follow; raises what `add_commit` would raise without one."""
 
     @abstractmethod
-    def add_commit(self, branch: str, record: SnapshotRecord) -> None:
-        """Move a branch from `record.parent` to the record; `ConflictError` if it moved."""
+    def add_commit(
+        self, branch: str, record: SnapshotRecord, uploads: Uploads | None = None
+    ) -> None:
+        """Move a branch from `record.parent` to the record; `ConflictError` if it moved.
+
+        What is in `uploads` is stored before the branch moves.
+        """
 
     @abstractmethod
-    def amend_commit(self, branch: str, replaced: SnapshotId, record: SnapshotRecord) -> None:
-        """Put the record in the place of the branch's tip; `ConflictError` if it moved."""
+    def amend_commit(
+        self,
+        branch: str,
+        replaced: SnapshotId,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+    ) -> None:
+        """As `add_commit`, but put the record in the place of the branch's tip."""
 
     @abstractmethod
-    def add_detached(self, record: SnapshotRecord) -> None:
-        """Make a snapshot known without a branch."""
+    def add_detached(self, record: SnapshotRecord, uploads: Uploads | None = None) -> None:
+        """Make a snapshot known without a branch, once what is in `uploads` is stored."""
 
     @abstractmethod
     def config_document(self) -> dict[str, Any] | None:

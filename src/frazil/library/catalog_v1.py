@@ -26,6 +26,7 @@ from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
 from frazil.library.catalog import Catalog, already_there
 from frazil.library.catalog_v2 import backup_name
 from frazil.library.files import Library
+from frazil.library.uploads import Uploads
 from frazil.model.refs import check_deletable, check_tip, no_ref
 from frazil.storage.base import CREATE, Fetched, PreconditionFailed, PutMode, Update, Version
 
@@ -44,6 +45,7 @@ class CatalogV1(Catalog):
         self._backend = library.backend
         self._config: Version | None = None
         self._config_is_known = False
+        self._known: dict[str, SnapshotId] = {}
 
     def branches(self) -> dict[str, SnapshotId]:
         return {name: self.branch(name) for name in self._names("branch.")}
@@ -75,7 +77,11 @@ class CatalogV1(Catalog):
         fetched = self._fetch(key)
         if fetched is None:
             raise no_ref("branch", name)
-        return decode_ref(fetched.data, where=key), fetched
+        tip = self._known[name] = decode_ref(fetched.data, where=key)
+        return tip, fetched
+
+    def known_tip(self, name: str) -> SnapshotId | None:
+        return self._known.get(name)
 
     def writable_tip(self, name: str) -> SnapshotId:
         return self.branch(name)
@@ -197,18 +203,34 @@ class CatalogV1(Catalog):
         except RefNotFoundError as error:
             raise RefNotFoundError(error.message, ErrorKind.BRANCH_NOT_FOUND) from None
 
-    def add_commit(self, branch: str, record: SnapshotRecord) -> None:
-        self._move(branch, record.parent, record.id)
+    def add_commit(
+        self, branch: str, record: SnapshotRecord, uploads: Uploads | None = None
+    ) -> None:
+        self._move(branch, record.parent, record.id, uploads)
 
-    def amend_commit(self, branch: str, replaced: SnapshotId, record: SnapshotRecord) -> None:
-        self._move(branch, replaced, record.id)
+    def amend_commit(
+        self,
+        branch: str,
+        replaced: SnapshotId,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+    ) -> None:
+        self._move(branch, replaced, record.id, uploads)
 
-    def _move(self, branch: str, expected: SnapshotId | None, target: SnapshotId) -> None:
+    def _move(
+        self,
+        branch: str,
+        expected: SnapshotId | None,
+        target: SnapshotId,
+        uploads: Uploads | None,
+    ) -> None:
         # First the wait for the disk, so that others have little time between look and put.
         self._backend.sync()
         tip, fetched = self._commit_tip(branch)
         if tip != expected:
             raise ConflictError(str(expected), str(tip))
+        if uploads is not None:
+            uploads.wait()
         try:
             self._put_ref(_branch_key(branch), target, Update(fetched.version))
         except StorageError as error:
@@ -229,8 +251,10 @@ class CatalogV1(Catalog):
             pass  # the caller raises what went wrong first
         return False
 
-    def add_detached(self, record: SnapshotRecord) -> None:
+    def add_detached(self, record: SnapshotRecord, uploads: Uploads | None = None) -> None:
         """The snapshot file alone makes it known; this only makes it durable."""
+        if uploads is not None:
+            uploads.wait()
         self._backend.sync()
 
     def _put_ref(self, key: str, target: SnapshotId, mode: PutMode) -> None:

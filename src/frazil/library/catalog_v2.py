@@ -26,6 +26,7 @@ from frazil.format.updates import Update
 from frazil.ids import ObjectId, SnapshotId
 from frazil.library.catalog import Catalog, already_there
 from frazil.library.files import Library
+from frazil.library.uploads import Uploads
 from frazil.model import refs
 from frazil.storage.base import CREATE, PreconditionFailed, Version
 from frazil.storage.base import Update as IfVersion
@@ -97,11 +98,14 @@ class CatalogV2(Catalog):
             self._state = state
         return state
 
-    def update(self, edit: refs.Edit, *, even_if_read_only: bool = False) -> RepoInfo:
+    def update(
+        self, edit: refs.Edit, *, even_if_read_only: bool = False, uploads: Uploads | None = None
+    ) -> RepoInfo:
         """Apply an edit to the repo object: the one place where a repository changes.
 
-        What this process has stored before is durable before the edit is visible. When
-        somebody else was first, the edit is applied anew to what they left.
+        What is in `uploads`, and what this process has stored before, is durable before the
+        edit is visible. When somebody else was first, the edit is applied anew to what they
+        left.
         """
         failures = 0
         while True:
@@ -110,7 +114,7 @@ class CatalogV2(Catalog):
                 refs.check_online(state.info)
             info, update = edit(state.info)
             try:
-                return self._swap(state, info, update)
+                return self._swap(state, info, update, uploads or Uploads(self._library.backend))
             except PreconditionFailed as error:
                 failures += 1
                 if failures >= self.retries.max_tries:
@@ -121,7 +125,7 @@ class CatalogV2(Catalog):
                     ) from error
                 time.sleep(self.retries.pause(failures))
 
-    def _swap(self, state: _State, info: RepoInfo, update: Update) -> RepoInfo:
+    def _swap(self, state: _State, info: RepoInfo, update: Update, uploads: Uploads) -> RepoInfo:
         backend, library = self._library.backend, self._library
         now = library.now()
         newest = int(state.info.updates.updated_at[:1].max(initial=0))
@@ -133,9 +137,10 @@ class CatalogV2(Catalog):
             updates=updates,
             repo_before_updates=older if older is not None else info.repo_before_updates,
         )
-        data = encode_repo_info(info, level=self.level)
         # Whatever is copied here: if it is not `state`, the put fails and the copy is for nothing.
-        backend.copy(KEY, f"overwritten/{backup}")
+        uploads.copy(KEY, f"overwritten/{backup}")
+        data = encode_repo_info(info, level=self.level)
+        uploads.wait()
         backend.sync()
         try:
             version = backend.put(KEY, data, mode=IfVersion(state.version))
@@ -171,6 +176,11 @@ class CatalogV2(Catalog):
 
     def branch(self, name: str) -> SnapshotId:
         return refs.branch_tip(self.info(), name)
+
+    def known_tip(self, name: str) -> SnapshotId | None:
+        with self._lock:
+            known = self._state
+        return None if known is None else known.info.branches.get(name)
 
     def writable_tip(self, name: str) -> SnapshotId:
         info = self.info()
@@ -231,14 +241,22 @@ class CatalogV2(Catalog):
         refs.check_online(info)
         return refs.commit_tip(info, branch)
 
-    def add_commit(self, branch: str, record: SnapshotRecord) -> None:
-        self.update(refs.add_commit(branch, record))
+    def add_commit(
+        self, branch: str, record: SnapshotRecord, uploads: Uploads | None = None
+    ) -> None:
+        self.update(refs.add_commit(branch, record), uploads=uploads)
 
-    def amend_commit(self, branch: str, replaced: SnapshotId, record: SnapshotRecord) -> None:
-        self.update(refs.amend_commit(branch, replaced, record))
+    def amend_commit(
+        self,
+        branch: str,
+        replaced: SnapshotId,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+    ) -> None:
+        self.update(refs.amend_commit(branch, replaced, record), uploads=uploads)
 
-    def add_detached(self, record: SnapshotRecord) -> None:
-        self.update(refs.add_detached(record))
+    def add_detached(self, record: SnapshotRecord, uploads: Uploads | None = None) -> None:
+        self.update(refs.add_detached(record), uploads=uploads)
 
     def config_document(self) -> dict[str, Any] | None:
         return self.info().config

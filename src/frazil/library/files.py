@@ -67,6 +67,10 @@ class Library:
         key = f"snapshots/{id_}"
         return self._snapshots.load(id_, lambda: decode_snapshot(self.backend.get(key), where=key))
 
+    def known_snapshot(self, id_: SnapshotId) -> Snapshot | None:
+        """A snapshot if it is in memory."""
+        return self._snapshots.get(id_)
+
     def read_snapshot(self, id_: SnapshotId) -> Snapshot:
         """A snapshot as it is stored now, whatever is in memory.
 

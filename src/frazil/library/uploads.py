@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
-from frazil.storage.base import Backend, Version
+from frazil.storage.base import Backend
 from frazil.storage.pool import io_pool
 
 MAX_IN_FLIGHT = 64
@@ -20,14 +22,21 @@ class Uploads:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._running: deque[tuple[Future[Version], str, bytes]] = deque()
+        self._running: deque[tuple[Future[object], Callable[[], object]]] = deque()
 
     def put(self, key: str, data: bytes) -> None:
         """Store an object, at the latest when `wait` returns."""
+        self._start(partial(self._backend.put, key, data))
+
+    def copy(self, source: str, target: str) -> None:
+        """Store the bytes of `source` as `target`, at the latest when `wait` returns."""
+        self._start(partial(self._backend.copy, source, target))
+
+    def _start(self, call: Callable[[], object]) -> None:
         if self._backend.local:  # another thread would cost more than it saves
-            self._backend.put(key, data)
+            call()
             return
-        self._running.append((io_pool().submit(self._backend.put, key, data), key, data))
+        self._running.append((io_pool().submit(call), call))
         if len(self._running) > MAX_IN_FLIGHT:
             self._finish_one()
 
@@ -38,11 +47,11 @@ class Uploads:
 
     def _finish_one(self) -> None:
         try:
-            future, key, data = self._running.popleft()
+            future, call = self._running.popleft()
         except IndexError:
             return  # another thread took the last one
         if future.cancel():
             # The pool has not begun, and may be full of those who wait: store it here.
-            self._backend.put(key, data)
+            call()
         else:
             future.result()

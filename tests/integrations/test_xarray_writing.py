@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -18,18 +16,6 @@ from frazil import InvalidInputError, ReadOnlyError, Repository, Session
 from frazil.xarray import LazyArrayWriter, is_dask_collection, to_frazil, to_icechunk
 
 
-@pytest.fixture(autouse=True)
-def few_workers() -> Iterator[None]:
-    with dask.config.set(num_workers=2):
-        yield
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repository:
-    storage = frazil.local_filesystem_storage(str(tmp_path / "repository"))
-    return Repository.create(storage)
-
-
 def weather(days: int = 4, first: int = 0) -> xr.Dataset:
     time = np.datetime64("2020-01-01") + np.arange(first, first + days)
     values = np.arange(first * 3.0, (first + days) * 3).reshape(days, 3)
@@ -41,8 +27,8 @@ def weather(days: int = 4, first: int = 0) -> xr.Dataset:
 
 
 def written(session: Session, group: str | None = None) -> xr.Dataset:
-    ds: xr.Dataset = xr.open_zarr(session.store, group=group, consolidated=False).load()
-    return ds
+    ds = xr.open_zarr(session.store, group=group, consolidated=False, chunks=None)
+    return ds.load()
 
 
 def lazy(ds: xr.Dataset, **chunks: int) -> xr.Dataset:
@@ -154,13 +140,12 @@ def test_dask_chunks_that_overlap_in_a_zarr_chunk(repo: Repository) -> None:
 SYNC = {"scheduler": "sync"}
 
 
-@pytest.mark.parametrize("scheduler", ["threads", "processes"])
-def test_shards_are_written_in_parallel(repo: Repository, scheduler: str) -> None:
+def test_shards_are_written_in_parallel(repo: Repository, computing: None) -> None:
     values = np.arange(48 * 40.0).reshape(48, 40)
     ds = xr.Dataset({"v": (("y", "x"), da.from_array(values, chunks=(12, 20)))})
     encoding = {"v": {"chunks": (3, 5), "shards": (12, 20)}}
     session = repo.writable_session("main")
-    to_icechunk(ds, session, encoding=encoding, chunkmanager_store_kwargs={"scheduler": scheduler})
+    to_icechunk(ds, session, encoding=encoding)
     session.commit("shards")
     array = zarr.open_array(repo.readonly_session("main").store, path="v", mode="r")
     assert array.shards == (12, 20)
@@ -180,18 +165,11 @@ def test_empty_chunks_are_written_if_asked_for(repo: Repository, is_lazy: bool) 
         assert zarr.open_array(session.store, path="z").nchunks_initialized == 4 * bool(wanted)
 
 
-@pytest.mark.parametrize("scheduler", ["threads", "processes"])
-def test_empty_chunks_of_arrays_that_exist(repo: Repository, scheduler: str) -> None:
+def test_empty_chunks_of_arrays_that_exist(repo: Repository, computing: None) -> None:
     ds = xr.Dataset({"z": ("x", np.zeros(4))}).chunk(x=1)
     session = repo.writable_session("main")
     to_icechunk(ds, session, encoding={"z": {"fill_value": 0.0, "chunks": (1,)}})
-    to_icechunk(
-        ds,
-        session,
-        mode="r+",
-        write_empty_chunks=True,
-        chunkmanager_store_kwargs={"scheduler": scheduler},
-    )
+    to_icechunk(ds, session, mode="r+", write_empty_chunks=True)
     assert zarr.open_array(session.store, path="z").nchunks_initialized == 4
 
 
@@ -257,18 +235,17 @@ def test_other_processes_cannot_write_into_the_memory_of_this_one() -> None:
         )
 
 
-def test_a_task_that_fails_is_heard_of(repo: Repository) -> None:
+def test_a_task_that_fails_is_heard_of(repo: Repository, computing: None) -> None:
     def fail(block: np.ndarray) -> np.ndarray:
         raise OSError("the tape is torn")
 
-    for scheduler in ("threads", "processes"):
-        session = repo.writable_session("main")
-        ds = xr.Dataset({"v": ("x", da.zeros(4, chunks=2).map_blocks(fail, dtype="f8"))})
-        with pytest.raises(OSError, match="the tape is torn"):
-            to_icechunk(ds, session, chunkmanager_store_kwargs={"scheduler": scheduler})
-        session.discard_changes()
-        to_icechunk(weather(), session)
-        xr.testing.assert_identical(written(session), weather())
+    session = repo.writable_session("main")
+    ds = xr.Dataset({"v": ("x", da.zeros(4, chunks=2).map_blocks(fail, dtype="f8"))})
+    with pytest.raises(OSError, match="the tape is torn"):
+        to_icechunk(ds, session)
+    session.discard_changes()
+    to_icechunk(weather(), session)
+    xr.testing.assert_identical(written(session), weather())
 
 
 def test_times_and_texts_are_appended_in_the_encoding_that_is_there(repo: Repository) -> None:

@@ -7,27 +7,42 @@ made it: a forked child needs one of its own.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from frazil._version import __version__
+from frazil.credentials import (
+    AnyAzureCredential,
+    AnyGcsCredential,
+    AnyS3Credential,
+    AzureCredentials,
+    AzureStaticCredentials,
+    GcsCredentials,
+    GcsStaticCredentials,
+    S3Credentials,
+)
 from frazil.errors import ErrorKind, StorageError
-from frazil.storage.base import PreconditionFailed, not_found
+from frazil.storage import aws_files
+from frazil.storage.client_errors import text_of, translate
+from frazil.storage.client_library import client_library
+from frazil.storage.refreshing import azure_provider, gcs_provider, s3_provider
 from frazil.storage.settings import ChecksumAlgorithm, S3Options, StorageSettings
+
+__all__ = ["Manner", "azure_client", "gcs_client", "http_client", "s3_client", "translate"]
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
-T = TypeVar("T")
-
 STALL_SECONDS = 60
 """Without a byte for so long a response is given up, unless the options of a bucket differ."""
 _FOREVER = timedelta(hours=6)
+_SLOWEST = 65_536
+"""Bytes that an upload is allowed to need a second for."""
 _DEFAULT_TOTAL = timedelta(minutes=3)
 
 
@@ -36,13 +51,13 @@ class Manner:
     """What a client is for.
 
     headers: sent with each request. retried: whether the client itself repeats requests that
-    failed. upload_seconds: how long a request may take, for clients that send much: how long
-    the server is silent says nothing while bytes go out.
+    failed. upload_bytes: what it sends at most, which takes its time: while bytes go out, the
+    server's silence says nothing.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     retried: bool = True
-    upload_seconds: float | None = None
+    upload_bytes: int = 0
 
 
 def s3_client(
@@ -50,35 +65,37 @@ def s3_client(
     *,
     prefix: str = "",
     options: S3Options,
-    credentials: Any | None,
+    credentials: AnyS3Credential | None,
     settings: StorageSettings | None = None,
     manner: Manner | None = None,
 ) -> S3Store:
     """A client for a bucket of S3, or of a service that speaks its language."""
-    from obstore.store import S3Store
-
     settings, manner = settings or StorageSettings(), manner or Manner()
+    anonymous = options.anonymous or isinstance(credentials, S3Credentials.Anonymous)
     config: dict[str, Any] = {
         "region": _region(options),
-        "skip_signature": options.anonymous,
+        "skip_signature": anonymous,
         "request_payer": options.requester_pays,
         **_s3_address(bucket, options),
     }
     if options.checksum_algorithm is not None:
         config["checksum_algorithm"] = _CHECKSUMS[options.checksum_algorithm]
-    given = {"allow_http": options.allow_http}
-    stall = options.network_stream_timeout_seconds
-    return _made(
-        lambda: S3Store(
+    provider = _NO_KEYS if anonymous else _s3_provider(credentials)
+    connection = {"allow_http": options.allow_http}
+    client: S3Store = _made(
+        lambda: client_library().store.S3Store(
             bucket,
             prefix=prefix or None,
-            config=config,  # type: ignore[arg-type]
-            client_options=_client_options(manner, settings, stall, given),  # type: ignore[arg-type]
-            retry_config=_retry_config(settings, manner),  # type: ignore[arg-type]
-            credential_provider=None if credentials is None else _static_s3(credentials),
+            config=config,
+            client_options=_client_options(
+                manner, settings, options.network_stream_timeout_seconds, connection
+            ),
+            retry_config=_retry_config(settings, manner),
+            credential_provider=provider,
         ),
         f"S3 bucket {bucket!r}",
     )
+    return client
 
 
 def gcs_client(
@@ -86,25 +103,40 @@ def gcs_client(
     *,
     prefix: str = "",
     options: Mapping[str, str] | None,
-    credentials: Any | None,
+    credentials: AnyGcsCredential | None,
     settings: StorageSettings | None = None,
     manner: Manner | None = None,
 ) -> GCSStore:
     """A client for a bucket of Google Cloud Storage; `options` as `obstore` names them."""
-    from obstore.store import GCSStore
-
     settings, manner = settings or StorageSettings(), manner or Manner()
-    config, given = _split(options, ("google_", "gcs_"))
-    return _made(
-        lambda: GCSStore(
+    config, connection = _split(options, ("google_", "gcs_"))
+    provider = None
+    match credentials:
+        case GcsCredentials.Anonymous():
+            # Writes would ask the cloud for a token in spite of the flag.
+            config["skip_signature"], provider = True, _always(token="")
+        case GcsCredentials.Static(GcsStaticCredentials.ServiceAccount(path)):
+            config["service_account"] = path
+        case GcsCredentials.Static(GcsStaticCredentials.ServiceAccountKey(key)):
+            config["service_account_key"] = key
+        case GcsCredentials.Static(GcsStaticCredentials.ApplicationCredentials(path)):
+            config["application_credentials"] = path
+        case GcsCredentials.Static(GcsStaticCredentials.BearerToken(token)):
+            provider = _always(token=token)
+        case GcsCredentials.Refreshable():
+            provider = gcs_provider(credentials)
+    client: GCSStore = _made(
+        lambda: client_library().store.GCSStore(
             bucket,
             prefix=prefix or None,
-            config=config,  # type: ignore[arg-type]
-            client_options=_client_options(manner, settings, STALL_SECONDS, given),  # type: ignore[arg-type]
-            retry_config=_retry_config(settings, manner),  # type: ignore[arg-type]
+            config=config,
+            client_options=_client_options(manner, settings, STALL_SECONDS, connection),
+            retry_config=_retry_config(settings, manner),
+            credential_provider=provider,
         ),
         f"Google Cloud Storage bucket {bucket!r}",
     )
+    return client
 
 
 def azure_client(
@@ -113,26 +145,38 @@ def azure_client(
     account: str,
     prefix: str = "",
     options: Mapping[str, str] | None,
-    credentials: Any | None,
+    credentials: AnyAzureCredential | None,
     settings: StorageSettings | None = None,
     manner: Manner | None = None,
 ) -> AzureStore:
     """A client for a container of Azure Blob Storage; `options` as `obstore` names them."""
-    from obstore.store import AzureStore
-
     settings, manner = settings or StorageSettings(), manner or Manner()
-    config, given = _split(options, ("azure_",))
+    config, connection = _split(options, ("azure_",))
     config["account_name"] = account
-    return _made(
-        lambda: AzureStore(
+    provider = None
+    match credentials:
+        case AzureCredentials.Anonymous():
+            config["skip_signature"] = True
+        case AzureCredentials.Static(AzureStaticCredentials.AccessKey(key)):
+            provider = _always(access_key=key)
+        case AzureCredentials.Static(AzureStaticCredentials.SasToken(token)):
+            provider = _always(sas_token=token.removeprefix("?"))
+        case AzureCredentials.Static(AzureStaticCredentials.BearerToken(token)):
+            provider = _always(token=token)
+        case AzureCredentials.Refreshable():
+            provider = azure_provider(credentials)
+    client: AzureStore = _made(
+        lambda: client_library().store.AzureStore(
             container,
             prefix=prefix or None,
-            config=config,  # type: ignore[arg-type]
-            client_options=_client_options(manner, settings, STALL_SECONDS, given),  # type: ignore[arg-type]
-            retry_config=_retry_config(settings, manner),  # type: ignore[arg-type]
+            config=config,
+            client_options=_client_options(manner, settings, STALL_SECONDS, connection),
+            retry_config=_retry_config(settings, manner),
+            credential_provider=provider,
         ),
         f"Azure container {container!r} of account {account!r}",
     )
+    return client
 
 
 def http_client(
@@ -143,20 +187,59 @@ def http_client(
     settings: StorageSettings | None = None,
 ) -> HTTPStore:
     """A client for what a web server has below `url`; `options` as `obstore` names them."""
-    from obstore.store import HTTPStore
-
     settings, manner = settings or StorageSettings(), Manner(headers=headers or {})
-    config, given = _split(options, ())
-    if config:
-        raise _bad_option(next(iter(config)), f"web server at {url}")
-    return _made(
-        lambda: HTTPStore(
+    unknown, connection = _split(options, ())
+    if unknown:
+        raise StorageError(
+            f"unknown option {next(iter(unknown))!r} for the web server at {url}: "
+            "the names are those of obstore's ClientConfig",
+            ErrorKind.STORAGE_CONFIG,
+        )
+    client: HTTPStore = _made(
+        lambda: client_library().store.HTTPStore(
             url,
-            client_options=_client_options(manner, settings, STALL_SECONDS, given),  # type: ignore[arg-type]
-            retry_config=_retry_config(settings, manner),  # type: ignore[arg-type]
+            client_options=_client_options(manner, settings, STALL_SECONDS, connection),
+            retry_config=_retry_config(settings, manner),
         ),
         f"web server at {url}",
     )
+    return client
+
+
+def _made(make: Callable[[], Any], where: str) -> Any:
+    try:
+        return make()
+    except StorageError:
+        raise
+    except Exception as error:
+        text = text_of(error)
+    raise StorageError(f"cannot connect to {where}: {text}", ErrorKind.STORAGE_CONFIG)
+
+
+def _always(**credential: object) -> Callable[[], dict[str, object]]:
+    """A provider that always gives the same.
+
+    With a provider, nothing of another identity is mixed in from the environment.
+    """
+    given = {**credential, "expires_at": None}
+    return lambda: given
+
+
+_NO_KEYS = _always(access_key_id="", secret_access_key="", token=None)
+
+
+def _s3_provider(credentials: AnyS3Credential | None) -> Callable[[], Any] | None:
+    match credentials:
+        case S3Credentials.Static(keys):
+            return _always(
+                access_key_id=keys.access_key_id,
+                secret_access_key=keys.secret_access_key,
+                token=keys.session_token,
+            )
+        case S3Credentials.Refreshable():
+            return s3_provider(credentials)
+    keys_of_user = aws_files.keys()
+    return None if keys_of_user is None else _always(**keys_of_user)
 
 
 _CLIENT_OPTIONS = frozenset(
@@ -211,22 +294,12 @@ _CHECKSUMS = {
 }
 
 
-def _static_s3(credentials: Any) -> Any:
-    # By way of a provider nothing of another identity is mixed in from the environment.
-    found = {
-        "access_key_id": credentials.access_key_id,
-        "secret_access_key": credentials.secret_access_key,
-        "token": credentials.session_token,
-        "expires_at": None,
-    }
-    return lambda: found
-
-
 def _region(options: S3Options) -> str:
     for region in (
         options.region,
         os.environ.get("AWS_REGION"),
         os.environ.get("AWS_DEFAULT_REGION"),
+        aws_files.region(),
     ):
         if region:
             return region
@@ -264,17 +337,19 @@ def _client_options(
     timeouts = settings.timeouts
     options: dict[str, Any] = {
         "user_agent": f"frazil/{__version__}",
-        "timeout": _FOREVER
-        if manner.upload_seconds is None
-        else timedelta(seconds=manner.upload_seconds),
+        "timeout": _FOREVER,
         **given,
     }
     if manner.headers:
         options["default_headers"] = {**options.get("default_headers", {}), **manner.headers}
-    if manner.upload_seconds is None and stall_seconds != 0:
-        options.setdefault(
-            "read_timeout", timedelta(seconds=10 if stall_seconds is None else stall_seconds)
-        )
+    if stall_seconds != 0:
+        # For uploads a bound on the whole: the other one would run while bytes go out.
+        seconds = 10 if stall_seconds is None else stall_seconds
+        if manner.upload_bytes:
+            seconds += math.ceil(manner.upload_bytes / _SLOWEST)
+        name = "timeout" if manner.upload_bytes else "read_timeout"
+        if name not in given:
+            options[name] = timedelta(seconds=seconds)
     if timeouts is None:
         return options
     for name, milliseconds in (
@@ -299,65 +374,3 @@ def _retry_config(settings: StorageSettings, manner: Manner) -> dict[str, Any]:
             "max_backoff": timedelta(milliseconds=retries.effective("max_backoff_ms")),
         },
     }
-
-
-def _made(make: Callable[[], T], where: str) -> T:
-    from obstore.exceptions import BaseError
-
-    try:
-        return make()
-    except (BaseError, ValueError, OSError) as error:
-        text = _text(error)
-    raise StorageError(f"cannot connect to {where}: {text}", ErrorKind.STORAGE_CONFIG)
-
-
-def translate(error: BaseException, *, key: str, where: str) -> StorageError:
-    """The error of this package for one of the client library's, without queries of URLs.
-
-    Kinds: `object-not-found`, `throttled`, else `object-store`; `PreconditionFailed` where a
-    condition did not hold. Raise it outside of the `except` clause, so that no traceback shows
-    the original: its text may contain signatures.
-    """
-    from obstore import exceptions
-
-    if isinstance(error, FileNotFoundError):
-        return not_found(key, where)
-    if isinstance(error, exceptions.AlreadyExistsError):
-        return PreconditionFailed(f"object {key!r} in {where} exists already")
-    if isinstance(error, exceptions.PreconditionError):
-        return PreconditionFailed(f"object {key!r} in {where} is not the version that was read")
-    text = f"the request for {key!r} in {where} failed: {_text(error)}"
-    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
-        return StorageError(
-            f"{text}; check the credentials, and what they are allowed to do",
-            ErrorKind.OBJECT_STORE,
-        )
-    throttled = status_of(error) in THROTTLING
-    return StorageError(text, ErrorKind.THROTTLED if throttled else ErrorKind.OBJECT_STORE)
-
-
-THROTTLING = frozenset({429, 503})
-
-
-def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error of the client library is about; None if there was none."""
-    found = _STATUS.search(str(error))
-    return int(found[1]) if found else None
-
-
-_STATUS = re.compile(r"Server returned (?:non-2xx status code|error response): (\d{3})\b")
-_XML = re.compile(r"<\?xml.*?<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?.*", re.DOTALL)
-_QUERY = re.compile(r"(https?://[^\s?]*)\?[^\s,)]*")
-
-
-def _text(error: BaseException) -> str:
-    text = str(error).partition("\n\nDebug source:")[0]
-    text = _XML.sub(lambda found: ": ".join(filter(None, found.groups())), text)
-    return _QUERY.sub(r"\1?...", text).strip()
-
-
-def _bad_option(name: str, where: str) -> StorageError:
-    return StorageError(
-        f"unknown option {name!r} for the {where}: the names are those of obstore's ClientConfig",
-        ErrorKind.STORAGE_CONFIG,
-    )

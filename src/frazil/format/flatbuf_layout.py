@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.flatbuf import Positions, Slot
+from frazil.format.ragged import inserted
 
 IDENTIFIER: Final = b"Ichk"
 _MAX_SIZE: Final = (1 << 31) - 1
+_DROPPED: Final = 16
+"""One row in so many may be there for nothing: it takes room, and to lay out all takes time."""
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 
 class Block(ABC):
@@ -89,10 +94,115 @@ def finish(root: Block) -> memoryview:
 
     `FormatError` if it would be larger than FlatBuffers can address.
     """
+    blocks, vtables, size = _arrange(root, 8)
+    if size > _MAX_SIZE:
+        raise FormatError(
+            f"a metadata file of {size} bytes is larger than the format can hold "
+            f"({_MAX_SIZE}); split the manifest or the group into smaller ones",
+            ErrorKind.SERIALIZATION,
+        )
+    head = struct.pack("<I", root.base + int(root.starts[0])) + IDENTIFIER
+    return _filled(head, blocks, vtables, size).data
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaidOut:
+    """Rows of a block with all that they lead to, ready to be put into many files.
+
+    data: uint8[m], m a multiple of 8, which means the same wherever it lies at a multiple of 8,
+    because offsets are relative; starts: where each row begins.
+    """
+
+    data: npt.NDArray[np.uint8]
+    starts: Positions
+
+    dropped: int = 0
+    """Rows in `data` to which nothing leads any more."""
+
+    def joined(self, other: LaidOut, at: Sequence[int]) -> LaidOut:
+        """The rows of both: row i of `other` comes before row `at[i]` of this one."""
+        starts = inserted(self.starts, other.starts + len(self.data), at)
+        return LaidOut(np.concatenate([self.data, other.data]), starts, self.dropped)
+
+    def is_loose(self) -> bool:
+        """Whether it is time to lay out the rows anew."""
+        return self.dropped * _DROPPED > len(self.starts)
+
+    def first(self, count: int) -> LaidOut:
+        """The first rows alone."""
+        starts = self.starts[:count]
+        return LaidOut(self.data, starts, self.dropped + len(self.starts) - len(starts))
+
+
+@dataclass(slots=True, eq=False)
+class Layout(Generic[T]):
+    """What a table knows of its rows in a file.
+
+    known: how they are laid out; grown: that of a smaller table, and which rows come before
+    which of its rows.
+    """
+
+    known: LaidOut | None = None
+    grown: tuple[LaidOut, T, Sequence[int]] | None = None
+
+    def laid(self, table: T, lay_out: Callable[[T], LaidOut]) -> LaidOut:
+        """The rows of this table, with as little to lay out as possible."""
+        known, grown = self.known, self.grown
+        if known is None:
+            if grown is not None and not grown[0].is_loose():
+                base, new, at = grown
+                known = base.joined(lay_out(new), at)
+            else:
+                known = lay_out(table)
+            self.known, self.grown = known, None
+        return known
+
+    def grow(self, new: T, at: Sequence[int]) -> Layout[T]:
+        """That of a table with new rows before the rows `at` of this one."""
+        return Layout(grown=None if self.known is None else (self.known, new, at))
+
+    def first(self, count: int) -> Layout[T]:
+        """That of the first rows of this table, which has its new rows before all others."""
+        if self.grown is None or count < len(self.grown[2]):
+            return Layout()
+        base, new, at = self.grown
+        return Layout(grown=(base.first(count - len(at)), new, at))
+
+
+def lay_out(block: Block) -> LaidOut:
+    """The rows of a block and all that it leads to."""
+    blocks, vtables, size = _arrange(block, 0)
+    starts = np.asarray(block.starts, np.int64) + block.base
+    return LaidOut(_filled(b"", blocks, vtables, -(-size // 8) * 8), starts)
+
+
+class Verbatim(Block):
+    """Rows that were laid out before, with numbers that differ from file to file.
+
+    patches: for an offset in each row the 4-byte scalars [n] that belong there.
+    """
+
+    def __init__(self, rows: LaidOut, patches: Sequence[tuple[int, npt.NDArray[Any]]] = ()) -> None:
+        self._rows = rows
+        self._patches = patches
+        self.starts = rows.starts
+        self.size = len(rows.data)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def fill(self, out: npt.NDArray[np.uint8], vtables: dict[bytes, int]) -> None:
+        out[:] = self._rows.data
+        for offset, values in self._patches:
+            numbers = out.view(values.dtype.newbyteorder("<"))
+            numbers[(self._rows.starts + offset) >> 2] = values
+
+
+def _arrange(root: Block, cursor: int) -> tuple[list[Block], dict[bytes, int], int]:
+    """Place `root` and all that it leads to from `cursor`: blocks, vtables, the end."""
     blocks: list[Block] = []
     _collect(root, blocks, set())
     vtables: dict[bytes, int] = {}
-    cursor = 8
     for block in blocks:
         for vtable in block.plan():
             if vtable not in vtables:
@@ -101,20 +211,19 @@ def finish(root: Block) -> memoryview:
     for block in reversed(blocks):
         block.base = cursor = -(-cursor // 8) * 8
         cursor += block.size
-    if cursor > _MAX_SIZE:
-        raise FormatError(
-            f"a metadata file of {cursor} bytes is larger than the format can hold "
-            f"({_MAX_SIZE}); split the manifest or the group into smaller ones",
-            ErrorKind.SERIALIZATION,
-        )
-    out = np.zeros(cursor, np.uint8)
-    data = out.data
-    head = struct.pack("<I", root.base + int(root.starts[0])) + IDENTIFIER + b"".join(vtables)
-    data[: len(head)] = head
+    return blocks, vtables, cursor
+
+
+def _filled(
+    head: bytes, blocks: list[Block], vtables: dict[bytes, int], size: int
+) -> npt.NDArray[np.uint8]:
+    out = np.zeros(size, np.uint8)
+    head += b"".join(vtables)
+    out.data[: len(head)] = head
     for block in blocks:
         if block.size:
             block.fill(out[block.base : block.base + block.size], vtables)
-    return data
+    return out
 
 
 def _collect(block: Block, into: list[Block], seen: set[int]) -> None:

@@ -24,7 +24,8 @@ file: 8-byte scalars at multiples of 8, 4-byte ones and offsets at multiples of 
 end with NUL.
 
 There are two kinds of block that do the same, `flatbuf_many` for many rows in columns and
-`flatbuf_few` for few rows in Python's own numbers; a file may have both.
+`flatbuf_few` for few rows in Python's own numbers; a file may have both. Rows that a file has
+in common with the next are laid out once (`lay_out`) and put into each (`Verbatim`).
 """
 
 from __future__ import annotations
@@ -38,16 +39,27 @@ import numpy.typing as npt
 from frazil.format.columns import ByteColumn, row_starts
 from frazil.format.flatbuf import Positions
 from frazil.format.flatbuf_few import FewOffsetVectors, FewTables, FewVectors, rows_of
-from frazil.format.flatbuf_layout import IDENTIFIER, Block, TableBlock, finish
+from frazil.format.flatbuf_layout import (
+    IDENTIFIER,
+    Block,
+    LaidOut,
+    TableBlock,
+    Verbatim,
+    finish,
+    lay_out,
+)
 from frazil.format.flatbuf_many import ManyOffsetVectors, ManyTables, ManyVectors
 
 __all__ = [
     "IDENTIFIER",
     "Block",
+    "LaidOut",
     "TableBlock",
+    "Verbatim",
     "blobs",
     "finish",
     "items",
+    "lay_out",
     "strings",
     "table_block",
     "vector",

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from frazil.errors import ErrorKind, FormatError, InternalError
 from frazil.format import flexbuf
 from frazil.format.columns import ByteColumn, gather_bytes, row_starts
+from frazil.format.flatbuf_layout import Layout
 from frazil.format.ragged import (
     Indexes,
     Rows,
@@ -88,6 +89,7 @@ class SnapshotTable:
     heap: npt.NDArray[np.uint8]
     items: Rows
     pruned_ids: Rows
+    layout: Layout[SnapshotTable] = field(default_factory=Layout, repr=False)
 
     @classmethod
     def of(cls, records: Iterable[SnapshotRecord]) -> SnapshotTable:
@@ -265,6 +267,9 @@ class SnapshotTable:
         ordered = sorted(records, key=lambda record: record.id)
         new, heap, items, pruned = _columns(ordered)
         at = sort_keys(rows["id"]).searchsorted(sort_keys(new["id"])).tolist()
+        layout: Layout[SnapshotTable] = Layout()
+        if len(rows) == len(self):
+            layout = self.layout.grow(SnapshotTable(new, heap, items, pruned), at)
         new = shifted(new, ("message_start",), len(self.heap))
         new["item_start"] += len(self.items)
         new["pruned_start"] += len(self.pruned_ids)
@@ -277,6 +282,7 @@ class SnapshotTable:
             np.concatenate([self.heap, heap]),
             np.concatenate([self.items, items], dtype=ITEM),
             np.concatenate([self.pruned_ids, pruned]),
+            layout,
         )
         for i, (before, record) in enumerate(zip(at, ordered, strict=True)):
             row = before + i

@@ -5,10 +5,7 @@
                   10 enabled and 11 disabled_feature_flags
     Ref           0 name, 1 snapshot_index
     RepoStatus    0 availability, 1 set_at, 2 limited_availability_reason
-    SnapshotInfo  0 id, 1 parent_offset: index of the parent or -1 (always written: the
-                  default is 0), 2 flushed_at, 3 message, 4 metadata, 5 pruned_ancestor_tx_logs
-    Update        0 and 1 update_type, 2 updated_at, 3 backup_path
-    update types  see `_refer_payloads`
+    SnapshotInfo and Update: see `repo_layout`
 
 Names, ids and flags are sorted; updates are newest first. References to snapshots are
 indexes in the file and ids in `RepoInfo`.
@@ -26,15 +23,13 @@ import numpy.typing as npt
 from frazil.errors import ErrorKind, FormatError
 from frazil.format import flexbuf
 from frazil.format import history as hist
+from frazil.format import repo_layout as layout
 from frazil.format import updates as ups
 from frazil.format.columns import ByteColumn, row_starts
 from frazil.format.flatbuf import Slot, Table, Tables, read_root
 from frazil.format.flatbuf_writer import (
     Block,
-    TableBlock,
-    blobs,
     finish,
-    items,
     strings,
     table_block,
     vector,
@@ -42,7 +37,7 @@ from frazil.format.flatbuf_writer import (
 )
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.history import SnapshotRecord, SnapshotTable
-from frazil.format.ragged import raw_ids, run_items, sort_keys
+from frazil.format.ragged import sort_keys
 from frazil.format.snapshot import (
     INITIAL_MESSAGE,
     INITIAL_METADATA,
@@ -118,30 +113,6 @@ _BEFORE, _CONFIG = Slot(8, "repo_before_updates"), Slot(9, "config")
 _ENABLED = Slot(10, "enabled_feature_flags")
 _DISABLED = Slot(11, "disabled_feature_flags")
 _REF_NAME, _REF_INDEX = Slot(0, "ref.name"), Slot(1, "ref.snapshot_index")
-_AVAILABILITY, _SET_AT = Slot(0, "status.availability"), Slot(1, "status.set_at")
-_REASON = Slot(2, "status.limited_availability_reason")
-_ID, _PARENT = Slot(0, "snapshot.id"), Slot(1, "snapshot.parent_offset")
-_FLUSHED_AT, _MESSAGE = Slot(2, "snapshot.flushed_at"), Slot(3, "snapshot.message")
-_ITEMS, _PRUNED = Slot(4, "snapshot.metadata"), Slot(5, "snapshot.pruned_ancestor_tx_logs")
-_ITEM_NAME, _ITEM_VALUE = Slot(0, "metadata.name"), Slot(1, "metadata.value")
-_TYPE, _PAYLOAD = Slot(0, "update.update_type_type"), Slot(1, "update.update_type")
-_UPDATED_AT, _BACKUP = Slot(2, "update.updated_at"), Slot(3, "update.backup_path")
-
-_NAME_0 = Slot(0, "update.name")
-_PREVIOUS_1 = Slot(1, "update.previous_snap_id")
-_NEW_0, _NEW_1, _NEW_2 = (Slot(n, "update.new_snap_id") for n in range(3))
-_FROM, _TO = Slot(0, "update.from_version"), Slot(1, "update.to_version")
-_FLAG, _FLAG_VALUE, _FLAG_SET = (
-    Slot(0, "update.id"),
-    Slot(1, "update.new_value"),
-    Slot(2, "update.is_set"),
-)
-_NEW_STATUS = Slot(0, "update.status")
-_NEW_SLOT: Final = {
-    UpdateKind.NEW_COMMIT: _NEW_1,
-    UpdateKind.COMMIT_AMENDED: _NEW_2,
-    UpdateKind.NEW_DETACHED_SNAPSHOT: _NEW_0,
-}
 
 
 def decode_repo_info(data: bytes | memoryview, *, where: str) -> RepoInfo:
@@ -211,9 +182,9 @@ def _decode_refs(
 
 def _decode_status(status: Table) -> Status:
     return Status(
-        status.scalar(_AVAILABILITY, "u1"),
-        status.scalar(_SET_AT, "<u8"),
-        status.string(_REASON) if status.has(_REASON) else None,
+        status.scalar(layout.AVAILABILITY, "u1"),
+        status.scalar(layout.SET_AT, "<u8"),
+        status.string(layout.REASON) if status.has(layout.REASON) else None,
     )
 
 
@@ -223,21 +194,21 @@ def _decode_snapshots(
     """The table, and where each row of the file went if the file was not sorted."""
     buffer = tables.buffer
     rows = np.zeros(len(tables), hist.ROW)
-    rows["id"] = tables.struct(_ID, 12).view("V12").reshape(-1)
-    rows["parent"] = parent = tables.scalar(_PARENT, "<i4")
+    rows["id"] = tables.struct(layout.ID, 12).view("V12").reshape(-1)
+    rows["parent"] = parent = tables.scalar(layout.PARENT, "<i4")
     if len(rows) and not (int(parent.min()) >= -1 and int(parent.max()) < len(rows)):
-        raise buffer.fail(f"{_PARENT.name}: outside of the {len(rows)} snapshots")
-    rows["flushed_at"] = tables.scalar(_FLUSHED_AT, "<u8")
-    message = tables.string(_MESSAGE)
+        raise buffer.fail(f"{layout.PARENT.name}: outside of the {len(rows)} snapshots")
+    rows["flushed_at"] = tables.scalar(layout.FLUSHED_AT, "<u8")
+    message = tables.string(layout.MESSAGE)
     rows["message_start"], rows["message_size"] = message.start, message.size
-    entries, count = tables.tables(_ITEMS, required=False)
+    entries, count = tables.tables(layout.ITEMS, required=False)
     rows["item_start"], rows["item_count"] = row_starts(count), count
     held = np.empty(len(entries), hist.ITEM)
-    values = entries.blob(_ITEM_VALUE)
-    buffer.check_unshared(values, _ITEM_VALUE.name)
-    for name, column in (("name", entries.string(_ITEM_NAME)), ("value", values)):
+    values = entries.blob(layout.ITEM_VALUE)
+    buffer.check_unshared(values, layout.ITEM_VALUE.name)
+    for name, column in (("name", entries.string(layout.ITEM_NAME)), ("value", values)):
         held[f"{name}_start"], held[f"{name}_size"] = column.start, column.size
-    pruned, count = tables.items(_PRUNED, "V12", required=False)
+    pruned, count = tables.items(layout.PRUNED, "V12", required=False)
     rows["pruned_start"], rows["pruned_count"] = row_starts(count), np.maximum(count, 0)
 
     moved = None
@@ -255,47 +226,47 @@ def _decode_snapshots(
 
 def _decode_updates(tables: Tables) -> UpdateTable:
     rows = np.zeros(len(tables), ups.ROW)
-    rows["kind"] = kind = tables.scalar(_TYPE, "u1")
-    rows["updated_at"] = tables.scalar(_UPDATED_AT, "<u8")
+    rows["kind"] = kind = tables.scalar(layout.TYPE, "u1")
+    rows["updated_at"] = tables.scalar(layout.UPDATED_AT, "<u8")
     rows["name_size"] = rows["reason_size"] = -1
     rows["flag_value"] = ups.UNSET
-    backup = tables.string(_BACKUP, required=False)
+    backup = tables.string(layout.BACKUP, required=False)
     rows["backup_start"], rows["backup_size"] = backup.start, backup.size
     known = (kind > 0) & (kind <= max(UpdateKind))
-    if not bool(tables.take(known).has(_PAYLOAD).all()):
-        raise tables.buffer.missing(_PAYLOAD.name)
+    if not bool(tables.take(known).has(layout.PAYLOAD).all()):
+        raise tables.buffer.missing(layout.PAYLOAD.name)
 
     def select(kinds: Iterable[int]) -> tuple[npt.NDArray[np.int64], Tables | None]:
         """Rows of these kinds and their payloads, None if there are none."""
         at = np.flatnonzero(np.isin(kind, list(kinds)))
-        return at, tables.take(at).table(_PAYLOAD) if len(at) else None
+        return at, tables.take(at).table(layout.PAYLOAD) if len(at) else None
 
     at, named = select(ups.NAMED)
     if named is not None:
-        name = named.string(_NAME_0)
+        name = named.string(layout.NAME_0)
         rows["name_start"][at], rows["name_size"][at] = name.start, name.size
     at, moved = select(ups.WITH_PREVIOUS)
     if moved is not None:
-        rows["previous"][at] = moved.struct(_PREVIOUS_1, 12).view("V12").reshape(-1)
-    for one, slot in _NEW_SLOT.items():
+        rows["previous"][at] = moved.struct(layout.PREVIOUS_1, 12).view("V12").reshape(-1)
+    for one, slot in layout.NEW_SLOT.items():
         at, made = select([one])
         if made is not None:
             rows["new"][at] = made.struct(slot, 12).view("V12").reshape(-1)
     at, migrated = select([UpdateKind.REPO_MIGRATED])
     if migrated is not None:
-        rows["from_version"][at] = migrated.scalar(_FROM, "u1")
-        rows["to_version"][at] = migrated.scalar(_TO, "u1")
+        rows["from_version"][at] = migrated.scalar(layout.FROM, "u1")
+        rows["to_version"][at] = migrated.scalar(layout.TO, "u1")
     at, flagged = select([UpdateKind.FEATURE_FLAG_CHANGED])
     if flagged is not None:
-        rows["flag_id"][at] = flagged.scalar(_FLAG, "<u2")
-        value = flagged.scalar(_FLAG_VALUE, "u1") != 0
-        rows["flag_value"][at] = np.where(flagged.scalar(_FLAG_SET, "u1"), value, ups.UNSET)
+        rows["flag_id"][at] = flagged.scalar(layout.FLAG, "<u2")
+        value = flagged.scalar(layout.FLAG_VALUE, "u1") != 0
+        rows["flag_value"][at] = np.where(flagged.scalar(layout.FLAG_SET, "u1"), value, ups.UNSET)
     at, changed = select([UpdateKind.REPO_STATUS_CHANGED])
     if changed is not None:
-        status = changed.table(_NEW_STATUS)
-        rows["availability"][at] = status.scalar(_AVAILABILITY, "u1")
-        rows["set_at"][at] = status.scalar(_SET_AT, "<u8")
-        reason = status.string(_REASON, required=False)
+        status = changed.table(layout.NEW_STATUS)
+        rows["availability"][at] = status.scalar(layout.AVAILABILITY, "u1")
+        rows["set_at"][at] = status.scalar(layout.SET_AT, "<u8")
+        reason = status.string(layout.REASON, required=False)
         rows["reason_start"][at], rows["reason_size"][at] = reason.start, reason.size
     return UpdateTable(rows, tables.buffer.data)
 
@@ -306,8 +277,8 @@ def encode_repo_info(info: RepoInfo, *, level: int = 3) -> bytes:
     `FormatError` if a branch or tag points to a snapshot that is not in the list, or if the
     log has updates that this release does not know.
     """
-    snapshots = _encode_snapshots(info.snapshots)
-    updates = _encode_updates(info.updates)
+    snapshots = layout.snapshot_vector(info.snapshots)
+    updates = layout.update_vector(info.updates)
     tags = _encode_refs(info.tags, info.snapshots)
     branches = _encode_refs(info.branches, info.snapshots)
     deleted = strings(sorted(tag.encode() for tag in info.deleted_tags))
@@ -359,103 +330,8 @@ def _encode_refs(refs: Mapping[str, SnapshotId], snapshots: SnapshotTable) -> Bl
 
 def _encode_status(status: Status) -> Block:
     table = table_block()
-    table.scalar(_AVAILABILITY, "u1", status.availability)
-    table.scalar(_SET_AT, "<u8", status.set_at)
+    table.scalar(layout.AVAILABILITY, "u1", status.availability)
+    table.scalar(layout.SET_AT, "<u8", status.set_at)
     if status.reason is not None:
-        table.refer(_REASON, strings([status.reason.encode()]))
+        table.refer(layout.REASON, strings([status.reason.encode()]))
     return table
-
-
-def _encode_snapshots(table: SnapshotTable) -> Block:
-    rows = table.rows
-    held = table.items[run_items(rows["item_start"], rows["item_count"])]
-    entries = table_block(len(held))
-    for slot, make, name in (
-        (_ITEM_NAME, strings, "name"),
-        (_ITEM_VALUE, blobs, "value"),
-    ):
-        column = ByteColumn(table.heap, held[f"{name}_start"], held[f"{name}_size"])
-        entries.refer(slot, make(column))
-    snapshots = table_block(len(rows))
-    snapshots.struct(_ID, raw_ids(rows["id"]))
-    snapshots.scalar(_PARENT, "<i4", rows["parent"], default=None)
-    snapshots.scalar(_FLUSHED_AT, "<u8", rows["flushed_at"])
-    snapshots.refer(_MESSAGE, strings(table.message))
-    snapshots.refer(_ITEMS, vectors(entries, rows["item_count"]))
-    count = rows["pruned_count"]
-    if bool(count.any()):
-        pruned = table.pruned_ids[run_items(rows["pruned_start"], count)]
-        snapshots.refer(_PRUNED, items(pruned, np.where(count > 0, count, -1)))
-    return vectors(snapshots)
-
-
-def _encode_updates(table: UpdateTable) -> Block:
-    rows = table.rows
-    kinds = set(np.flatnonzero(np.bincount(rows["kind"])).tolist())
-    unknown = kinds - set(UpdateKind)
-    if unknown:
-        raise ups.unknown_kind(min(unknown))
-    updates = table_block(len(rows))
-    updates.scalar(_TYPE, "u1", rows["kind"], default=None)
-    updates.scalar(_UPDATED_AT, "<u8", rows["updated_at"])
-    updates.refer(_BACKUP, strings(table.column("backup")))
-    _refer_payloads(updates, table, kinds)
-    return vectors(updates)
-
-
-def _refer_payloads(updates: TableBlock, table: UpdateTable, kinds: set[int]) -> None:
-    """Give each update its payload, by kind:
-
-    1 RepoInitialized, 3 ConfigChanged, 4 MetadataChanged, 13 GCRan, 14 ExpirationRan: empty
-    2 RepoMigrated: 0 from, 1 to            5 TagCreated, 7 BranchCreated: 0 name
-    6 TagDeleted, 8 BranchDeleted, 9 BranchReset: 0 name, 1 previous
-    10 NewCommit: 0 branch, 1 new           11 CommitAmended: 0 branch, 1 previous, 2 new
-    12 NewDetachedSnapshot: 0 new           15 FeatureFlagChanged: 0 id, 1 new value, 2 is set
-    16 RepoStatusChanged: 0 status
-    """
-    rows = table.rows
-    kind = rows["kind"]
-    plain = table_block(len(rows))
-    plain.refer(_NAME_0, strings(table.column("name")))
-    if not kinds.isdisjoint(ups.WITH_PREVIOUS):
-        plain.struct(_PREVIOUS_1, raw_ids(rows["previous"]), np.isin(kind, ups.WITH_PREVIOUS))
-    for one, slot in _NEW_SLOT.items():
-        if one in kinds:
-            plain.struct(slot, raw_ids(rows["new"]), kind == one)
-    # The slots of these kinds hold scalars: they need tables of their own.
-    others: list[tuple[UpdateKind, TableBlock]] = []
-    for one in (
-        UpdateKind.REPO_MIGRATED,
-        UpdateKind.FEATURE_FLAG_CHANGED,
-        UpdateKind.REPO_STATUS_CHANGED,
-    ):
-        if one not in kinds:
-            continue
-        some = rows[kind == one]
-        block = table_block(len(some))
-        if one == UpdateKind.REPO_MIGRATED:
-            block.scalar(_FROM, "u1", some["from_version"])
-            block.scalar(_TO, "u1", some["to_version"])
-        elif one == UpdateKind.FEATURE_FLAG_CHANGED:
-            block.scalar(_FLAG, "<u2", some["flag_id"])
-            block.scalar(_FLAG_VALUE, "u1", some["flag_value"] == 1)
-            block.scalar(_FLAG_SET, "u1", some["flag_value"] != ups.UNSET)
-        else:
-            status = table_block(len(some))
-            status.scalar(_AVAILABILITY, "u1", some["availability"])
-            status.scalar(_SET_AT, "<u8", some["set_at"])
-            reason = ByteColumn(table.heap, some["reason_start"], some["reason_size"])
-            status.refer(_REASON, strings(reason))
-            block.refer(_NEW_STATUS, status)
-        others.append((one, block))
-    if not others:
-        updates.refer(_PAYLOAD, plain)
-        return
-    target = np.arange(len(rows))
-    for one, block in others:
-        at = np.flatnonzero(kind == one)
-        target[at] = -1
-        place = np.full(len(rows), -1, np.int64)
-        place[at] = np.arange(len(at))
-        updates.refer(_PAYLOAD, block, place)
-    updates.refer(_PAYLOAD, plain, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.columns import ByteColumn, gather_bytes, row_starts
+from frazil.format.flatbuf_layout import Layout
 from frazil.format.ragged import Rows
 from frazil.ids import SnapshotId
 
@@ -119,6 +120,8 @@ class UpdateTable:
 
     rows: Rows
     heap: npt.NDArray[np.uint8]
+    layout: Layout[UpdateTable] = field(default_factory=Layout, repr=False)
+    """Of all but the newest, which will get a backup path."""
 
     @classmethod
     def of(cls, updates: list[Update]) -> UpdateTable:
@@ -212,7 +215,8 @@ class UpdateTable:
             rows["backup_start"][1] = len(self.heap) + len(new.heap)
             rows["backup_size"][1] = len(text)
             parts.append(text)
-        return UpdateTable(rows, np.concatenate(parts))
+        heap = np.concatenate(parts)
+        return UpdateTable(rows, heap, self.layout.grow(UpdateTable(rows[1:2], heap), [0]))
 
     def push(
         self, update: Update, backup_name: str | None, limit: int
@@ -230,7 +234,8 @@ class UpdateTable:
         if not len(backed_up):
             return table, None
         cut = limit + int(backed_up[0])
-        return UpdateTable(table.rows[:cut], table.heap)._tight(), table._text(cut, "backup")
+        kept = replace(table, rows=table.rows[:cut], layout=table.layout.first(cut - 1))
+        return kept._tight(), table._text(cut, "backup")
 
     def _tight(self) -> UpdateTable:
         """The same updates, over a heap of just their texts if it is much larger."""
@@ -243,7 +248,7 @@ class UpdateTable:
         heap = gather_bytes(self.heap, start, size)
         for name, starts in zip(names, np.split(row_starts(size), 3), strict=True):
             rows[f"{name}_start"] = starts
-        return UpdateTable(rows, heap)
+        return UpdateTable(rows, heap, self.layout)
 
 
 _NO_ID: Final = bytes(12)

@@ -69,8 +69,9 @@ class CatalogV2(Catalog):
         self.retries = Retries()
         self.updates_per_file = 1000
         """Entries of the operations log that are kept in the object itself."""
-        self.level = 1
-        """Of the object's compression: low, because every change writes all of it anew."""
+        self.level = -3
+        """Of the object's compression: low, because every change writes all of it anew, and
+        most of it are ids and times, which get no smaller."""
         self._state: _State | None = None
         self._lock = ForksafeLock()
 
@@ -104,15 +105,27 @@ class CatalogV2(Catalog):
         """Apply an edit to the repo object: the one place where a repository changes.
 
         What is in `uploads`, and what this process has stored before, is durable before the
-        edit is visible. When somebody else was first, the edit is applied anew to what they
-        left.
+        edit is visible. The edit is first tried on what this process knows, and applied anew
+        to what is there if somebody else has changed that.
         """
         failures = 0
+        with self._lock:
+            state = self._state
+        seen_now = state is None
         while True:
-            state = self._load()
-            if not even_if_read_only:
-                refs.check_online(state.info)
-            info, update = edit(state.info)
+            if state is None:
+                state = self._load()
+            try:
+                if not even_if_read_only:
+                    refs.check_online(state.info)
+                info, update = edit(state.info)
+            except Exception:
+                if seen_now:
+                    raise
+                known, state, seen_now = state, self._load(), True
+                if state is known:
+                    raise
+                continue
             try:
                 return self._swap(state, info, update, uploads or Uploads(self._library.backend))
             except PreconditionFailed as error:
@@ -124,6 +137,7 @@ class CatalogV2(Catalog):
                         kind=ErrorKind.UPDATE_ATTEMPTS_EXHAUSTED,
                     ) from error
                 time.sleep(self.retries.pause(failures))
+                state, seen_now = None, True
 
     def _swap(self, state: _State, info: RepoInfo, update: Update, uploads: Uploads) -> RepoInfo:
         backend, library = self._library.backend, self._library

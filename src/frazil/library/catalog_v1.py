@@ -9,6 +9,7 @@ config.yaml
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from frazil.errors import (
@@ -164,7 +165,14 @@ class CatalogV1(Catalog):
     def delete_branch(self, name: str) -> None:
         check_deletable(name)
         self.branch(name)
-        self._backend.delete([_branch_key(name)])
+        key = _branch_key(name)
+        try:
+            self._backend.delete([key])
+        except StorageError:
+            with suppress(IcechunkError):
+                if not self._backend.exists(key):
+                    return  # only the answer was lost
+            raise
 
     def reset_branch(self, name: str, target: SnapshotId, expected: SnapshotId | None) -> None:
         self.record(target)
@@ -190,7 +198,7 @@ class CatalogV1(Catalog):
     def delete_tag(self, name: str) -> None:
         self.tag(name)
         try:
-            self._backend.put(_tag_key(name) + ".deleted", b"", mode=CREATE)
+            self._put(_tag_key(name) + ".deleted", b"", CREATE, None)
         except PreconditionFailed as error:
             raise no_ref("tag", name) from error
 
@@ -259,7 +267,20 @@ class CatalogV1(Catalog):
 
     def _put_ref(self, key: str, target: SnapshotId, mode: PutMode) -> None:
         self._backend.sync()
-        self._backend.put(key, encode_ref(target), mode=mode, content_type=JSON)
+        self._put(key, encode_ref(target), mode, JSON)
+
+    def _put(self, key: str, data: bytes, mode: PutMode, content_type: str | None) -> Version:
+        """Put on a condition; if the answer is lost, it was made if these bytes are there."""
+        try:
+            return self._backend.put(key, data, mode=mode, content_type=content_type)
+        except PreconditionFailed:
+            raise
+        except StorageError:
+            with suppress(IcechunkError):
+                found = self._fetch(key)
+                if found is not None and found.data == data:
+                    return found.version
+            raise
 
     def config_document(self) -> dict[str, Any] | None:
         fetched = self._fetch(CONFIG)
@@ -277,12 +298,8 @@ class CatalogV1(Catalog):
                 backup = backup_name(CONFIG, library.now(), library.new_id(SnapshotId))
                 self._backend.copy(CONFIG, f"overwritten/{backup}", version=known)
                 self._backend.sync()
-            self._config = self._backend.put(
-                CONFIG,
-                dump_config(document),
-                mode=CREATE if known is None else Update(known),
-                content_type="application/yaml",
-            )
+            mode = CREATE if known is None else Update(known)
+            self._config = self._put(CONFIG, dump_config(document), mode, "application/yaml")
         except PreconditionFailed as error:
             raise ConflictError(
                 message="the stored configuration has changed since the repository was opened: "

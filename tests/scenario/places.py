@@ -16,7 +16,7 @@ class Around(Location):
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def open(self) -> Backend:
+    def open(self, settings: StorageSettings | None = None) -> Backend:
         return self._backend
 
     def shown(self) -> Iterable[Shown]:

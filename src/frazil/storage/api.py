@@ -32,8 +32,11 @@ class Location(ABC):
     """Whether other processes cannot get there."""
 
     @abstractmethod
-    def open(self) -> Backend:
-        """The backend: one for each location and process, which a forked child may go on with."""
+    def open(self, settings: StorageSettings | None = None) -> Backend:
+        """The backend: one for each location, settings and process; a forked child goes on with it.
+
+        settings: how a repository wants the storage to be used; None for the defaults.
+        """
 
     @abstractmethod
     def shown(self) -> Iterable[Shown]:
@@ -55,7 +58,7 @@ class _Folder(Location):
     given: str = field(compare=False)
 
     @override
-    def open(self) -> Backend:
+    def open(self, settings: StorageSettings | None = None) -> Backend:
         return _opened.get(self) or _opened.setdefault(self, LocalBackend(self.path))
 
     @override
@@ -85,7 +88,7 @@ class _Memory(Location):
         return _memory_of, (os.getpid(), self.token)
 
     @override
-    def open(self) -> Backend:
+    def open(self, settings: StorageSettings | None = None) -> Backend:
         return self.backend
 
     @override
@@ -150,9 +153,12 @@ class Storage(Displayed):
             )
         return storage_at(_Folder(os.path.abspath(given), given))
 
-    def backend(self) -> Backend:
-        """The open storage, for the layers of this package; one for each place and process."""
-        return self._location.open()
+    def backend(self, settings: StorageSettings | None = None) -> Backend:
+        """The open storage, for the layers of this package; one for each place and process.
+
+        settings: those of the repository, merged; None for the defaults.
+        """
+        return self._location.open(settings)
 
     def default_settings(self) -> StorageSettings:
         """What this storage has instead of the general defaults."""
@@ -171,7 +177,7 @@ class Storage(Displayed):
         start = len(folder) + 1 if folder else 0
         return [
             StorageObjectInfo(found.key[start:], found.size, found.last_modified)
-            for found in sorted(self.backend().list(folder), key=_key_of)
+            for found in sorted(self.backend(settings).list(folder), key=_key_of)
         ]
 
     def list_objects(

@@ -237,9 +237,10 @@ class LocalBackend(Backend):
             if len(data) >= _LARGE and self._unsynced is not None:
                 self._unsynced.start(place.path)
             return UNVERSIONED
-        version = self._version(data)
         with self._locked(key):
             self._require(key, mode)
+            # Not before: what was compared there is the object whose hash is known.
+            version = self._version(data)
             with self._translated("write", key):
                 place = self._place_for_writing(key)
                 scratch = self._scratch(place)

@@ -10,7 +10,9 @@ import errno
 import itertools
 import os
 import stat
+import sys
 import time
+from contextlib import suppress
 
 from frazil.errors import ErrorKind, StorageError
 
@@ -159,6 +161,75 @@ def remove(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def lock(path: str) -> int | None:
+    """Take the lock of the file, which is made if there is none: what `unlock` takes.
+
+    None if another process, or this one elsewhere, holds it. The system lets go of it when the
+    process ends. `NotImplementedError` if the file system or the system has no locks.
+    """
+    while True:
+        if not _NO_FOLLOW:
+            with suppress(FileNotFoundError):
+                refuse_link(os.lstat(path), path)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _COMMON, 0o666)
+        try:
+            if not _lock(fd):
+                os.close(fd)
+                return None
+            if WINDOWS or os.path.samestat(os.fstat(fd), os.lstat(path)):
+                return fd
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
+        # Somebody has removed the file, and the next one would lock another.
+        os.close(fd)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(fd: int) -> bool:
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EDEADLK):
+                raise
+            return False
+        return True
+
+    def unlock(fd: int) -> None:
+        """Let go of a lock."""
+        try:
+            msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+        finally:
+            with suppress(OSError):
+                os.close(fd)
+
+else:
+    import fcntl
+
+    def _lock(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+                raise NotImplementedError from error
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+                raise
+            return False
+        return True
+
+    def unlock(fd: int) -> None:
+        """Let go of a lock."""
+        try:  # closing is not enough where a child that is just being made has the file open
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        finally:
+            with suppress(OSError):
+                os.close(fd)
 
 
 def fsync_file(path: str) -> None:

@@ -11,9 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from contextlib import contextmanager
 
 from frazil.errors import ErrorKind, StorageError
 from frazil.storage import osfiles
@@ -33,9 +31,10 @@ class RootLock:
     def __init__(self, root: str, name: str) -> None:
         self._root = root
         self.path = os.path.join(root, name)
-        self._file = self._new_file()
         # Reentrant, so that a fork inside a signal handler does not wait for itself.
         self._mutex = threading.RLock()
+        self._depth = 0
+        self._file = -1
 
     def is_of(self, root: str) -> bool:
         """Whether this is the lock of the folder that `root` leads to now."""
@@ -43,9 +42,6 @@ class RootLock:
             return os.path.samestat(os.stat(self._root), os.stat(root))
         except FileNotFoundError:
             return False
-
-    def _new_file(self) -> BaseFileLock:
-        return FileLock(self.path, thread_local=False)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -65,7 +61,9 @@ class RootLock:
             yield
         finally:
             try:
-                self._file.release()
+                self._depth -= 1
+                if not self._depth:
+                    osfiles.unlock(self._file)
             except OSError as error:
                 raise osfiles.storage_error(error, "unlock", self.path) from error
             finally:
@@ -75,30 +73,25 @@ class RootLock:
         # The mutex is not kept while waiting, so that a fork waits for a holder only.
         self._mutex.acquire()
         try:
-            self._lock_file()
-        except Timeout:
-            self._mutex.release()
-            return False
+            if not self._depth:
+                file = self._lock_file()
+                if file is None:
+                    self._mutex.release()
+                    return False
+                self._file = file
+            self._depth += 1
         except BaseException:
             self._mutex.release()
             raise
         return True
 
-    def _lock_file(self) -> None:
+    def _lock_file(self) -> int | None:
         try:
-            with suppress(FileNotFoundError):
-                osfiles.refuse_link(os.lstat(self.path), self.path)
-            self._file.acquire(timeout=0)
-        except Timeout:
-            raise
+            return osfiles.lock(self.path)
         except NotImplementedError as error:
             raise self._no_locks() from error
         except OSError as error:
             raise osfiles.storage_error(error, "lock", self.path) from error
-        if isinstance(self._file, SoftFileLock):
-            # A mere file, which a process that dies leaves behind for ever.
-            self._file.release()
-            raise self._no_locks()
 
     def _no_locks(self) -> StorageError:
         return StorageError(
@@ -111,10 +104,8 @@ class RootLock:
         """Wait until no other thread holds the lock, and keep it from being taken."""
         self._mutex.acquire()
 
-    def after_fork(self, child: bool) -> None:
+    def after_fork(self) -> None:
         """Let it be taken again."""
-        if child:
-            self._file = self._new_file()  # filelock lets no child use what it inherits
         self._mutex.release()
 
 
@@ -135,14 +126,12 @@ def _before_fork() -> None:
         _kept.append(lock)
 
 
-def _after_fork(child: bool) -> None:
+def _after_fork() -> None:
     while _kept:
-        _kept.pop().after_fork(child)
+        _kept.pop().after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=lambda: _after_fork(child=False),
-        after_in_child=lambda: _after_fork(child=True),
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )

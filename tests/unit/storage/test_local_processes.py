@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from frazil.errors import StorageError
 from frazil.storage import osfiles, rootlock
@@ -172,12 +172,38 @@ def test_waiting_for_a_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     backend.put("repo", b"r", mode=CREATE)
 
 
+def test_a_lock_whose_file_was_removed_is_not_held(tmp_path: Path) -> None:
+    with root_lock(str(tmp_path)).held():
+        (tmp_path / LOCK_NAME).unlink()
+        with FileLock(tmp_path / LOCK_NAME):
+            pass
+    with root_lock(str(tmp_path)).held(), pytest.raises(Timeout):
+        FileLock(tmp_path / LOCK_NAME).acquire(timeout=0)
+
+
+def test_a_lock_can_be_taken_twice_by_its_thread(tmp_path: Path) -> None:
+    lock, other = root_lock(str(tmp_path)), FileLock(tmp_path / LOCK_NAME)
+    with lock.held():
+        with lock.held():
+            pass
+        with pytest.raises(Timeout):
+            other.acquire(timeout=0)
+    with other:
+        pass
+
+
+def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / LOCK_NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="link"), root_lock(str(tmp_path)).held():
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_the_lock_is_one_by_whatever_path(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     assert root_lock(str(tmp_path / "a")) is root_lock(str(tmp_path / "a" / ".." / "a"))
 
 
-@pytest.mark.filterwarnings("ignore:flock not supported:UserWarning")
 def test_file_systems_without_locks_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,6 +193,10 @@ class Killed(BaseException):
     """The process has ended: nothing may be done any more."""
 
 
+def _raise_killed() -> None:
+    raise Killed
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation on a storage."""
@@ -213,11 +217,19 @@ class Operation:
 class Spoiled(Wrapper):
     """A storage of which one operation, counted from 0, goes wrong."""
 
-    def __init__(self, inner: Backend, step: int, how: How | None) -> None:
+    def __init__(
+        self,
+        inner: Backend,
+        step: int,
+        how: How | None,
+        kill: Callable[[], None] = _raise_killed,
+    ) -> None:
+        """kill: ends the process."""
         super().__init__(inner)
         self.done: list[Operation] = []
         self._step = step
         self._how = how
+        self._kill = kill
         self._conditional = False
 
     @override
@@ -241,7 +253,7 @@ class Spoiled(Wrapper):
         self.done.append(Operation(operation, key, self._conditional))
         how = self._how if number == self._step else None
         if number > self._step and self._how is How.KILLED:
-            raise Killed
+            self._kill()
         if number >= self._step and self._how is How.DOWN:
             how = How.REFUSED
         if how is None or (how is How.DENIED and not self._conditional):
@@ -251,11 +263,11 @@ class Spoiled(Wrapper):
             raise error
         response = call()
         if how is How.LOST:
-            del response
             raise error
         if how is How.DENIED:
             raise PreconditionFailed(f"{key!r} has changed, by this very request")
-        raise Killed
+        self._kill()
+        return response
 
 
 def attempt(flow: Flow, storage: Storage, other: Storage) -> object:

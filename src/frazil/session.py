@@ -7,7 +7,7 @@ writes its part, and sends it back; the session merges them all and is committed
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from frazil.config import RepositoryConfig
 from frazil.conflicts import ConflictSolver
@@ -28,7 +28,7 @@ from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
 from frazil.store import IcechunkStore
 from frazil.twins import twin
-from frazil.types import ChunkType, SessionMode
+from frazil.types import ChecksumPolicy, ChunkType, SessionMode
 
 __all__ = ["ForkSession", "Session", "SessionMode"]
 
@@ -74,11 +74,12 @@ class Session(Displayed):
                 "a writable session cannot be pickled: pickle a fork of it (Session.fork), or "
                 "commit it first"
             )
-        return self._core, self.snapshot_id
+        return self._core, self.snapshot_id, self.virtual_checksums
 
     def __setstate__(self, state: Any) -> None:
-        core, snapshot_id = state
+        core, snapshot_id, checksums = state
         self.__init__((core, core.session(SnapshotId.parse(snapshot_id))))  # type: ignore[misc]
+        self.virtual_checksums = checksums
 
     def _shown(self) -> Iterable[Shown]:
         names = ["read_only", "snapshot_id"]
@@ -123,12 +124,27 @@ class Session(Displayed):
             self._store = IcechunkStore(self, self.read_only)
         return self._store
 
+    @property
+    def virtual_checksums(self) -> ChecksumPolicy:
+        """What happens where the file of a virtual chunk has changed since the reference was set.
+
+        "strict": an error (the default), "warn": a `RuntimeWarning`, "off": nothing is checked.
+        Forks and pickles of a session take it over.
+        """
+        return self._workspace.virtual.checksums
+
+    @virtual_checksums.setter
+    def virtual_checksums(self, policy: ChecksumPolicy) -> None:
+        if policy not in get_args(ChecksumPolicy):
+            raise ValueError(f'virtual_checksums is "strict", "warn" or "off", not {policy!r}')
+        self._workspace.virtual.checksums = policy
+
     def status(self) -> Diff:
         """The uncommitted changes."""
         return status(self._workspace)
 
     def all_virtual_chunk_locations(self) -> list[str]:
-        """The URLs of all virtual chunks of all arrays, as they are stored, one per chunk."""
+        """The absolute URLs of all virtual chunks of all arrays, one per chunk."""
         return reindexing.virtual_locations(self._workspace)
 
     all_virtual_chunk_locations_async = twin(all_virtual_chunk_locations)
@@ -207,6 +223,7 @@ class Session(Displayed):
         on no branch, which the fork starts from.
         """
         fork = ForkSession((self._core, self._core.fork(self._state.base_of_fork())))
+        fork.virtual_checksums = self.virtual_checksums
         self._state.remember(fork._state)
         return fork
 
@@ -324,6 +341,7 @@ class ForkSession(Session):
     def __init__(self, session: tuple[RepositoryCore, SessionState]) -> None:
         super().__init__(session)
         self._packed: Part | None = None
+        self._checksums: ChecksumPolicy = "strict"  # of what is packed
         self._unpacking = ForksafeLock()
 
     @property
@@ -335,6 +353,7 @@ class ForkSession(Session):
                 part = self._packed
                 if part is not None:
                     self._live = self._core.fork(part.base, part.changes)
+                    self._live.workspace.virtual.checksums = self._checksums
                     self._packed = None
         return self._live
 
@@ -343,10 +362,11 @@ class ForkSession(Session):
         return self._state.part(of=of) if packed is None else packed
 
     def __getstate__(self) -> object:
-        return self._core, self._part(None)
+        checksums = self.virtual_checksums if self._packed is None else self._checksums
+        return self._core, self._part(None), checksums
 
     def __setstate__(self, state: Any) -> None:
-        self._core, self._packed = state
+        self._core, self._packed, self._checksums = state
         self._store = None
         self._unpacking = ForksafeLock()
 

@@ -7,6 +7,10 @@ from typing import Literal, TypeAlias
 
 CommitMethod: TypeAlias = Literal["new_commit", "amend"]
 
+ChecksumPolicy: TypeAlias = Literal["strict", "warn", "off"]
+"""What a session does where the file of a virtual chunk has changed: an error, a warning, nothing.
+"""
+
 
 class NamedInt(IntEnum):
     """An integer that shows itself as `Class.member`."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from frazil.settings import U32, U64, Instance, Kind, Settings
 from frazil.storage.object_stores import AnyObjectStoreConfig, ObjectStoreConfig
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _U32 = U32()
 _U64 = U64()
@@ -27,10 +31,26 @@ class _Store(Kind):
         return ObjectStoreConfig.from_document(document)
 
 
+def _also_called(**others: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take arguments by another name as well, which parts of the docs use."""
+    names = {other: name for name, other in others.items()}
+
+    def decorate(fn: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(fn)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            given: Any = {names.get(name, name): value for name, value in kwargs.items()}
+            return fn(*args, **given)
+
+        return call
+
+    return decorate
+
+
 class VirtualChunkContainer(Settings):
     """A place where files with virtual chunks are: all URLs that start with `url_prefix`.
 
-    store: how it is reached; name: what relative locations (`vcc://name/...`) call it by.
+    store: how it is reached, also called `store_config`; name: what relative locations
+    (`vcc://name/...`) call it by.
     """
 
     __slots__ = ("name", "store", "url_prefix")
@@ -41,6 +61,7 @@ class VirtualChunkContainer(Settings):
 
     _public_name: ClassVar[str] = "frazil.virtual.VirtualChunkContainer"
 
+    @_also_called(store="store_config")
     def __init__(
         self, url_prefix: str, store: AnyObjectStoreConfig, name: str | None = None
     ) -> None:

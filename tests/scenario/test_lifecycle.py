@@ -254,17 +254,6 @@ def test_the_level_of_compression_is_obeyed() -> None:
     assert sizes[0] > sizes[1]
 
 
-def test_virtual_chunks_cannot_be_authorized_yet(storage: frazil.Storage) -> None:
-    Repository.create(storage)
-    for call in (
-        lambda: Repository.open(storage, None, {"s3://bucket": None}),
-        lambda: Repository.open(storage).reopen(None, {"s3://bucket": None}),
-    ):
-        with pytest.raises(InvalidInputError, match="authorize_virtual_chunk_access"):
-            call()
-    assert Repository.open(storage, None, {}).authorized_virtual_container_prefixes == set()
-
-
 def test_what_a_repository_shows(repo: Repository, storage: frazil.Storage) -> None:
     assert repo.storage is storage
     text = repr(repo)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from frazil.config.manifests import ManifestConfig
 from frazil.display import Shown
+from frazil.model.virtual_urls import checked_container, folder_prefix
 from frazil.settings import U8, U16, U64, Choice, Group, Instance, Kind, Settings
 from frazil.storage.settings import StorageRetriesSettings, StorageSettings
 from frazil.types import NamedInt
@@ -186,7 +187,12 @@ class RepositoryConfig(Settings):
         return None if containers is None else dict(containers)
 
     def set_virtual_chunk_container(self, cont: VirtualChunkContainer) -> None:
-        """Add a container, in place of the one with its URL prefix or with its name."""
+        """Add a container, in place of the one with its URL prefix or with its name.
+
+        Its prefix is given the "/" at the end that it may lack. ValueError for a prefix that
+        does not go with the store.
+        """
+        cont = checked_container(cont)
         others = {
             prefix: other
             for prefix, other in (self._virtual_chunk_containers or {}).items()
@@ -196,7 +202,7 @@ class RepositoryConfig(Settings):
 
     def get_virtual_chunk_container(self, name: str) -> VirtualChunkContainer | None:
         """The container with this URL prefix, or None."""
-        return (self._virtual_chunk_containers or {}).get(name)
+        return (self._virtual_chunk_containers or {}).get(folder_prefix(name))
 
     def clear_virtual_chunk_containers(self) -> None:
         """Set the containers to none at all, which is not the same as unset."""

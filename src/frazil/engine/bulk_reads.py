@@ -72,21 +72,21 @@ class ReadPlan:
 class BulkReader:
     """Plans the reads of the chunks that references name.
 
-    read_virtual: reads the chunks of references that are all VIRTUAL.
+    read_virtual: reads the chunks of references that are all VIRTUAL, of the array at a path.
     """
 
     def __init__(
         self,
         backend: Backend,
         writer: ChunkWriter | None,
-        read_virtual: Callable[[ChunkRefs], list[bytes]],
+        read_virtual: Callable[[ChunkRefs, str], list[bytes]],
     ) -> None:
         self._backend = backend
         self._writer = writer
         self._read_virtual = read_virtual
 
-    def plan(self, found: Sequence[Found]) -> ReadPlan:
-        """The reads for chunks that are somewhere: no row is ABSENT."""
+    def plan(self, found: Sequence[Found], path: str) -> ReadPlan:
+        """The reads for chunks of the array at a path that are somewhere: no row is ABSENT."""
         fetches: list[Fetch] = []
         quick = True
         native = []
@@ -97,7 +97,7 @@ class BulkReader:
                 continue
             native.append(part.where(kind == NATIVE))
             fetches.extend(_inline(part.where(kind == INLINE)))
-            virtual = list(self._virtual(part.where(kind == VIRTUAL)))
+            virtual = list(self._virtual(part.where(kind == VIRTUAL), path))
             quick = quick and not virtual
             fetches.extend(virtual)
         stored = [part for part in native if len(part.rows)]
@@ -170,18 +170,18 @@ class BulkReader:
         start = at.offset[ranges].astype(np.int64) + np.repeat(shift, np.diff(row))
         return ByteColumn(np.frombuffer(heap, np.uint8), start, at.length[ranges].astype(np.int64))
 
-    def _virtual(self, found: Found) -> Iterator[Fetch]:
+    def _virtual(self, found: Found, path: str) -> Iterator[Fetch]:
         for begin in range(0, len(found.rows), _VIRTUAL_ROWS):
             part = slice(begin, begin + _VIRTUAL_ROWS)
             refs = found.refs.take(part)
             yield Fetch(
                 found.rows[part],
                 int(refs.length.sum()),
-                partial(self._fetch_virtual, refs),
+                partial(self._fetch_virtual, refs, path),
             )
 
-    def _fetch_virtual(self, refs: ChunkRefs) -> ByteColumn:
-        return ByteColumn.of(self._read_virtual(refs))
+    def _fetch_virtual(self, refs: ChunkRefs, path: str) -> ByteColumn:
+        return ByteColumn.of(self._read_virtual(refs, path))
 
 
 class _Ranges(NamedTuple):

@@ -83,9 +83,11 @@ def migrate(
     if delete_v1_files:
         backend.delete([info.key for info in backend.list("refs")])
         backend.delete([CONFIG])
-    return RepositoryCore(
+    result = RepositoryCore(
         core.storage, 2, core.config, core.attribution, dict(core.default_metadata)
     )
+    result.authorize(core.access)
+    return result
 
 
 def _contents(core: RepositoryCore, prefetch: int) -> Contents:

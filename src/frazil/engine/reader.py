@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from frazil.engine.bulk_reads import QUICK_BYTES, BulkReader, Found, ReadPlan
 from frazil.engine.packs import ChunkWriter, chunk_key
+from frazil.engine.source_table import SourceTable
+from frazil.engine.sources import Chunk, VirtualSources
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef, Ref, VirtualRef
 from frazil.format.manifest import Manifest
@@ -32,10 +34,14 @@ LATER: Final = Later.LATER
 class ChunkReader:
     """Reads the chunks that committed manifests and a session's writer refer to."""
 
-    def __init__(self, library: Library, writer: ChunkWriter | None) -> None:
+    def __init__(
+        self, library: Library, writer: ChunkWriter | None, virtual: VirtualSources | None = None
+    ) -> None:
+        """virtual: the files of virtual chunks; without them those cannot be read."""
         self._library = library
         self._writer = writer
-        self._bulk = BulkReader(library.backend, writer, self._read_virtual)
+        self._virtual = virtual or VirtualSources(SourceTable())
+        self._bulk = BulkReader(library.backend, writer, self._virtual.read_many)
 
     def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
         """The committed reference of a chunk; None where there is none."""
@@ -86,9 +92,9 @@ class ChunkReader:
             for manifest in _reached(node, index, rows)
         )
 
-    def plan(self, found: Sequence[Found]) -> ReadPlan:
-        """How to read many chunks; no row is ABSENT."""
-        return self._bulk.plan(found)
+    def plan(self, node: Node, found: Sequence[Found]) -> ReadPlan:
+        """How to read many chunks of an array; no row is ABSENT."""
+        return self._bulk.plan(found, node.path)
 
     def refs(self, node: Node, manifest: ManifestRef) -> ChunkRefs | None:
         """The node's references in one manifest, if they are of the array's rank."""
@@ -115,8 +121,11 @@ class ChunkReader:
             case VirtualRef():
                 return False
 
-    def read(self, ref: Ref, start: int, end: int) -> bytes:
-        """Bytes `start` to `end` (exclusive) of the chunk, which must lie within it."""
+    def read(self, ref: Ref, start: int, end: int, chunk: Chunk | None = None) -> bytes:
+        """Bytes `start` to `end` (exclusive) of the chunk, which must lie within it.
+
+        chunk: what errors about virtual chunks name.
+        """
         match ref:
             case InlineRef():
                 return ref.data[start:end]
@@ -129,15 +138,7 @@ class ChunkReader:
                     chunk_key(ref.object), start=ref.offset + start, end=ref.offset + end
                 )
             case VirtualRef():
-                raise InvalidInputError(
-                    f"the chunk is a virtual reference to {ref.location}, and no virtual chunk "
-                    "container that covers this location is authorized",
-                    ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER,
-                )
-
-    def _read_virtual(self, refs: ChunkRefs) -> list[bytes]:
-        found = (refs.row(i) for i in range(len(refs)))
-        return [self.read(ref, 0, ref_length(ref)) for ref in found if ref is not None]
+                return self._virtual.read(ref, start, end, chunk=chunk)
 
 
 def _reached(

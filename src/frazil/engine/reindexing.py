@@ -33,14 +33,15 @@ def all_refs(workspace: Workspace, node: Node) -> ChunkRefs:
 
 
 def virtual_locations(workspace: Workspace) -> list[str]:
-    """The URLs of all virtual chunks, one for each chunk."""
+    """The absolute URLs of all virtual chunks, one for each chunk."""
+    absolute = workspace.virtual.table.containers.absolute
     found: list[str] = []
     for node in workspace.nodes_under("/"):
         if node.kind is NodeKind.ARRAY:
             refs = all_refs(workspace, node)
             if refs.payload is not None:
                 urls = refs.payload.take(refs.kind == VIRTUAL)
-                found += [(urls[i] or b"").decode() for i in range(len(urls))]
+                found += [absolute((urls[i] or b"").decode()) for i in range(len(urls))]
     return found
 
 

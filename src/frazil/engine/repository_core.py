@@ -12,6 +12,9 @@ from frazil.config import Attribution, RepositoryConfig
 from frazil.engine.manifests import ManifestWriter
 from frazil.engine.resuming import changes_of
 from frazil.engine.session_state import SessionState
+from frazil.engine.source_kinds import Access, checked_access, usable_containers
+from frazil.engine.source_table import SourceTable
+from frazil.engine.sources import VirtualSources
 from frazil.engine.times import microseconds
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
@@ -67,6 +70,7 @@ class RepositoryCore:
         self.spec = spec
         self.attribution = attribution
         self.default_metadata = default_metadata
+        self.access: Access = {}
         self.library = library or Library(storage.backend(), spec=spec)
         self.catalog: Catalog = CatalogV1(self.library) if spec == 1 else CatalogV2(self.library)
         self.configure(config)
@@ -74,6 +78,7 @@ class RepositoryCore:
     def configure(self, config: RepositoryConfig) -> None:
         """Use this as the effective configuration."""
         self.config = config
+        self.authorize(self.access)
         compression = config.compression
         if compression is not None and compression.level is not None:
             self.library.level = compression.level
@@ -90,7 +95,18 @@ class RepositoryCore:
             self.config,
             self.attribution,
             self.default_metadata,
-        )
+        ), self.access
+
+    def __setstate__(self, access: Access) -> None:
+        self.authorize(access)
+
+    def authorize(self, access: Access) -> None:
+        """Let virtual chunks be read: a credential for the URL prefix of each container."""
+        containers = usable_containers(self.config)
+        self.access = checked_access(access, containers)
+        own = self.config.storage
+        settings = None if own == self.storage.default_settings() else own
+        self.sources = SourceTable(containers, self.access, settings)
 
     def session(self, snapshot: SnapshotId) -> SessionState:
         """A read-only session on a snapshot."""
@@ -131,6 +147,7 @@ class RepositoryCore:
             inline_bytes=inline_bytes,
             moves_only=moves_only,
             changes=changes,
+            virtual=VirtualSources(self.sources),
         )
         return SessionState(
             workspace,

@@ -9,6 +9,8 @@ from dataclasses import replace
 from frazil.conflicts import Conflict, ConflictType
 from frazil.engine.packs import ChunkWriter
 from frazil.engine.reader import ChunkReader
+from frazil.engine.source_table import SourceTable
+from frazil.engine.sources import VirtualSources
 from frazil.errors import (
     AlreadyExistsError,
     ErrorKind,
@@ -44,12 +46,15 @@ class Tree:
         inline_bytes: int | None,
         moves_only: bool = False,
         changes: ChangeSet | None = None,
+        virtual: VirtualSources | None = None,
     ) -> None:
         """inline_bytes: chunks up to this size go into manifests; None makes it read-only.
 
         moves_only: nodes can be moved, and nothing else. changes: what was changed before.
+        virtual: the files of virtual chunks.
         """
         self.library = library
+        self.virtual = virtual or VirtualSources(SourceTable())
         self.base = base
         self.nodes = base.nodes
         """The nodes of the base, where they have been moved to."""
@@ -66,7 +71,7 @@ class Tree:
 
     def _write_with(self, writer: ChunkWriter | None) -> None:
         self.writer = writer
-        self._reader = ChunkReader(self.library, writer)
+        self._reader = ChunkReader(self.library, writer, self.virtual)
 
     @property
     def read_only(self) -> bool:

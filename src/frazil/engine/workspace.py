@@ -10,6 +10,7 @@ import numpy.typing as npt
 from frazil.engine.bulk_reads import Fetch, Found, ReadPlan
 from frazil.engine.packs import ChunkWriter
 from frazil.engine.reader import LATER, Later, ref_length, resolve_range
+from frazil.engine.sources import Chunk
 from frazil.engine.tree import Tree
 from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError
 from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, ChunkRefs, InlineRef, Ref
@@ -75,7 +76,7 @@ class Workspace(Tree):
         if ref is None:
             return None
         first, last = resolve_range(ref_length(ref), start, end, suffix)
-        return self._reader.read(ref, first, last)
+        return self._reader.read(ref, first, last, Chunk(node.path, coords))
 
     def plan_reads(self, node: Node, index: npt.NDArray[np.uint32]) -> ReadPlan:
         """How to read the chunks `index[n, ndim]` of one array; none that is not initialised."""
@@ -107,7 +108,7 @@ class Workspace(Tree):
         edited: list[Found],
         rows: npt.NDArray[np.intp],
     ) -> ReadPlan:
-        return self._reader.plan([*edited, *self._reader.locate_many(node, index, rows)])
+        return self._reader.plan(node, [*edited, *self._reader.locate_many(node, index, rows)])
 
     def get_chunks(self, node: Node, coords: Sequence[tuple[int, ...]]) -> list[bytes | None]:
         """Several whole chunks of one array, near ones read together, far ones in parallel."""

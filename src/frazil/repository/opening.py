@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import warnings
+from collections.abc import Mapping
+from typing import Self
 
 from frazil.config import Attribution, RepositoryConfig
+from frazil.credentials import AnyCredential
 from frazil.engine import repository_core
 from frazil.engine.repository_core import RepositoryCore
-from frazil.errors import ConflictError, ErrorKind, InvalidInputError
+from frazil.engine.source_kinds import checked_access, unspecific_access, usable_containers
+from frazil.errors import ConflictError, InvalidInputError
+from frazil.model.virtual_urls import checked_container
 from frazil.repository.base import RepositoryBase
 from frazil.storage import Storage, StorageSettings
 from frazil.twins import in_pool, twin
 from frazil.types import SpecVersion
 
-Authorization = dict[str, Any] | None
+Authorization = Mapping[str, AnyCredential | None] | None
+"""A credential for the URL prefix of each virtual chunk container that may be used."""
 
 
 class Opening(RepositoryBase):
@@ -38,16 +44,16 @@ class Opening(RepositoryBase):
         2, the newest by default. Raises `InvalidInputError` if the place is not empty, unless
         `check_clean_root` is False, and `ConflictError` if there is a repository already.
         """
-        _refuse_authorization(authorize_virtual_chunk_access)
-        return cls(
-            repository_core.create(
-                storage,
-                config,
-                attribution,
-                spec=SpecVersion.current() if spec_version is None else spec_version,
-                check_clean_root=check_clean_root,
-            )
+        _check(config, authorize_virtual_chunk_access)
+        core = repository_core.create(
+            storage,
+            config,
+            attribution,
+            spec=SpecVersion.current() if spec_version is None else spec_version,
+            check_clean_root=check_clean_root,
         )
+        _authorize(core, authorize_virtual_chunk_access)
+        return cls(core)
 
     @classmethod
     def open(
@@ -62,8 +68,10 @@ class Opening(RepositoryBase):
         Raises `RepositoryNotFoundError` if there is none, and `ReadOnlyError` if it is
         archived: see `open_archived`.
         """
-        _refuse_authorization(authorize_virtual_chunk_access)
-        return cls(repository_core.open_(storage, config, attribution))
+        _check(config, authorize_virtual_chunk_access)
+        core = repository_core.open_(storage, config, attribution)
+        _authorize(core, authorize_virtual_chunk_access)
+        return cls(core)
 
     @classmethod
     def open_archived(
@@ -77,8 +85,10 @@ class Opening(RepositoryBase):
 
         Icechunk opens archived repositories as if they were online.
         """
-        _refuse_authorization(authorize_virtual_chunk_access)
-        return cls(repository_core.open_(storage, config, attribution, even_if_archived=True))
+        _check(config, authorize_virtual_chunk_access)
+        core = repository_core.open_(storage, config, attribution, even_if_archived=True)
+        _authorize(core, authorize_virtual_chunk_access)
+        return cls(core)
 
     @classmethod
     def open_or_create(
@@ -222,23 +232,45 @@ class Opening(RepositoryBase):
         config: RepositoryConfig | None = None,
         authorize_virtual_chunk_access: Authorization = None,
     ) -> Self:
-        """Another object for the same repository, with `config` over the current one."""
-        _refuse_authorization(authorize_virtual_chunk_access)
+        """Another object for the same repository, with `config` over the current one.
+
+        authorize_virtual_chunk_access: instead of what is authorized now.
+        """
+        _check(config, authorize_virtual_chunk_access)
         core = self._core
         merged = core.config if config is None else core.config.merge(config)
-        return type(self)(
-            RepositoryCore(
-                core.storage, core.spec, merged, core.attribution, dict(core.default_metadata)
-            )
+        other = RepositoryCore(
+            core.storage, core.spec, merged, core.attribution, dict(core.default_metadata)
         )
+        if authorize_virtual_chunk_access is None:
+            other.authorize(core.access)
+        else:
+            _authorize(other, authorize_virtual_chunk_access)
+        return type(self)(other)
 
     reopen_async = twin(reopen)
 
 
-def _refuse_authorization(authorize: Authorization) -> None:
-    if authorize:
-        raise InvalidInputError(
-            "virtual chunk containers cannot be read by this version: leave out "
-            "authorize_virtual_chunk_access",
-            ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER,
+def _check(config: RepositoryConfig | None, authorize: Authorization) -> None:
+    """Raise what is wrong with the containers and credentials given, before anything is done.
+
+    ValueError, TypeError, `StorageError` (`storage-other`).
+    """
+    containers = list(((config and config.virtual_chunk_containers) or {}).values())
+    for container in containers:
+        if checked_container(container) is not container:
+            raise ValueError(
+                f"url_prefix {container.url_prefix!r} must end with '/': add the container with "
+                "RepositoryConfig.set_virtual_chunk_container"
+            )
+    checked_access(authorize or {}, containers)
+
+
+def _authorize(core: RepositoryCore, access: Authorization) -> None:
+    core.authorize(access or {})
+    for prefix, advice in unspecific_access(core.access, usable_containers(core.config)).items():
+        warnings.warn(
+            f"None in authorize_virtual_chunk_access for {prefix!r} is deprecated: give {advice}",
+            DeprecationWarning,
+            stacklevel=3,
         )

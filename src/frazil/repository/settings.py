@@ -44,7 +44,7 @@ class Settings(RepositoryBase):
     @property
     def authorized_virtual_container_prefixes(self) -> set[str]:
         """URL prefixes of the virtual chunk containers that may be read."""
-        return set()
+        return set(self._core.access)
 
     def save_config(self, config: RepositoryConfig | None = None) -> None:
         """Store the effective configuration with the repository.

@@ -29,6 +29,7 @@ from frazil.store.errors import KeyNotFoundError, ReadOnlyStoreError
 from frazil.store.iterators import AsyncCloseableIterator
 from frazil.store.keys import ChunkKey, LegacyKey, MetadataKey, StoreKey, parse_key
 from frazil.store.ranges import EVERYTHING, Bounds, ByteRequest, Read, bounds_of, plan_reads
+from frazil.store.virtual import VirtualReferences
 
 if TYPE_CHECKING:
     from zarr.core.common import BytesLike
@@ -56,7 +57,7 @@ class SessionLike(Protocol):
     def branch(self) -> str | None: ...
 
 
-class IcechunkStore(Displayed, Store, SyncMixin):
+class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
     """The groups and arrays of a session, as Zarr reads and writes them.
 
     Holds Zarr v3 documents and chunks only; which keys there are is told in

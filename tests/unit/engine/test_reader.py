@@ -48,4 +48,4 @@ def test_a_virtual_chunk_is_never_taken_for_an_empty_one() -> None:
     assert not reader.is_quick(VIRTUAL)
     with pytest.raises(InvalidInputError, match="s3://bucket/key") as caught:
         reader.read(VIRTUAL, 0, 9)
-    assert caught.value.kind == "unauthorized-virtual-chunk-container"
+    assert caught.value.kind == "no-container-for-virtual-chunk"

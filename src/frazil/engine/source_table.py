@@ -1,0 +1,73 @@
+"""The files that virtual chunks of one repository may be read from, and how."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from frazil.credentials import AnyCredential
+from frazil.engine.source import Source
+from frazil.engine.source_kinds import open_source
+from frazil.errors import ErrorKind, InvalidInputError
+from frazil.model.virtual_urls import Containers, Target, folder_prefix
+from frazil.storage.fork import ForksafeLock
+from frazil.storage.settings import StorageSettings
+from frazil.virtual import VirtualChunkContainer
+
+_REMEMBERED = 4096
+"""Locations whose source is kept in mind."""
+
+
+class SourceTable:
+    """Finds the file that a location names; any number of threads may ask."""
+
+    def __init__(
+        self,
+        containers: Iterable[VirtualChunkContainer] = (),
+        access: Mapping[str, AnyCredential | None] | None = None,
+        settings: StorageSettings | None = None,
+    ) -> None:
+        """containers: those of the configuration.
+
+        access: a credential for the prefix of each that may be used.
+        """
+        self.containers = Containers(containers)
+        self.access = {folder_prefix(prefix): c for prefix, c in (access or {}).items()}
+        self._settings = settings
+        self._lock = ForksafeLock()
+        # By process: clients do not survive a fork.
+        self._open: dict[tuple[int, str, str], Source] = {}
+        self._known: dict[str, tuple[Source, Target]] = {}
+
+    def find(self, location: str) -> tuple[Source, Target]:
+        """What a location names, and how to read it.
+
+        `InvalidInputError`: `unauthorized-virtual-chunk-container` if its container was not
+        authorized, and as `Containers.target`.
+        """
+        known = self._known.get(location)
+        if known is None or known[0].process != os.getpid():
+            target = self.containers.target(location)
+            known = self._source(target), target
+            with self._lock:
+                if len(self._known) >= _REMEMBERED:
+                    self._known = {}
+                self._known[location] = known
+        return known
+
+    def _source(self, target: Target) -> Source:
+        prefix = target.container.url_prefix
+        if prefix not in self.access:
+            raise InvalidInputError(
+                f"access to {target.url} is not authorized: name its container when the "
+                f"repository is opened, authorize_virtual_chunk_access={{{prefix!r}: ...}}",
+                ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER,
+            )
+        key = os.getpid(), prefix, target.host
+        with self._lock:
+            source = self._open.get(key)
+            if source is None:
+                credential = self.access[prefix]
+                source = open_source(target, credential, self._settings)
+                self._open[key] = source
+        return source

@@ -1,0 +1,211 @@
+"""Reading virtual chunks: ranges of files that are not the repository's.
+
+Near ranges of one file are read together, far ones and other files in parallel. What comes back
+is checked against the checksums of the references; a file that is missing, too short or changed
+is an error that says which, and never a chunk without data.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from frazil.engine.source import Found, Source, Stamp, bare_etag
+from frazil.engine.source_table import SourceTable
+from frazil.errors import ErrorKind, IcechunkError, StorageError
+from frazil.format.chunk_refs import ChunkRefs, VirtualRef
+from frazil.model.virtual_reads import Read, plan
+from frazil.model.virtual_urls import Target
+from frazil.storage.pool import map_parallel
+from frazil.types import ChecksumPolicy
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Which chunk is read, for errors."""
+
+    path: str
+    coords: Sequence[int]
+
+    def __str__(self) -> str:
+        return f"chunk {tuple(map(int, self.coords))} of {self.path}"
+
+
+class VirtualSources:
+    """What a session reads virtual chunks through; any number of threads may use it."""
+
+    def __init__(self, table: SourceTable, checksums: ChecksumPolicy = "strict") -> None:
+        self.table = table
+        self.checksums = checksums
+        """What to do where a file has changed."""
+
+    def read(
+        self,
+        ref: VirtualRef,
+        start: int,
+        end: int,
+        *,
+        chunk: Chunk | None = None,
+    ) -> bytes:
+        """Bytes `start` to `end` (exclusive) of a chunk, which must lie within it.
+
+        `StorageError`: `virtual-chunk-fetch`, `virtual-chunk-modified`, `invalid-object-size`;
+        `InvalidInputError` as `SourceTable.find`.
+        """
+        try:
+            source, target = self.table.find(ref.location)
+            found = _read(source, target, ref.offset + start, ref.offset + end)
+            _check(target, found.stamp, ref.etag, ref.modified, self.checksums, chunk)
+        except IcechunkError as error:
+            raise _of_chunk(error, chunk) from error.__cause__
+        return found.data
+
+    def read_many(self, refs: ChunkRefs, path: str) -> list[bytes]:
+        """The chunks of these references, all VIRTUAL, in their order; errors as `read`.
+
+        path: of the array, for errors.
+        """
+        rows: dict[bytes, list[int]] = {}
+        for i in range(len(refs)):
+            assert refs.payload is not None
+            rows.setdefault(refs.payload[i] or b"", []).append(i)
+        jobs: list[tuple[Source, Target, Read]] = []
+        for location, own in rows.items():
+            first = Chunk(path, refs.index[own[0]])
+            try:
+                source, target = self.table.find(location.decode(errors="surrogateescape"))
+            except IcechunkError as error:
+                raise _of_chunk(error, first) from error.__cause__
+            spans = refs.offset[own].tolist(), refs.length[own].tolist()
+            jobs += [(source, target, read) for read in plan(own, *spans, source.gap, source.piece)]
+        result = [b""] * len(refs)
+        guarded = refs.etag is not None or refs.modified is not None
+
+        def run(job: tuple[Source, Target, Read]) -> None:
+            source, target, read = job
+            try:
+                found = _read(source, target, read.start, read.stop)
+            except IcechunkError as error:
+                raise _of_chunk(error, Chunk(path, refs.index[read.rows[0]])) from error.__cause__
+            data, base = found.data, read.start
+            for row, begin, end in zip(read.rows, read.begins, read.ends, strict=True):
+                result[row] = data[begin - base : end - base]
+            if guarded and self.checksums != "off":
+                self._check_rows(refs, path, target, found.stamp, read.rows)
+
+        map_parallel(run, jobs)
+        return result
+
+    def _check_rows(
+        self,
+        refs: ChunkRefs,
+        path: str,
+        target: Target,
+        stamp: Stamp,
+        rows: Sequence[int],
+    ) -> None:
+        seen = set()
+        for row in rows:
+            etag = None if refs.etag is None else refs.etag[row]
+            modified = 0 if refs.modified is None else int(refs.modified[row])
+            if (etag, modified) not in seen:
+                seen.add((etag, modified))
+                text = None if etag is None else etag.decode(errors="surrogateescape")
+                chunk = Chunk(path, refs.index[row])
+                try:
+                    _check(target, stamp, text, modified or None, self.checksums, chunk)
+                except StorageError as error:
+                    raise _of_chunk(error, chunk) from error.__cause__
+
+
+def _read(source: Source, target: Target, start: int, end: int) -> Found:
+    """A range of a file, in pieces if it is large; all of it or an error."""
+    try:
+        if end - start <= source.piece + source.piece // 2:
+            found = source.read(target.key, start, end)
+        else:
+            starts = range(start, end, source.piece)
+            pieces = [(s, min(s + source.piece, end)) for s in starts]
+            parts = map_parallel(lambda piece: source.read(target.key, *piece), pieces)
+            if len({part.stamp for part in parts}) > 1:
+                raise StorageError(
+                    f"{target.url} was changed while it was read: try again",
+                    ErrorKind.VIRTUAL_CHUNK_MODIFIED,
+                )
+            data = b"".join([part.data for part in parts])
+            found = Found(data, parts[0].size, parts[0].stamp)
+    except StorageError as error:
+        if error.kind == ErrorKind.OBJECT_NOT_FOUND:
+            raise StorageError(
+                f"the file {target.url} is not there: restore it, or set other references",
+                ErrorKind.VIRTUAL_CHUNK_FETCH,
+            ) from error
+        if error.kind in (ErrorKind.VIRTUAL_CHUNK_FETCH, ErrorKind.VIRTUAL_CHUNK_MODIFIED):
+            raise
+        raise StorageError(
+            f"cannot read {target.url}: {error.message}", ErrorKind.VIRTUAL_CHUNK_FETCH
+        ) from error
+    if len(found.data) != end - start:
+        beyond = start >= found.size
+        raise StorageError(
+            f"{target.url} has {found.size} bytes, and the reference is to bytes {start} to {end}: "
+            "the file was cut or replaced, or the reference is wrong",
+            ErrorKind.VIRTUAL_CHUNK_FETCH if beyond else ErrorKind.INVALID_OBJECT_SIZE,
+        )
+    return found
+
+
+def mismatch(stamp: Stamp, etag: str | None, modified: int | None) -> str | None:
+    """How a file differs from what a reference to it says; None if it does not."""
+    if etag is not None and stamp.etag != bare_etag(etag):
+        now = "none" if stamp.etag is None else repr(stamp.etag)
+        return f"its ETag is {now}, and the reference was made when it was {bare_etag(etag)!r}"
+    if modified is not None and (stamp.modified is None or stamp.modified > modified):
+        now = "unknown" if stamp.modified is None else _time(stamp.modified)
+        then = _time(modified)
+        return f"it was last modified at {now}, and the reference was made for that of {then}"
+    return None
+
+
+def _check(
+    target: Target,
+    stamp: Stamp,
+    etag: str | None,
+    modified: int | None,
+    checksums: ChecksumPolicy,
+    chunk: Chunk | None,
+) -> None:
+    if checksums == "off" or (etag is None and modified is None):
+        return
+    differs = mismatch(stamp, etag, modified)
+    if differs is None:
+        return
+    text = f"{target.url} has changed: {differs}"
+    if checksums == "warn":
+        text = f"{chunk}: {text}" if chunk else text
+        logger.warning(text)
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        return
+    raise StorageError(
+        f"{text}; set the references anew, or read all the same with "
+        'session.virtual_checksums = "warn" or "off"',
+        ErrorKind.VIRTUAL_CHUNK_MODIFIED,
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _of_chunk(error: IcechunkError, chunk: Chunk | None) -> IcechunkError:
+    if chunk is None:
+        return error
+    kinds: Any = type(error)
+    made: IcechunkError = kinds(f"{chunk}: {error.message}", error.kind)
+    return made

@@ -185,13 +185,18 @@ def http_client(
     options: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     settings: StorageSettings | None = None,
+    manner: Manner | None = None,
 ) -> HTTPStore:
-    """A client for what a web server has below `url`; `options` as `obstore` names them."""
-    settings, manner = settings or StorageSettings(), Manner(headers=headers or {})
+    """A client for what a web server has below `url`; `options` as `obstore` names them.
+
+    headers: sent with each request, unless `manner` says what to send.
+    """
+    settings, manner = settings or StorageSettings(), manner or Manner(headers=headers or {})
+    where = f"web server at {url.partition('?')[0]}"
     unknown, connection = _split(options, ())
     if unknown:
         raise StorageError(
-            f"unknown option {next(iter(unknown))!r} for the web server at {url}: "
+            f"unknown option {next(iter(unknown))!r} for the {where}: "
             "the names are those of obstore's ClientConfig",
             ErrorKind.STORAGE_CONFIG,
         )
@@ -201,7 +206,7 @@ def http_client(
             client_options=_client_options(manner, settings, STALL_SECONDS, connection),
             retry_config=_retry_config(settings, manner),
         ),
-        f"web server at {url}",
+        where,
     )
     return client
 

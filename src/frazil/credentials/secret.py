@@ -8,10 +8,11 @@ compared, displayed and pickled again, but raises when its fields are read.
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from typing_extensions import override
 
@@ -141,3 +142,35 @@ def _from_token(cls: type[Secret], token: str) -> Secret:
     made = object.__new__(cls)
     object.__setattr__(made, "_token", token)
     return made
+
+
+class Confidential(Secret):
+    """A text that may be a secret, such as the value of a header."""
+
+    __slots__ = ("text",)
+    _fields = ("text",)
+    _public_name: ClassVar[str] = "frazil.credentials.Confidential"
+
+    text: str
+
+    def __init__(self, text: str) -> None:
+        self._text("text", text)
+
+
+Guarded: TypeAlias = tuple[tuple[str, str | Confidential], ...]
+"""Texts by name, of which some may be secret."""
+
+_SECRETIVE = re.compile(
+    "(?i)auth|cookie|credential|key|passw|secret|signature|token|^sig$|^proxy_url$"
+)
+
+
+def guarded(texts: Mapping[str, str] | None) -> Guarded:
+    """Headers or options as a value that may be pickled; the names tell which are secret."""
+    pairs = sorted((texts or {}).items())
+    return tuple((k, Confidential(v) if _SECRETIVE.search(k) else v) for k, v in pairs)
+
+
+def revealed(texts: Guarded) -> dict[str, str]:
+    """The texts themselves."""
+    return {k: v.text if isinstance(v, Confidential) else v for k, v in texts}

@@ -364,3 +364,25 @@ def test_the_environment_can_allow_secrets_in_pickles() -> None:
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True
         )
         assert done.stdout.strip() == carried, done.stderr
+
+
+# Headers and options.
+
+
+def test_texts_are_guarded_by_their_names() -> None:
+    texts = {
+        "Authorization": HIDDEN,
+        "X-Api-Key": HIDDEN,
+        "Cookie": HIDDEN,
+        "proxy_url": HIDDEN,
+        "X-Lab": "ice",
+        "timeout": "3s",
+    }
+    kept = secret.guarded(texts)
+    assert secret.revealed(kept) == texts
+    assert HIDDEN not in repr(kept)
+    pickled = pickle.dumps(kept)
+    assert HIDDEN.encode() not in pickled
+    assert b"ice" in pickled
+    assert pickle.loads(pickled) == kept == secret.guarded(dict(reversed(texts.items())))
+    assert secret.guarded(None) == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate, repeat
 from typing import Any, Final, NamedTuple
@@ -90,45 +90,43 @@ class FewOffsetVectors(Block):
                 struct.pack_into(f"<{count + 1}I", out.data, at, count, *ahead)
 
 
-class _Field(NamedTuple):
-    number: int
-    code: str
-    values: list[Any]
-    """None where the field is absent; where a target begins for a reference."""
-    target: Block | None
-
-
 class _Layout(NamedTuple):
     order: tuple[int, ...]
     """The fields in the order in which they lie in the table."""
     offsets: tuple[int, ...]
-    code: str
+    """Where each of them is, in this order."""
+    pack_into: Callable[..., None]
+    lead: int
+    """From the beginning of the block to the first table."""
     size: int
-    align: int
+    stride: int
+    vtable: bytes
+    """That of tables which have all fields."""
 
 
 @lru_cache(maxsize=1024)
-def _layout(codes: tuple[str, ...]) -> _Layout:
-    """Where fields of these `struct` codes lie."""
+def _layout(numbers: tuple[int, ...], codes: tuple[str, ...]) -> _Layout:
+    """Where fields of these slots and `struct` codes lie."""
     sizes = [struct.calcsize(f"<{code}") for code in codes]
     aligns = [1 if code.endswith("s") else size for code, size in zip(codes, sizes, strict=True)]
     # Largest alignment first leaves no gaps. A table begins with 4 bytes, so 8-byte
     # scalars are next if it begins half way between multiples of 8.
     order = sorted(range(len(codes)), key=lambda i: -aligns[i])
-    offsets = tuple(accumulate((sizes[i] for i in order), initial=4))
+    *offsets, size = accumulate((sizes[i] for i in order), initial=4)
+    align = max([4, *aligns])
+    slots = tuple(zip([numbers[i] for i in order], offsets, strict=True))
     return _Layout(
         tuple(order),
-        offsets[:-1],
-        "<i" + "".join(codes[i] for i in order),
-        offsets[-1],
-        max([4, *aligns]),
+        tuple(offsets),
+        struct.Struct("<i" + "".join(codes[i] for i in order)).pack_into,
+        -4 % align,
+        size,
+        -(-size // align) * align,
+        vtable(slots, size),
     )
 
 
-class _Reference(NamedTuple):
-    number: int
-    target: Block
-    rows: Sequence[int] | None
+_REFERENCE: Final = "I"
 
 
 class FewTables(TableBlock):
@@ -138,21 +136,30 @@ class FewTables(TableBlock):
         self._n = n
         self.size = 0
         self.starts: list[int] = []
-        self._values: list[_Field] = []
-        self._references: list[_Reference] = []
-        self._fields: list[_Field] = []
-        self._layout = _layout(())
+        # For each field: its slot, its `struct` code and its values, None where it is absent.
+        # The values of a reference are where its targets begin, known when these are planned.
+        self._numbers: list[int] = []
+        self._codes: list[str] = []
+        self._columns: list[list[Any]] = []
+        self._references: list[tuple[int, Block, Positions | None]] = []
+        self._layout = _layout((), ())
+        self._partial = False
         self._vtables: list[bytes] = []
 
     def __len__(self) -> int:
         return self._n
+
+    def _add(self, slot: Slot, code: str, values: list[Any]) -> None:
+        self._numbers.append(slot.number)
+        self._codes.append(code)
+        self._columns.append(values)
 
     def scalar(
         self, slot: Slot, dtype: str, values: npt.ArrayLike, default: int | None = 0
     ) -> None:
         each = [values] * self._n if isinstance(values, int) else np.asarray(values).tolist()
         if default is None or each.count(default) < self._n:
-            self._values.append(_Field(slot.number, _CODES[dtype], each, None))
+            self._add(slot, _CODES[dtype], each)
 
     def struct(
         self, slot: Slot, values: npt.NDArray[np.uint8] | bytes, present: Mask | None = None
@@ -165,7 +172,7 @@ class FewTables(TableBlock):
         if present is not None:
             shown = present.tolist()
             each = [one if there else None for one, there in zip(each, shown, strict=True)]
-        self._values.append(_Field(slot.number, f"{size}s", each, None))
+        self._add(slot, f"{size}s", each)
 
     def embed(self, slot: Slot, values: npt.NDArray[Any]) -> None:
         rows = [row.astype("<u4").tobytes() for row in values]
@@ -173,55 +180,72 @@ class FewTables(TableBlock):
 
     def refer(self, slot: Slot, target: Block, rows: Positions | None = None) -> None:
         check_rows(self, target, rows)
-        self._references.append(
-            _Reference(slot.number, target, None if rows is None else rows.tolist())
-        )
+        self._references.append((len(self._columns), target, rows))
+        self._add(slot, _REFERENCE, [])
 
     def targets(self) -> Iterable[Block]:
-        return [reference.target for reference in self._references]
+        return [target for _, target, _ in self._references]
 
     def plan(self) -> Sequence[bytes]:
-        fields = list(self._values)
-        for number, target, rows in self._references:
-            starts = target.starts if isinstance(target.starts, list) else target.starts.tolist()
+        n, columns = self._n, self._columns
+        for i, target, rows in self._references:
+            starts = target.starts
+            each: list[Any] = starts if isinstance(starts, list) else starts.tolist()
             if rows is not None:
-                starts = [starts[row] if row >= 0 else -1 for row in rows]
-            each: list[int | None] = list(starts)
+                each = [each[row] if row >= 0 else -1 for row in rows.tolist()]
             if rows is not None or not target.complete:
-                each = [None if start < 0 else start for start in starts]
-            fields.append(_Field(number, "I", each, target))
-        fields = [field for field in fields if field.values.count(None) < self._n]
-        self._layout = layout = _layout(tuple([field.code for field in fields]))
-        self._fields = fields = [fields[i] for i in layout.order]
-        lead, stride = -4 % layout.align, -(-layout.size // layout.align) * layout.align
-        self.size = lead + self._n * stride if self._n else 0
-        self.starts = list(range(lead, self.size, stride))
-        slots = tuple(zip([field.number for field in fields], layout.offsets, strict=True))
-        if all([None not in field.values for field in fields]):  # noqa: C419 - twice as fast
-            self._vtables = [vtable(slots, layout.size)] * self._n
-            return self._vtables
-        self._vtables = []
-        for row in range(self._n):
-            held = zip(fields, slots, strict=True)
-            some = tuple(slot for field, slot in held if field.values[row] is not None)
-            self._vtables.append(vtable(some, layout.size))
+                each = [None if start < 0 else start for start in each]
+            columns[i] = each
+        self._partial = any([None in column for column in columns])  # noqa: C419 - much faster
+        if self._partial:
+            self._leave_out([i for i, column in enumerate(columns) if column.count(None) == n])
+        self._layout = layout = _layout(tuple(self._numbers), tuple(self._codes))
+        self.size = layout.lead + n * layout.stride if n else 0
+        self.starts = list(range(layout.lead, self.size, layout.stride))
+        if not self._partial:
+            self._vtables = [layout.vtable] * n
+            return [layout.vtable] if n else []
+        held = [
+            (self._numbers[i], at, self._columns[i])
+            for i, at in zip(layout.order, layout.offsets, strict=True)
+        ]
+        self._vtables = [
+            vtable(
+                tuple([(number, at) for number, at, column in held if column[row] is not None]),
+                layout.size,
+            )
+            for row in range(n)
+        ]
         return self._vtables
 
+    def _leave_out(self, absent: list[int]) -> None:
+        """Forget the fields that no row has."""
+        for i in reversed(absent):
+            del self._numbers[i], self._codes[i], self._columns[i]
+        self._references = [
+            (i - sum(gone < i for gone in absent), target, rows)
+            for i, target, rows in self._references
+            if i not in absent
+        ]
+
     def fill(self, out: npt.NDArray[np.uint8], vtables: dict[bytes, int]) -> None:
-        columns = []
-        for field, at in zip(self._fields, self._layout.offsets, strict=True):
-            column: Iterable[Any] = field.values
-            if field.target is not None:
-                ahead = field.target.base - self.base - at
-                column = [
-                    0 if to is None else ahead + to - start
-                    for to, start in zip(field.values, self.starts, strict=True)
-                ]
-            elif None in field.values:
-                absent: Any = b"" if field.code.endswith("s") else 0
-                column = [absent if value is None else value for value in field.values]
-            columns.append(column)
-        code, data = self._layout.code, out.data
-        rows = zip(*columns, strict=True) if columns else repeat((), self._n)
+        layout, columns, base = self._layout, list(self._columns), self.base
+        where = dict(zip(layout.order, layout.offsets, strict=True))
+        for i, target, _ in self._references:
+            ahead = target.base - base - where[i]
+            columns[i] = [
+                None if to is None else ahead + to - start
+                for to, start in zip(columns[i], self.starts, strict=True)
+            ]
+        columns = [columns[i] for i in layout.order]
+        if self._partial:
+            codes = [self._codes[i] for i in layout.order]
+            for at, (column, code) in enumerate(zip(columns, codes, strict=True)):
+                absent: Any = b"" if code.endswith("s") else 0
+                columns[at] = [absent if value is None else value for value in column]
+        data, pack_into = out.data, layout.pack_into
+        rows: Iterable[tuple[Any, ...]] = (
+            zip(*columns, strict=True) if columns else repeat((), self._n)
+        )
         for start, known, values in zip(self.starts, self._vtables, rows, strict=True):
-            struct.pack_into(code, data, start, self.base + start - vtables[known], *values)
+            pack_into(data, start, base + start - vtables[known], *values)

@@ -201,15 +201,15 @@ class Verbatim(Block):
 def _arrange(root: Block, cursor: int) -> tuple[list[Block], dict[bytes, int], int]:
     """Place `root` and all that it leads to from `cursor`: blocks, vtables, the end."""
     blocks: list[Block] = []
-    _collect(root, blocks, set())
     vtables: dict[bytes, int] = {}
+    _collect(root, blocks, set())
     for block in blocks:
         for vtable in block.plan():
             if vtable not in vtables:
                 vtables[vtable] = cursor
                 cursor += len(vtable)
     for block in reversed(blocks):
-        block.base = cursor = -(-cursor // 8) * 8
+        block.base = cursor = cursor + 7 & -8
         cursor += block.size
     return blocks, vtables, cursor
 
@@ -226,13 +226,13 @@ def _filled(
     return out
 
 
-def _collect(block: Block, into: list[Block], seen: set[int]) -> None:
+def _collect(block: Block, into: list[Block], seen: set[Block]) -> None:
     """Everything that the block leads to, then the block."""
-    if id(block) not in seen:
-        seen.add(id(block))
-        for target in block.targets():
+    seen.add(block)
+    for target in block.targets():
+        if target not in seen:
             _collect(target, into, seen)
-        into.append(block)
+    into.append(block)
 
 
 @lru_cache(maxsize=1024)

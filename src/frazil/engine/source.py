@@ -39,8 +39,6 @@ class Source(ABC):
     gap: ClassVar[int] = 512 * 1024
     piece: ClassVar[int] = 12 * 1024 * 1024
     local: ClassVar[bool] = False
-    process: int
-    """The process that opened it, the only one that may use it."""
 
     @abstractmethod
     def read(self, key: str, start: int, end: int) -> Found:

@@ -12,6 +12,8 @@ import os
 import stat
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from frazil.engine.source import Found, Source, Stamp
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage import osfiles
@@ -27,15 +29,14 @@ _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 class Files(Source):
     """The files below `root`; both it and keys are paths of `file:` URLs, without the first "/"."""
 
-    process: int
     root: str
 
     gap = 64 * 1024
     piece = 64 * 1024 * 1024
     local = True
 
+    @override
     def read(self, key: str, start: int, end: int) -> Found:
-        """See `Source.read`."""
         fd = self._open(key)
         try:
             status = os.fstat(fd)
@@ -46,8 +47,8 @@ class Files(Source):
             os.close(fd)
         return Found(data, status.st_size, _stamp(status))
 
+    @override
     def stat(self, key: str) -> Found:
-        """See `Source.stat`."""
         fd = self._open(key)
         try:
             status = os.fstat(fd)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from frazil.config import RepositoryConfig
-from frazil.credentials import AnyCredential, Credentials
+from frazil.credentials import AnyCredential, Credentials, GcsCredentials
 from frazil.credentials.kinds import Kind
 from frazil.engine.source import Source
 from frazil.engine.source_files import Files
+from frazil.engine.source_objects import Objects
+from frazil.engine.source_web import open_web
 from frazil.errors import ErrorKind, StorageError
 from frazil.model.virtual_urls import (
     Target,
@@ -20,14 +21,17 @@ from frazil.model.virtual_urls import (
     checked_container,
     folder_prefix,
 )
-from frazil.storage.object_stores import ObjectStoreConfig
-from frazil.storage.settings import StorageSettings
+from frazil.storage.clients import azure_client, gcs_client, s3_client
+from frazil.storage.object_stores import AnyObjectStoreConfig, ObjectStoreConfig
+from frazil.storage.settings import S3Options, StorageSettings
 from frazil.virtual import VirtualChunkContainer
 
 logger = logging.getLogger(__name__)
 
 Access: TypeAlias = Mapping[str, AnyCredential | None]
 """A credential for the URL prefix of each container that may be used."""
+
+_TIGRIS = "https://t3.storage.dev"
 
 _CREDENTIALS: Mapping[type, type[Kind]] = {
     ObjectStoreConfig.S3: Credentials.S3,
@@ -43,17 +47,58 @@ _CREDENTIALS: Mapping[type, type[Kind]] = {
 def open_source(
     target: Target, credential: AnyCredential | None, settings: StorageSettings | None
 ) -> Source:
-    """The source of a file, and of all others with its container and host."""
-    store = target.container.store
-    if isinstance(store, ObjectStoreConfig.LocalFileSystem):
-        if target.host:
-            raise StorageError(
-                f"{target.url} is on another machine, {target.host}: only files of this one "
-                "can be read",
-                ErrorKind.VIRTUAL_CHUNK_FETCH,
+    """The source of a file, and of all others with its container and host.
+
+    `StorageError` if it cannot be reached; credentials of the right kind, see `checked_access`.
+    """
+    container, host = target.container, target.host
+    match container.store, credential:
+        case ObjectStoreConfig.LocalFileSystem(), _:
+            if host:
+                raise StorageError(
+                    f"{target.url} is on another machine, {host}: only files of this one can be "
+                    "read",
+                    ErrorKind.VIRTUAL_CHUNK_FETCH,
+                )
+            return Files(_root(container))
+        case ObjectStoreConfig.Http(), _:
+            return open_web(target.url.partition("/")[0] + f"//{host}", container, settings)
+        case ObjectStoreConfig.Gcs(opts), Credentials.Gcs() | None:
+            # Without credentials: buckets for everybody.
+            access = GcsCredentials.Anonymous() if credential is None else credential.credentials
+            client: Any = gcs_client(host, options=opts, credentials=access, settings=settings)
+        case ObjectStoreConfig.Azure(opts), Credentials.Azure() | None:
+            options = dict(opts or {})
+            client = azure_client(
+                host.partition("@")[0],
+                account=options.pop("account", ""),
+                options=options,
+                credentials=None if credential is None else credential.credentials,
+                settings=settings,
             )
-        return Files(os.getpid(), _root(target.container))
-    raise StorageError(f"cannot read {target.url}", ErrorKind.VIRTUAL_CHUNK_FETCH)
+        case store, Credentials.S3() | None:
+            client = s3_client(
+                host,
+                options=_s3_options(store),
+                credentials=None if credential is None else credential.credentials,
+                settings=settings,
+            )
+    return Objects(client, f"{target.url.partition(':')[0]}://{host}")
+
+
+def _s3_options(store: AnyObjectStoreConfig) -> S3Options:
+    match store:
+        case ObjectStoreConfig.Tigris(options):
+            if options.endpoint_url is None:
+                options = S3Options(**{**_fields(options), "endpoint_url": _TIGRIS})
+            return options
+        case ObjectStoreConfig.S3(options) | ObjectStoreConfig.S3Compatible(options):
+            return options
+    raise TypeError(f"not a kind of S3: {store!r}")
+
+
+def _fields(options: S3Options) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in S3Options.__annotations__ if name[0] != "_"}
 
 
 def _root(container: VirtualChunkContainer) -> str:

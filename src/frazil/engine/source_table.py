@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 
 from frazil.credentials import AnyCredential
@@ -10,6 +9,7 @@ from frazil.engine.source import Source
 from frazil.engine.source_kinds import open_source
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.model.virtual_urls import Containers, Target, folder_prefix
+from frazil.storage.client_library import abandon, generation
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.settings import StorageSettings
 from frazil.virtual import VirtualChunkContainer
@@ -35,9 +35,9 @@ class SourceTable:
         self.access = {folder_prefix(prefix): c for prefix, c in (access or {}).items()}
         self._settings = settings
         self._lock = ForksafeLock()
-        # By process: clients do not survive a fork.
-        self._open: dict[tuple[int, str, str], Source] = {}
+        self._open: dict[tuple[str, str], Source] = {}
         self._known: dict[str, tuple[Source, Target]] = {}
+        self._generation = generation()
 
     def find(self, location: str) -> tuple[Source, Target]:
         """What a location names, and how to read it.
@@ -45,8 +45,12 @@ class SourceTable:
         `InvalidInputError`: `unauthorized-virtual-chunk-container` if its container was not
         authorized, and as `Containers.target`.
         """
+        if self._generation != generation():
+            # Clients do not survive a fork.
+            abandon((self._open, self._known))
+            self._open, self._known, self._generation = {}, {}, generation()
         known = self._known.get(location)
-        if known is None or known[0].process != os.getpid():
+        if known is None:
             target = self.containers.target(location)
             known = self._source(target), target
             with self._lock:
@@ -63,7 +67,7 @@ class SourceTable:
                 f"repository is opened, authorize_virtual_chunk_access={{{prefix!r}: ...}}",
                 ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER,
             )
-        key = os.getpid(), prefix, target.host
+        key = prefix, target.host
         with self._lock:
             source = self._open.get(key)
             if source is None:

@@ -7,7 +7,8 @@ decided once, by `Containers.target`, and there is no other way to a file:
     url       the absolute one, of `file:` URLs in the normal form of the WHATWG standard
     key       the percent-decoded path below the host; no part of it is empty, "." or ".."
 
-Only S3 has keys with empty parts. A query or a fragment is no part of a key.
+A query or a fragment is no part of a key. S3 would have keys with such parts; locations of that
+kind are kept, as icechunk keeps them, and not read.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _STORES: Final[Mapping[str, tuple[type, ...]]] = {
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _PATH_END = re.compile(r"[?#]")
+_NO_PARTS = frozenset({"", ".", ".."})
 _DOT = frozenset({".", "%2e"})
 _DOT_DOT = frozenset({"..", ".%2e", "%2e.", "%2e%2e"})
 _SAFE_IN_FILE_URLS: Final = "!$%&'()*+,-./:;=@[]^_|~"
@@ -154,23 +156,22 @@ class Containers:
             raise no_container(location)
         host, key = _host_of(url), _key_of(url)
         parts = key.split("/")
-        empty = "" in parts and not isinstance(container.store, _S3)
-        if empty or not key or "." in parts or ".." in parts or "\0" in key:
+        if _NO_PARTS.intersection(parts) or "\0" in key:
             raise _invalid(location, "empty, '.' and '..' parts of paths are not followed")
         return Target(url, container, host, key)
 
     def check(self, location: str) -> str:
         """The stored form of a location that can be read if access is authorized.
 
-        Raises as `canonical` and `target`, but leaves S3 keys with dots in them to the reader.
+        Raises as `canonical` and `target`, but leaves odd S3 keys to the reader.
         """
         url = canonical(location)
         try:
             self.target(location)
         except InvalidInputError as error:
             container = self.covering(self.absolute(url))
-            dotted = error.kind == ErrorKind.INVALID_VIRTUAL_REF
-            if not dotted or container is None or not isinstance(container.store, _S3):
+            odd = error.kind == ErrorKind.INVALID_VIRTUAL_REF
+            if not odd or container is None or not isinstance(container.store, _S3):
                 raise
         return url
 

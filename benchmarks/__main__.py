@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import storage
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.common import FULL, QUICK, Case
 from benchmarks.report import Result, Samples, conditions, table
@@ -85,7 +86,14 @@ def note(text: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    if sys.argv[1:2] == ["storage"]:
+        storage.main(sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="Requests to an object store: python -m benchmarks storage --help",
+    )
     parser.add_argument("cases", nargs="*", help=f"some of: {', '.join(BY_NAME)}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one run each")
     parser.add_argument("--repeats", type=int, default=5, help="runs per case and library")

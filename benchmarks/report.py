@@ -74,8 +74,12 @@ HEAD = ("case", "Frazil", "no fsync", "icechunk", "ratio", "no fsync", "memory, 
 
 def table(results: Sequence[Result]) -> str:
     """Markdown, padded so that it reads well as it is."""
-    rows = [HEAD, *(result.row() for result in results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return aligned([HEAD, *(result.row() for result in results)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; the first row is its head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in rows
@@ -84,14 +88,21 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def conditions(repeats: int) -> str:
+def machine() -> str:
     """The machine, the versions and the date, which figures mean nothing without."""
     packages = ("frazil", "icechunk", "zarr", "numpy")
     versions = ", ".join(f"{name} {import_module(name).__version__}" for name in packages)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}; {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} processors; Python {platform.python_version()}; {versions}."
+    )
+
+
+def conditions(repeats: int) -> str:
+    """What the figures were measured on, and what they mean."""
     return "\n".join(
         [
-            f"{datetime.now(UTC):%Y-%m-%d}; {platform.system()} {platform.machine()}, "
-            f"{os.cpu_count()} processors; Python {platform.python_version()}; {versions}.",
+            machine(),
             f"Median (fastest to slowest) of {repeats}, one process per run, libraries in turn, "
             "local disk, files in the page cache.",
             "A ratio is Frazil's time over icechunk's: below 1, Frazil is faster. "

@@ -34,7 +34,7 @@ class Request:
     begun: float
     sent: int
     """Bytes of the body."""
-    ended: float = 0.0
+    ended: float = float("inf")
     status: int | None = None
     """None while there is no response."""
     received: int = 0
@@ -213,6 +213,7 @@ class _Relay:
                 line, answered = _parsed(answer)
                 status = int(line.split(" ", 2)[1])
                 reply = await _body(source, answered, (method, status))
+            request.ended = time.perf_counter()
             if fault.reset:
                 _break(writer)
                 raise _Ended
@@ -230,7 +231,6 @@ class _Relay:
                 raise _Ended
         finally:
             self._open -= 1
-            request.ended = time.perf_counter()
 
 
 async def _head(reader: Reader) -> bytes:

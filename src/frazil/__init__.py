@@ -4,6 +4,8 @@ The public names are those of the `icechunk` package; `install_as_icechunk()` le
 imports it run on this one.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from frazil._version import __version__
 from frazil.compat import install_as_icechunk
 from frazil.config import (
@@ -121,6 +123,20 @@ from frazil.types import (
 from frazil.virtual import VirtualChunkContainer, VirtualChunkSpec
 
 initialize_logs()
+
+if TYPE_CHECKING:
+    from frazil.xarray import open_dataset as open_dataset
+    from frazil.xarray import open_datatree as open_datatree
+
+
+def __getattr__(name: str) -> Any:
+    # These two need xarray, which takes long to import and may not be there.
+    if name in ("open_dataset", "open_datatree"):
+        from frazil import xarray
+
+        return getattr(xarray, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "UNSOLVED",

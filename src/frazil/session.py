@@ -6,6 +6,7 @@ writes its part, and sends it back; the session merges them all and is committed
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, get_args
 
@@ -13,19 +14,23 @@ from frazil.config import RepositoryConfig
 from frazil.conflicts import ConflictSolver
 from frazil.display import Displayed, Shown, record
 from frazil.engine import reindexing
+from frazil.engine.forks import ForkFamily
 from frazil.engine.history import status
 from frazil.engine.repository_core import RepositoryCore
+from frazil.engine.resuming import saved_fork
 from frazil.engine.session_state import SessionState
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, SessionStateError
 from frazil.format.chunk_refs import InlineRef, NativeRef, VirtualRef
 from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import SnapshotId
+from frazil.mapping import NodeMapping
 from frazil.model.joining import Part
 from frazil.paths import check_path
 from frazil.snapshots import Diff
 from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
+from frazil.storage.pool import map_parallel
 from frazil.store import IcechunkStore
 from frazil.twins import twin
 from frazil.types import ChecksumPolicy, ChunkType, SessionMode
@@ -42,8 +47,10 @@ _CHUNK_TYPES = {
 }
 
 
-class Session(Displayed):
+class Session(NodeMapping, Displayed):
     """A transaction on a repository: made by `Repository`, not by calling this class.
+
+    Its nodes are found by path: `session["group/array"][:10]`, see `frazil.mapping`.
 
     Read-only sessions and forks can be pickled. A writable one becomes read-only, on the new
     snapshot, when it is committed.
@@ -224,11 +231,14 @@ class Session(Displayed):
         """
         fork = ForkSession((self._core, self._core.fork(self._state.base_of_fork())))
         fork.virtual_checksums = self.virtual_checksums
-        self._state.remember(fork._state)
+        self._state.family.make_known()
+        fork._state.join_family(self._state.family)
         return fork
 
-    def merge(self, *others: ForkSession) -> None:
+    def merge(self, *others: ForkSession | str) -> None:
         """Take over the changes of forks, in order: of a chunk the last writer wins.
+
+        Of forks that were saved, the ids that `ForkSession.save` returned will do.
 
         Raises `SessionStateError` (`merge-failed`) and merges nothing if a node was created by
         more than one writer, given different metadata by more than one, or deleted by one and
@@ -237,18 +247,22 @@ class Session(Displayed):
         if not others:
             return
         for other in others:
-            if self._state.is_fork and other.branch is not None:
+            if isinstance(other, str):
+                SnapshotId.parse(other)
+            elif self._state.is_fork and other.branch is not None:
                 raise SessionStateError(
                     "a session of a branch cannot be merged into a fork: merge the fork into it",
                     ErrorKind.MERGE_NOT_ALLOWED,
                 )
         self._workspace.check_editable()
         core = self._core
-        parts = [
-            (other._part(core.library.backend), other._core.storage != core.storage)
-            for other in others
-            if other is not self
-        ]
+
+        def part_of(other: ForkSession | str) -> tuple[Part, bool]:
+            if isinstance(other, str):
+                return saved_fork(core.library, SnapshotId.parse(other)), False
+            return other._part(core.library.backend), other._core.storage != core.storage
+
+        parts = map_parallel(part_of, [other for other in others if other is not self])
         self._state.merge(
             [part for part, _ in parts], doubtful=[part.base for part, away in parts if away]
         )
@@ -342,6 +356,7 @@ class ForkSession(Session):
         super().__init__(session)
         self._packed: Part | None = None
         self._checksums: ChecksumPolicy = "strict"  # of what is packed
+        self._stamp = ""
         self._unpacking = ForksafeLock()
 
     @property
@@ -354,21 +369,53 @@ class ForkSession(Session):
                 if part is not None:
                     self._live = self._core.fork(part.base, part.changes)
                     self._live.workspace.virtual.checksums = self._checksums
+                    if self._family.has_taken(self._stamp):
+                        self._live.hand_over()
+                    self._live.join_family(self._family)
                     self._packed = None
         return self._live
 
     def _part(self, of: Backend | None) -> Part:
         packed = self._packed
-        return self._state.part(of=of) if packed is None else packed
+        if packed is None:
+            return self._state.part(of=of)
+        self._family.take(self._stamp)
+        return packed
+
+    def save(self) -> str:
+        """Leave the changes in the repository's storage; returns an id for `Session.merge`.
+
+        For workers that cannot send a fork back: the id is a short text. Nothing shows the changes
+        until they are merged and committed; if they never are, they are garbage, which a
+        collection deletes once it is old enough.
+        """
+        return str(self._state.save())
+
+    save_async = twin(save)
+
+    def has_unseen_changes(self) -> bool:
+        """Whether what was unpickled has changes that nobody took over."""
+        packed = self._packed
+        return (
+            packed is not None
+            and not packed.changes.is_empty()
+            and not self._family.has_taken(self._stamp)
+        )
 
     def __getstate__(self) -> object:
-        checksums = self.virtual_checksums if self._packed is None else self._checksums
-        return self._core, self._part(None), checksums
+        part = self._part(None)
+        if self._packed is None:
+            family, checksums = self._live.family, self.virtual_checksums
+        else:
+            family, checksums = self._family, self._checksums
+        return self._core, part, checksums, family.token, secrets.token_hex(8)
 
     def __setstate__(self, state: Any) -> None:
-        self._core, self._packed, self._checksums = state
+        self._core, self._packed, self._checksums, token, self._stamp = state
         self._store = None
         self._unpacking = ForksafeLock()
+        self._family = ForkFamily.of(token)
+        self._family.add(self)
 
     @property
     def branch(self) -> None:

@@ -23,6 +23,7 @@ from frazil.session import Session
 from frazil.storage.doubles import Fault, Faulty
 from frazil.storage.memory import MemoryBackend
 from tests.scenario.places import storage_around
+from tests.scenario.test_resuming import CHANGES
 from tests.scenario.trees import array, change, chunks, content, get, group, grown, keys, put, tip
 
 Change = Callable[[Session], object]
@@ -329,7 +330,7 @@ def test_a_writable_session_is_pickled_as_a_fork_only(repo: frazil.Repository) -
             pickle.dumps(value)
 
 
-def test_a_commit_warns_of_forks_that_are_not_in_it(repo: frazil.Repository) -> None:
+def test_a_commit_fails_while_forks_are_not_in_it(repo: frazil.Repository) -> None:
     grown(repo)
     session = repo.writable_session("main")
     forks = [session.fork() for _ in range(4)]
@@ -338,13 +339,56 @@ def test_a_commit_warns_of_forks_that_are_not_in_it(repo: frazil.Repository) -> 
     grandchild = forks[3].fork()
     put(grandchild, "a/c/5", b"x")
     session.merge(forks[0])
-    sent(forks[1])
-    with pytest.warns(RuntimeWarning, match=r"^2 forks of this session") as caught:
-        session.commit("without")
-    assert caught[0].filename == __file__
+    back = sent(forks[1])
+    for call in (session.commit, session.amend):
+        if repo.spec_version == 1 and call == session.amend:
+            continue
+        with pytest.raises(SessionStateError, match=r"^3 forks of this session have") as caught:
+            call("without")
+        assert caught.value.kind == "uncommitted-changes"
+    grandchild.discard_changes()
+    session.merge(forks[2], back)
+    session.commit("all")
+    assert [get(tip(repo), f"a/c/{i}") for i in (0, 1, 2, 5)] == [b"fork"] * 3 + [b"base"]
 
 
-def test_no_warning_where_all_forks_came_back(repo: frazil.Repository) -> None:
+def test_copies_of_a_fork_are_merged_once(repo: frazil.Repository) -> None:
+    grown(repo)
+    session = repo.writable_session("main")
+    data = pickle.dumps(session.fork())
+    away: ForkSession = pickle.loads(data)
+    assert not away.has_uncommitted_changes
+    put(away, "a/c/0", b"away")
+    data = pickle.dumps(away)
+    one, two, three = (pickle.loads(data) for _ in range(3))
+    assert get(three, "a/c/0") == b"away"
+    with pytest.raises(SessionStateError, match="3 forks of this session have"):
+        session.commit("none", allow_empty=True)
+    session.merge(two)
+    three.discard_changes()
+    assert get(one, "a/c/0") == b"away"
+    session.commit("once")
+    assert get(tip(repo), "a/c/0") == b"away"
+
+
+def test_forks_of_other_sessions_are_no_concern_of_a_commit(repo: frazil.Repository) -> None:
+    grown(repo)
+    sessions = [repo.writable_session("main") for _ in range(2)]
+    forks = [sent(session.fork()) for session in sessions]
+    for fork in forks:
+        put(fork, "a/c/0", b"x")
+    forks = [sent(fork) for fork in forks]
+    sessions[0].merge(forks[0])
+    sessions[0].commit("mine")
+    put(sessions[1], "a/c/1", b"y")
+    with pytest.raises(SessionStateError, match="1 fork of this session has"):
+        sessions[1].commit("also", rebase_with=frazil.BasicConflictSolver())
+    del forks[1]
+    gc.collect()
+    sessions[1].commit("also", rebase_with=frazil.BasicConflictSolver())
+
+
+def test_no_error_where_all_forks_came_back(repo: frazil.Repository) -> None:
     grown(repo)
     session = repo.writable_session("main")
     forks = [session.fork() for _ in range(3)]
@@ -445,9 +489,9 @@ def test_merging_is_writing_over(writes: list[Write], order: list[int]) -> None:
     for who in order:
         expected |= edits[who]
     assert {i: get(session, f"a/c/{i}") for i in range(8)} == expected
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        session.commit("merged", allow_empty=True)
+    for fork in writers[1:]:
+        fork.discard_changes()  # those that were not merged are not wanted
+    session.commit("merged", allow_empty=True)
     assert {i: get(tip(repo), f"a/c/{i}") for i in range(8)} == expected
 
 
@@ -496,10 +540,73 @@ def test_chunks_that_could_not_be_stored_keep_a_fork_at_home(spec: int) -> None:
         with pytest.raises(frazil.StorageError):
             call()
     assert not session.has_uncommitted_changes
-    with pytest.warns(RuntimeWarning, match="1 fork of this session"):
+    with pytest.raises(SessionStateError, match="1 fork of this session"):
         session.commit("without", allow_empty=True)
     backend.plan = lambda operation, key: None
     late = repo.writable_session("main")
     late.merge(fork)
     late.commit("after all")
     assert get(tip(repo), "a/c/0") == b"x" * 1000
+
+
+# Forks that are left in the storage
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_saved_fork_is_merged_by_its_id(repo: frazil.Repository, name: str) -> None:
+    grown(repo)
+    session = repo.writable_session("main")
+    put(session, "mine", group())
+    fork = sent(session.fork())
+    for step in CHANGES[name]:
+        change(fork, dict(step))
+    shown = content(fork)
+    before, id_ = [info.id for info in repo.ancestry(branch="main")], fork.save()
+    del fork
+    assert [info.id for info in repo.ancestry(branch="main")] == before
+    session.merge(id_)
+    assert content(session) == shown
+    session.commit("merged")
+    assert content(tip(frazil.Repository.open(repo.storage))) == shown
+
+
+def test_many_saved_forks_and_sent_ones(repo: frazil.Repository) -> None:
+    grown(repo)
+    session = repo.writable_session("main")
+    results: list[ForkSession | str] = []
+    for i in range(8):
+        fork = sent(session.fork())
+        put(fork, f"a/c/{i}", b"%d" % i * 700)
+        results.append(fork.save() if i % 2 else fork)
+    half = session.fork()
+    half.merge(*results[:4])
+    session.merge(half.save(), *results[4:])
+    session.commit("all")
+    assert [get(tip(repo), f"a/c/{i}") for i in range(8)] == [b"%d" % i * 700 for i in range(8)]
+
+
+def test_a_saved_fork_that_went_on_is_not_all_there(repo: frazil.Repository) -> None:
+    grown(repo)
+    session = repo.writable_session("main")
+    fork = session.fork()
+    put(fork, "a/c/0", b"saved")
+    id_ = asyncio.run(fork.save_async())
+    put(fork, "a/c/1", b"not saved")
+    session.merge(id_)
+    with pytest.raises(SessionStateError, match="1 fork of this session has"):
+        session.commit("too early")
+    session.merge(fork.save())
+    session.commit("all")
+    assert [get(tip(repo), f"a/c/{i}") for i in range(2)] == [b"saved", b"not saved"]
+
+
+def test_ids_that_are_no_saved_forks(repo: frazil.Repository) -> None:
+    base = grown(repo)
+    session = repo.writable_session("main")
+    for id_, text in [(base, "a snapshot of the history"), ("0" * 20, "there is no fork saved")]:
+        with pytest.raises(SessionStateError, match=text) as caught:
+            session.merge(id_)
+        assert caught.value.kind == "merge-failed"
+    with pytest.raises(frazil.InvalidInputError):
+        session.merge("no id")
+    assert not session.has_uncommitted_changes

@@ -139,6 +139,16 @@ class Committer:
             self._stored_for_forks = mark, snapshot.id
         return self._stored_for_forks[1]
 
+    def save_anonymously(self, metadata: Metadata) -> SnapshotId:
+        """Store the changes as a snapshot that is not recorded anywhere."""
+        backend = self._workspace.library.backend
+
+        def publish(record: SnapshotRecord, uploads: Uploads) -> None:
+            uploads.wait()
+            backend.sync()
+
+        return self._store("fork", metadata, publish).id
+
     def _check_changes(self, allow_empty: bool) -> None:
         changes = self._workspace.changes
         # Changes that a rebase found in the other commits are no mistake of the caller.

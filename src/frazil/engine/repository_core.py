@@ -89,13 +89,17 @@ class RepositoryCore:
             self.catalog.updates_per_file = config.num_updates_per_repo_info_file or 1000
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (
-            self.storage,
-            self.spec,
-            self.config,
-            self.attribution,
-            self.default_metadata,
-        ), self.access
+        return (
+            _received,
+            (
+                self.storage,
+                self.spec,
+                self.config,
+                self.attribution,
+                self.default_metadata,
+            ),
+            self.access,
+        )
 
     def __setstate__(self, access: Access) -> None:
         self.authorize(access)

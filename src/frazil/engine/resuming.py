@@ -1,4 +1,9 @@
-"""Taking up the changes of a flushed session again, perhaps in another process."""
+"""Taking up changes from storage: of a flushed session again, or of a fork that was saved.
+
+A saved fork is a snapshot that nothing refers to, with its log and manifests: anonymous, known to
+whoever has its id, and garbage like anything that nothing refers to. Its metadata says what the
+fork was made from: `{"frazil": {"fork_of": id}}`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,13 @@ from frazil.format.transaction_log import TransactionLog
 from frazil.ids import NodeId, SnapshotId
 from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
+from frazil.model.descent import OWN_KEY
+from frazil.model.joining import Part
 from frazil.model.overlay import clip, stack
 from frazil.storage.pool import map_parallel
+
+FORK_OF = "fork_of"
+"""Among the commit metadata of Frazil's own: the snapshot that a saved fork started from."""
 
 
 def changes_of(library: Library, record: SnapshotRecord) -> tuple[SnapshotId, ChangeSet]:
@@ -36,6 +46,34 @@ def changes_of(library: Library, record: SnapshotRecord) -> tuple[SnapshotId, Ch
         )
     before, after = map_parallel(library.snapshot, [record.parent, record.id])
     return record.parent, _changes(ChunkReader(library, None), before.nodes, after.nodes, log)
+
+
+def saved_fork(library: Library, id_: SnapshotId) -> Part:
+    """The changes of a fork that was saved under this id.
+
+    Raises `SessionStateError` (`merge-failed`) if there is none.
+    """
+    try:
+        after = library.snapshot(id_)
+        own = after.metadata.get(OWN_KEY)
+        base = own.get(FORK_OF) if isinstance(own, dict) else None
+        if not isinstance(base, str):
+            raise SessionStateError(
+                f"cannot merge {id_}: that is a snapshot of the history, not a saved fork",
+                ErrorKind.MERGE_FAILED,
+            )
+        before = library.snapshot(SnapshotId.parse(base))
+        log = library.transaction_log(id_)
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+        raise SessionStateError(
+            f"there is no fork saved as {id_} in this repository, or no longer: a collection of "
+            f"garbage deletes those that are old enough ({error.message})",
+            ErrorKind.MERGE_FAILED,
+        ) from error
+    reader = ChunkReader(library, None)
+    return Part(before.id, _changes(reader, before.nodes, after.nodes, log))
 
 
 def _log(library: Library, record: SnapshotRecord) -> TransactionLog:
@@ -74,10 +112,17 @@ def _changes(
     for id_, index in log.updated_chunks.items():
         new = _node(after, id_)
         if new is not None and index.shape[1] == len(new.shape):
-            refs = _refs(reader, new)
+            old = _node(before, id_)
+            # What was written is in manifests that the other snapshot does not have.
+            known = () if old is None else old.manifests
+            fresh = tuple(ref for ref in new.manifests if ref not in known)
+            refs = _refs(reader, replace(new, manifests=fresh))
             rows = refs.find_many(index)
+            if (rows < 0).any() and len(fresh) < len(new.manifests):
+                refs = _refs(reader, new)
+                rows = refs.find_many(index)
             written, erased = refs.take(rows[rows >= 0]), ChunkRefs.absent(index[rows < 0])
-            _add(changes, _node(before, id_) or new, erased, written)
+            _add(changes, old or new, erased, written)
     return changes
 
 

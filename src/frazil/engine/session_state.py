@@ -10,27 +10,25 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from frazil.conflicts import ConflictSolver
 from frazil.engine.commit import Committer
+from frazil.engine.forks import ForkFamily
 from frazil.engine.manifests import ManifestWriter
 from frazil.engine.rebase import rebase
+from frazil.engine.resuming import FORK_OF
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, IcechunkError, SessionStateError, StorageError
 from frazil.ids import SnapshotId
 from frazil.library.catalog import Catalog, needs_spec_2
 from frazil.library.catalog_v2 import CatalogV2
+from frazil.model.descent import with_own
 from frazil.model.flags import MOVE_NODE, check_enabled
 from frazil.model.joining import Part
 from frazil.storage.base import Backend
 from frazil.types import SessionMode
-
-logger = logging.getLogger(__name__)
 
 
 class SessionState:
@@ -52,7 +50,7 @@ class SessionState:
         self._catalog = catalog
         self._committer = Committer(workspace, catalog, manifests)
         self._default_metadata = dict(default_metadata)
-        self._forks: weakref.WeakSet[SessionState] = weakref.WeakSet()
+        self.family = ForkFamily()
         self._handed_over: object = None
 
     @property
@@ -75,7 +73,7 @@ class SessionState:
         with self.workspace.lock:
             branch = self._branch("committed")
             self._check_moves_are_allowed()
-            self._warn_of_forks_left_out()
+            self._check_no_fork_is_left_out()
             id_ = self._committer.commit(
                 branch,
                 message,
@@ -96,7 +94,7 @@ class SessionState:
         with self.workspace.lock:
             branch = self._branch("amended")
             self._check_moves_are_allowed()
-            self._warn_of_forks_left_out()
+            self._check_no_fork_is_left_out()
             id_ = self._committer.amend(
                 branch, message, self._metadata(metadata), allow_empty=allow_empty
             )
@@ -139,9 +137,21 @@ class SessionState:
                 )
             return self._committer.base_of_fork()
 
-    def remember(self, fork: SessionState) -> None:
-        """Warn at the commit if this fork has changes then that were not merged."""
-        self._forks.add(fork)
+    def join_family(self, family: ForkFamily) -> None:
+        """Be a fork of the session that this family stems from, which waits for it to be merged."""
+        self.family = family
+        family.add(self)
+
+    def has_unseen_changes(self) -> bool:
+        """Whether there are changes that nobody took over, see `frazil.engine.forks`."""
+        with self.workspace.lock:
+            changes = self.workspace.changes
+            return not changes.is_empty() and self._handed_over != changes.mark()
+
+    def hand_over(self) -> None:
+        """Somebody else is in charge of the changes as they are now."""
+        with self.workspace.lock:
+            self._handed_over = self.workspace.changes.mark()
 
     def part(self, *, of: Backend | None = None) -> Part:
         """The changes as they are now, their chunks stored where other processes see them.
@@ -156,8 +166,16 @@ class SessionState:
                 workspace.writer.flush()
                 if backend is not of:
                     backend.sync()
-            self._handed_over = workspace.changes.mark()
+            self.hand_over()
             return Part(workspace.snapshot_id, workspace.changes.copy())
+
+    def save(self) -> SnapshotId:
+        """Leave the changes in the storage, see `frazil.engine.resuming`; returns their id."""
+        with self.workspace.lock:
+            base = str(self.workspace.snapshot_id)
+            id_ = self._committer.save_anonymously(with_own(None, **{FORK_OF: base}))
+            self.hand_over()
+        return id_
 
     def merge(self, parts: Sequence[Part], *, doubtful: Sequence[SnapshotId] = ()) -> None:
         """Take over the changes of forks, or of none of them; see `Workspace.join`.
@@ -177,25 +195,15 @@ class SessionState:
                 ErrorKind.MERGE_FAILED,
             ) from error
 
-    def _left_out(self) -> Iterator[SessionState]:
-        """Forks, and forks of forks, that are alive and have changes nobody took over."""
-        for fork in list(self._forks):
-            with fork.workspace.lock:
-                changes = fork.workspace.changes
-                unseen = not changes.is_empty() and fork._handed_over != changes.mark()
-            if unseen:
-                yield fork
-            yield from fork._left_out()
-
-    def _warn_of_forks_left_out(self) -> None:
-        count = sum(1 for _ in self._left_out())
+    def _check_no_fork_is_left_out(self) -> None:
+        count = self.family.left_out()
         if count:
-            text = (
-                f"{count} fork{'s' * (count > 1)} of this session with changes of their own will "
-                "not be in this commit: merge forks before committing"
+            raise SessionStateError(
+                f"{count} fork{'s' * (count > 1)} of this session {'have' if count > 1 else 'has'} "
+                "changes that were not merged and would be lost: session.merge(fork), or "
+                "fork.discard_changes() if they are not wanted",
+                ErrorKind.UNCOMMITTED_CHANGES,
             )
-            logger.warning(text)
-            warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     # Checks
 

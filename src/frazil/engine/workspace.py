@@ -155,6 +155,14 @@ class Workspace(Tree):
         An absent row erases its chunk. The bytes are copied. Where a chunk comes twice, the
         later row counts.
         """
+        if len(index) == 1:
+            # Singly they are kept in another way.
+            coords, chunk = tuple(index[0].tolist()), data[0]
+            if chunk is None:
+                self.delete_chunk(path, coords)
+            else:
+                self.set_chunk(path, coords, chunk)
+            return
         while True:
             self._check_writable(ErrorKind.READ_ONLY_STORE)
             self._array_with_all(path, index)

@@ -114,3 +114,11 @@ class _Job(Generic[T, R]):
         if self._error is not None:
             raise self._error
         return self._results  # type: ignore[return-value]  # every item has been run
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not everywhere
+        return os.cpu_count() or 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from uuid import uuid4
@@ -18,13 +17,12 @@ from frazil.engine.reader import Later, resolve_range
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
-    InvalidInputError,
     NodeNotFoundError,
     SessionStateError,
 )
-from frazil.format.snapshot import Node, NodeKind
-from frazil.storage.pool import io_pool, map_parallel
+from frazil.storage.pool import map_parallel
 from frazil.store import listing
+from frazil.store.access import DIRECT_BYTES, array_at, in_pool
 from frazil.store.errors import KeyNotFoundError, ReadOnlyStoreError
 from frazil.store.iterators import AsyncCloseableIterator
 from frazil.store.keys import ChunkKey, LegacyKey, MetadataKey, StoreKey, parse_key
@@ -39,9 +37,6 @@ R = TypeVar("R")
 
 Data = bytes | memoryview
 _Buffers = list[Buffer | None]
-
-DIRECT_BYTES = 256 * 1024
-"""Smaller values are written on the event loop: that only puts them into a buffer."""
 
 
 class SessionLike(Protocol):
@@ -156,12 +151,12 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
         data: Data | Later | None
         if type(target) is ChunkKey:
             workspace = self._session._workspace
-            node = _array_at(workspace, target.path)
+            node = array_at(workspace, target.path)
             if node is None:
                 return None
             data = workspace.get_chunk_now(node, target.coords, *bounds)
             if isinstance(data, Later):
-                data = await _in_pool(workspace.get_chunk, node, target.coords, *bounds)
+                data = await in_pool(workspace.get_chunk, node, target.coords, *bounds)
         else:
             data = self._read(target, bounds)
         return None if data is None else prototype.buffer.from_bytes(data)
@@ -185,7 +180,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> _Buffers:
         """Many values or parts of them, in order, as one planned read; None where none is."""
-        found = await _in_pool(self._read_many, list(key_ranges))
+        found = await in_pool(self._read_many, list(key_ranges))
         from_bytes = prototype.buffer.from_bytes
         return [None if data is None else from_bytes(data) for data in found]
 
@@ -193,7 +188,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
     ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
         wanted = list(requests)
-        found = await _in_pool(self._read_many, [(key, part) for key, _, part in wanted])
+        found = await in_pool(self._read_many, [(key, part) for key, _, part in wanted])
         for (key, prototype, _), data in zip(wanted, found, strict=True):
             yield key, None if data is None else prototype.buffer.from_bytes(data)
 
@@ -212,7 +207,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
         See `get_ranges_sync`. `max_concurrency` has no effect: the I/O pool has its own bound.
         """
         if byte_ranges:
-            yield await _in_pool(
+            yield await in_pool(
                 self.get_ranges_sync,
                 key,
                 byte_ranges,
@@ -291,7 +286,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
         if len(_checked(value)) < DIRECT_BYTES:
             self.set_sync(key, value)
         else:
-            await _in_pool(self.set_sync, key, value)
+            await in_pool(self.set_sync, key, value)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """`set` for callers without an event loop."""
@@ -324,7 +319,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
             workspace.set_metadata_if_absent(target.path, value.to_bytes())
         else:
             # The look-up may have to fetch a manifest.
-            await _in_pool(
+            await in_pool(
                 workspace.set_chunk_if_absent, target.path, target.coords, _bytes_of(value)
             )
 
@@ -353,7 +348,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
     async def delete_dir(self, prefix: str) -> None:
         """Delete the nodes at and under a path, or the chunks in a folder such as `a/c/0`."""
         self._check_writable()
-        await _in_pool(listing.delete_prefix, self._session._workspace, prefix)
+        await in_pool(listing.delete_prefix, self._session._workspace, prefix)
 
     async def clear(self) -> None:
         """Delete all nodes, the root too."""
@@ -390,13 +385,13 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
     async def is_empty(self, prefix: str) -> bool:
         """Whether `list_dir` finds nothing."""
         path = listing.folder(prefix)
-        return not await _in_pool(listing.entries, self._session._workspace, path)
+        return not await in_pool(listing.entries, self._session._workspace, path)
 
     async def getsize_prefix(self, prefix: str) -> int:
         """Bytes of all values that `list_prefix` names."""
         workspace = self._session._workspace
         path = listing.subtree(workspace, prefix)
-        return await _in_pool(listing.total_size, workspace, path)
+        return await in_pool(listing.total_size, workspace, path)
 
     # --- inner workings ---
 
@@ -418,7 +413,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
             return None
         workspace = self._session._workspace
         if isinstance(target, ChunkKey):
-            node = _array_at(workspace, target.path)
+            node = array_at(workspace, target.path)
             return None if node is None else workspace.get_chunk(node, target.coords, *bounds)
         node = workspace.node(target.path)
         if node is None or bounds is EVERYTHING:
@@ -440,7 +435,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
             else:
                 others[index] = target, bounds_of(part)
         for path, wanted in chunks.items():
-            node = _array_at(workspace, path)
+            node = array_at(workspace, path)
             if node is not None:
                 found.update(
                     zip(wanted, workspace.get_chunks(node, list(wanted.values())), strict=True)
@@ -451,21 +446,10 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
 
     async def _chunk_size(self, target: ChunkKey) -> int | None:
         workspace = self._session._workspace
-        node = _array_at(workspace, target.path)
+        node = array_at(workspace, target.path)
         if node is None:
             return None
-        return await _in_pool(workspace.chunk_size, node, target.coords)
-
-
-async def _in_pool(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    return await asyncio.wrap_future(io_pool().submit(fn, *args, **kwargs))
-
-
-def _array_at(workspace: Workspace, path: str) -> Node | None:
-    node = workspace.node(path)
-    if node is not None and node.kind is not NodeKind.ARRAY:
-        raise InvalidInputError(f"{path!r} is a group, not an array", ErrorKind.NOT_AN_ARRAY)
-    return node
+        return await in_pool(workspace.chunk_size, node, target.coords)
 
 
 def _checked(value: Buffer) -> Buffer:

@@ -1,0 +1,75 @@
+"""Many chunks through zstd in one call, without a Python object for each and without the GIL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from frazil.format.columns import ByteColumn, row_starts
+
+_IN_BULK = {"multi_compress_to_buffer", "multi_decompress_to_buffer"} <= set(
+    zstandard.backend_features
+)
+"""Not with every implementation of Python."""
+
+
+def decompress(data: ByteColumn, size: int | None) -> npt.NDArray[np.uint8] | Sequence[Any] | None:
+    """The decompressed rows, none of them absent; None if the slow way has to tell what is wrong.
+
+    size: what each of them has to be in bytes, if that is known; the result is uint8[n, size]
+    then.
+    """
+    n = len(data)
+    try:
+        if n == 1 or not _IN_BULK:
+            one = zstandard.ZstdDecompressor()
+            parts: Any = [
+                one.decompress(_row(data, i), max_output_size=size or 0, allow_extra_data=False)
+                for i in range(n)
+            ]
+        else:
+            sizes: Any = b"" if size is None else np.full(n, size, np.uint64)
+            parts = zstandard.ZstdDecompressor().multi_decompress_to_buffer(
+                _segments(data), decompressed_sizes=sizes, threads=0
+            )
+    except (zstandard.ZstdError, ValueError, MemoryError):
+        return None
+    if size is None:
+        return [parts[i] for i in range(n)]
+    if n == 1 or not _IN_BULK:
+        if any(len(part) != size for part in parts):
+            return None
+        return np.frombuffer(b"".join(parts) if n > 1 else parts[0], np.uint8).reshape(n, size)
+    if parts.size() != n * size:
+        return None
+    return np.frombuffer(b"".join(map(parts.__getitem__, range(n))), np.uint8).reshape(n, size)
+
+
+def compress(data: ByteColumn, *, level: int, checksum: bool) -> ByteColumn:
+    """The compressed rows, none of them absent; as `numcodecs` compresses them."""
+    n = len(data)
+    # Its level 0 is that of the library, as here.
+    one = zstandard.ZstdCompressor(level=level, write_checksum=checksum, write_content_size=True)
+    if n == 1 or not _IN_BULK:
+        parts: Any = [one.compress(_row(data, i)) for i in range(n)]
+    else:
+        parts = one.multi_compress_to_buffer(_segments(data), threads=0)
+    rows = [parts[i] for i in range(n)]
+    size = np.fromiter(map(len, rows), np.int64, n)
+    heap = rows[0] if n == 1 else b"".join(rows)
+    return ByteColumn(np.frombuffer(heap, np.uint8), row_starts(size), size)
+
+
+def _row(data: ByteColumn, i: int) -> memoryview:
+    start = int(data.start[i])
+    return data.heap[start : start + int(data.size[i])].data
+
+
+def _segments(data: ByteColumn) -> Any:
+    rows: Any = np.stack([data.start, data.size], axis=1).astype(np.uint64)
+    heap: Any = data.heap
+    return zstandard.BufferWithSegments(heap, rows)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from obstore.store import MemoryStore
 
+import frazil
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage.base import (
     CREATE,
@@ -23,8 +26,15 @@ from frazil.storage.disk_cache import DiskCached
 from frazil.storage.doubles import Counting, Faulty, Slow, Wrapper
 from frazil.storage.local import LocalBackend
 from frazil.storage.memory import MemoryBackend
+from frazil.storage.objects import ObjectBackend
 from frazil.storage.pieces import PieceFolder
 from frazil.storage.pool import map_parallel
+from tests.servers.fixtures import CLOUDS
+
+
+def objects_in(store: MemoryStore) -> ObjectBackend:
+    return ObjectBackend(lambda manner: store, where="a bucket of tests")
+
 
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda path: MemoryBackend(),
@@ -33,10 +43,12 @@ BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "counting": lambda path: Counting(LocalBackend(path)),
     "slow": lambda path: Slow(MemoryBackend(), read=1e-6, write=1e-6),
     "faulty": lambda path: Faulty(LocalBackend(path), lambda operation, key: None),
+    "objects": lambda path: objects_in(MemoryStore()),
     "cached": lambda path: DiskCached(
         MemoryBackend(), PieceFolder(str(path / "cache"), 100_000_000), "here"
     ),
 }
+"""Places that need no server; the suite also runs on each of `CLOUDS`."""
 
 UNUSUAL_KEYS = [
     "refs/branch.ü/ref.json",
@@ -44,7 +56,6 @@ UNUSUAL_KEYS = [
     "refs/branch.../ref.json",
     "refs/branch.100%/ref.json",
     "refs/branch.%C3%BC/ref.json",
-    "refs/branch.a\0b/ref.json",
     "refs/branch.a\\b/ref.json",
     "refs/branch.x#1/ref.json",
     "refs/branch.?*:|<>\"'/ref.json",
@@ -66,9 +77,18 @@ NO_KEYS = [
 ]
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return BACKENDS[request.param](tmp_path / "root" / "repository")
+@pytest.fixture(params=[*BACKENDS, *CLOUDS])
+def place(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def backend(place: str, request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    if place in BACKENDS:
+        return BACKENDS[place](tmp_path / "root" / "repository")
+    cloud = request.getfixturevalue("servers").get(CLOUDS[place])
+    storage: frazil.Storage = cloud.storage(frazil, f"contract/{secrets.token_hex(8)}")
+    return storage.backend()
 
 
 def kind_of(call: Callable[[], object]) -> str:
@@ -202,10 +222,23 @@ def test_any_name_can_be_a_segment(backend: Backend, key: str) -> None:
     assert list(backend.list()) == []
 
 
+def test_control_characters_are_stored_or_refused(backend: Backend) -> None:
+    for key in ("refs/branch.a\0b/ref.json", "refs/branch.a\nb/ref.json"):
+        try:
+            backend.put(key, b"one", mode=CREATE)
+        except InvalidInputError:
+            assert list(backend.list()) == []
+        else:
+            assert backend.get(key) == b"one"
+            assert [found.key for found in backend.list()] == [key]
+            backend.delete([key])
+
+
 def test_names_that_look_alike_are_different_objects(backend: Backend) -> None:
     for i, key in enumerate(UNUSUAL_KEYS):
         backend.put(key, bytes([i]))
-    assert [backend.get(key) for key in UNUSUAL_KEYS] == [bytes([i]) for i in range(12)]
+    found = [backend.get(key) for key in UNUSUAL_KEYS]
+    assert found == [bytes([i]) for i in range(len(UNUSUAL_KEYS))]
     assert {found.key for found in backend.list()} == set(UNUSUAL_KEYS)
 
 
@@ -370,7 +403,7 @@ def test_readers_see_whole_objects_while_they_are_replaced(backend: Backend) -> 
 def test_what_it_says_of_itself(backend: Backend) -> None:
     assert not backend.read_only
     assert backend.conditional
-    assert backend.local is not isinstance(backend, Slow)
+    assert backend.local is not isinstance(backend, Slow | ObjectBackend)
 
 
 def test_immutable_is_what_lies_in_the_folders_of_ids() -> None:

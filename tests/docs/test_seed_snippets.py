@@ -17,10 +17,6 @@ import pytest
 SNIPPETS = sorted((Path(__file__).parent / "snippets").glob("*.py"))
 
 LATER: dict[str, str] = {
-    "storage_s3": "s3_storage",
-    "storage_s3_refreshable": "s3_storage",
-    "storage_gcs": "gcs_storage",
-    "storage_gcs_refreshable": "gcs_storage",
     "storage_azure": "azure_storage",
     "storage_http": "http_storage",
 }

@@ -1,10 +1,18 @@
 """Where repositories live: the public names.
 
-Behind them: `base` is the port, `memory` and `local` are the backends, `doubles` the
-wrappers for tests, `pool` the threads for requests.
+Behind them: `base` is the port, `memory`, `local`, `objects` and `http` are the backends,
+`doubles` the wrappers for tests, `pool` the threads for requests.
 """
 
 from frazil.storage.api import Storage, in_memory_storage, local_filesystem_storage
+from frazil.storage.buckets import (
+    azure_storage,
+    gcs_storage,
+    r2_storage,
+    s3_object_store_storage,
+    s3_storage,
+    tigris_storage,
+)
 from frazil.storage.object_stores import (
     AnyObjectStoreConfig,
     ObjectStoreConfig,
@@ -37,11 +45,17 @@ __all__ = [
     "StorageRetriesSettings",
     "StorageSettings",
     "StorageTimeoutSettings",
+    "azure_storage",
     "azure_store",
+    "gcs_storage",
     "gcs_store",
     "http_store",
     "in_memory_storage",
     "local_filesystem_storage",
     "local_filesystem_store",
+    "r2_storage",
+    "s3_object_store_storage",
+    "s3_storage",
     "s3_store",
+    "tigris_storage",
 ]

@@ -8,21 +8,25 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from typing_extensions import override
 
+from frazil.credentials import AnyAzureCredential, AnyGcsCredential, AnyS3Credential
 from frazil.display import Displayed, Shown
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage.base import Backend, ObjectInfo
 from frazil.storage.local import LocalBackend
 from frazil.storage.memory import MemoryBackend
 from frazil.storage.settings import (
+    S3Options,
     StorageConcurrencySettings,
     StorageObjectInfo,
     StorageRetriesSettings,
     StorageSettings,
 )
+
+Texts: TypeAlias = dict[str, str] | None
 
 
 class Location(ABC):
@@ -37,6 +41,10 @@ class Location(ABC):
 
         settings: how a repository wants the storage to be used; None for the defaults.
         """
+
+    def check_creation(self) -> None:
+        """Raise `InvalidInputError` if no repository is to be made here."""
+        return
 
     @abstractmethod
     def shown(self) -> Iterable[Shown]:
@@ -153,12 +161,148 @@ class Storage(Displayed):
             )
         return storage_at(_Folder(os.path.abspath(given), given))
 
+    @classmethod
+    def new_s3(
+        cls,
+        config: S3Options,
+        bucket: str,
+        prefix: str | None,
+        credentials: AnyS3Credential | None = None,
+        legacy_rooted_keys: bool | None = None,
+        *,
+        read_headers: Texts = None,
+        write_headers: Texts = None,
+        headers: Texts = None,
+    ) -> Storage:
+        """A place in S3; without credentials, those of the environment are used."""
+        from frazil.storage import cloud
+
+        sent = cloud.Headers.of(read_headers, write_headers, headers)
+        return storage_at(
+            cloud.s3_place(
+                config, bucket, prefix, credentials, sent, legacy_rooted_keys=legacy_rooted_keys
+            )
+        )
+
+    @classmethod
+    def new_s3_object_store(
+        cls,
+        config: S3Options,
+        bucket: str,
+        prefix: str | None,
+        credentials: AnyS3Credential | None = None,
+        *,
+        read_headers: Texts = None,
+        write_headers: Texts = None,
+        headers: Texts = None,
+    ) -> Storage:
+        """A place in S3, with keys spelled as by Icechunk's other client for it."""
+        from frazil.storage import cloud
+
+        sent = cloud.Headers.of(read_headers, write_headers, headers)
+        return storage_at(cloud.s3_place(config, bucket, prefix, credentials, sent, native=False))
+
+    @classmethod
+    def new_tigris(
+        cls,
+        config: S3Options,
+        bucket: str,
+        prefix: str | None,
+        use_weak_consistency: bool,
+        credentials: AnyS3Credential | None = None,
+        legacy_rooted_keys: bool | None = None,
+        *,
+        read_headers: Texts = None,
+        write_headers: Texts = None,
+        headers: Texts = None,
+    ) -> Storage:
+        """A place in Tigris: in the region of the bucket, or with weak consistency for reading."""
+        from frazil.storage import cloud
+
+        return storage_at(
+            cloud.tigris_place(
+                config,
+                bucket,
+                prefix,
+                use_weak_consistency,
+                credentials,
+                cloud.Headers.of(read_headers, write_headers, headers),
+                legacy_rooted_keys=legacy_rooted_keys,
+            )
+        )
+
+    @classmethod
+    def new_r2(
+        cls,
+        config: S3Options,
+        bucket: str | None = None,
+        prefix: str | None = None,
+        account_id: str | None = None,
+        credentials: AnyS3Credential | None = None,
+        legacy_rooted_keys: bool | None = None,
+        *,
+        read_headers: Texts = None,
+        write_headers: Texts = None,
+        headers: Texts = None,
+    ) -> Storage:
+        """A place in Cloudflare R2; the bucket may be the first name of the prefix."""
+        from frazil.storage import cloud
+
+        return storage_at(
+            cloud.r2_place(
+                config,
+                bucket,
+                prefix,
+                account_id,
+                credentials,
+                cloud.Headers.of(read_headers, write_headers, headers),
+                legacy_rooted_keys=legacy_rooted_keys,
+            )
+        )
+
+    @classmethod
+    def new_gcs(
+        cls,
+        bucket: str,
+        prefix: str | None,
+        credentials: AnyGcsCredential | None = None,
+        *,
+        config: Texts = None,
+        read_headers: Texts = None,
+        write_headers: Texts = None,
+        headers: Texts = None,
+    ) -> Storage:
+        """A place in Google Cloud Storage; `config` as `obstore` names options."""
+        from frazil.storage import cloud
+
+        sent = cloud.Headers.of(read_headers, write_headers, headers)
+        return storage_at(cloud.gcs_place(bucket, prefix, credentials, config, sent))
+
+    @classmethod
+    def new_azure_blob(
+        cls,
+        account: str,
+        container: str,
+        prefix: str,
+        credentials: AnyAzureCredential | None = None,
+        *,
+        config: Texts = None,
+    ) -> Storage:
+        """A place in Azure Blob Storage; `config` as `obstore` names options."""
+        from frazil.storage import cloud
+
+        return storage_at(cloud.azure_place(account, container, prefix, credentials, config))
+
     def backend(self, settings: StorageSettings | None = None) -> Backend:
         """The open storage, for the layers of this package; one for each place and process.
 
         settings: those of the repository, merged; None for the defaults.
         """
         return self._location.open(settings)
+
+    def check_creation(self) -> None:
+        """Raise `InvalidInputError` if no repository is to be made here."""
+        self._location.check_creation()
 
     def default_settings(self) -> StorageSettings:
         """What this storage has instead of the general defaults."""

@@ -62,6 +62,11 @@ def is_refused(error: BaseException) -> bool:
     return type(error).__name__ in ("AlreadyExistsError", "PreconditionError")
 
 
+def is_beyond(error: BaseException) -> bool:
+    """Whether it says that a range begins at or after the end of an object."""
+    return status_of(error) == 416 or "Wanted range starting at" in str(error)
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether the same request may succeed: no, or no whole response, or one that says so."""
     status = status_of(error)

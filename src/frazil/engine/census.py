@@ -11,14 +11,17 @@ import numpy as np
 
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.header import decoded_size
-from frazil.format.ragged import sort_keys
-from frazil.format.snapshot import Snapshot
+from frazil.format.ragged import raw_ids as id_bytes
+from frazil.format.ragged import run_items, sort_keys
+from frazil.format.snapshot import NodeTable, Snapshot
 from frazil.ids import ManifestId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.files import Library
 from frazil.model.keys import Keys, KeySet, raw_ids
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
+
+_PART = 12 + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Census:
         self._read = KeySet()
         # The id with the size of the file behind it: 12 and 8 bytes.
         self._manifests = KeySet(20)
+        self._parts = KeySet(20)
 
     def snapshots(self) -> Keys:
         """Those that have been read."""
@@ -117,6 +121,7 @@ class Census:
                 ErrorKind.MANIFEST_INFO_NOT_FOUND,
             )
         self._manifests.add(rows.view("S20").reshape(-1))
+        self._parts.add(_parts_of(snapshot.nodes))
         self._read.add(np.frombuffer(snapshot.id, "S12"))
 
     def manifests(self) -> tuple[Keys, list[int]]:
@@ -128,27 +133,56 @@ class Census:
         last = np.append(ids[1:] != ids[:-1], True)[: len(ids)]
         return ids[last], sizes[last].tolist()
 
-    def read_manifests(
-        self, ids: Keys, sizes: list[int], use: Callable[[bytes, str], None]
-    ) -> None:
-        """Hand the files of these manifests to `use`, each with its key, within the limits.
+    def parts(self) -> Keys:
+        """What the snapshots need of manifests: S20[n], 12 bytes of its id, 8 of an array's.
 
-        It is called from several threads, and done with a file when it returns.
+        A manifest may also hold what no snapshot needs any more, of arrays that have left it.
+        """
+        return self._parts.keys()
+
+    def read_manifests(
+        self, parts: Keys, use: Callable[[bytes, str, frozenset[bytes]], None]
+    ) -> None:
+        """Hand the manifest files of these parts to `use`: bytes, key, and ids of the arrays.
+
+        It is called from several threads within the limits, and done with a file when it
+        returns.
         """
         compressed, decoded = Budget(self._limits.compressed), Budget(self._limits.decoded)
+        rows = np.ascontiguousarray(parts).view(np.uint8).reshape(-1, _PART)
+        ids, starts = np.unique(sort_keys(rows[:, :12]), return_index=True)
+        stops = [*starts[1:].tolist(), len(rows)][: len(ids)]
+        known, sizes = self.manifests()
+        at = np.searchsorted(known, ids).tolist()
 
-        def read(item: tuple[bytes, int]) -> None:
-            raw, size = item
+        def read(item: tuple[bytes, int, int, int]) -> None:
+            raw, row, start, stop = item
             key = f"manifests/{ManifestId(raw)}"
+            nodes = frozenset(node.tobytes() for node in rows[start:stop, 12:])
             with ExitStack() as held:
-                held.enter_context(compressed.held(size))
+                held.enter_context(compressed.held(sizes[row]))
                 data = self._library.backend.get(key)
                 held.enter_context(decoded.held(decoded_size(data)))
-                use(data, key)
+                use(data, key, nodes)
             progress.step()
 
         with task("Reading manifests", len(ids)) as progress:
-            map_parallel(read, zip(raw_ids(ids), sizes, strict=True), limit=self._limits.fetches)
+            items = zip(raw_ids(ids), at, starts.tolist(), stops, strict=True)
+            map_parallel(read, items, limit=self._limits.fetches)
+
+
+def manifests_of(parts: Keys) -> Keys:
+    """The manifest of each part."""
+    return sort_keys(np.ascontiguousarray(parts).view(np.uint8).reshape(-1, _PART)[:, :12])
+
+
+def _parts_of(nodes: NodeTable) -> Keys:
+    counts = np.maximum(nodes.rows["ref_count"], 0)
+    used = run_items(nodes.rows["ref_start"], nodes.rows["ref_count"])
+    parts = np.empty((len(used), _PART), np.uint8)
+    parts[:, :12] = id_bytes(nodes.refs["id"][used])
+    parts[:, 12:] = np.repeat(nodes.ids, counts, axis=0)
+    return np.unique(parts.view(f"S{_PART}").reshape(-1))
 
 
 def tips_of(catalog: Catalog) -> set[SnapshotId]:

@@ -34,7 +34,7 @@ def chunk_storage_stats(library: Library, catalog: Catalog, limits: Limits) -> C
         census.read_snapshots(sort_keys(info.snapshots.rows["id"])[reached_rows(info)])
     else:
         census.follow(tips_of(catalog))
-    census.read_manifests(*census.manifests(), count.add)
+    census.read_manifests(census.parts(), count.add)
     return count.stats()
 
 
@@ -46,9 +46,10 @@ class _Count:
         self._inline = 0
         self._lock = threading.Lock()
 
-    def add(self, data: bytes, where: str) -> None:
-        """Add the references of one manifest file, which must not be added twice."""
-        for refs in decode_manifest(data, where=where).arrays.values():
+    def add(self, data: bytes, where: str, nodes: frozenset[bytes]) -> None:
+        """Add the references of these arrays in one manifest file; no file twice."""
+        arrays = decode_manifest(data, where=where).arrays
+        for refs in [refs for node, refs in arrays.items() if node in nodes]:
             self._native.add(_ranges(refs.object, refs, refs.kind == NATIVE))
             virtual = refs.kind == VIRTUAL
             if virtual.any():

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from frazil.engine.census import Census, Limits
+from frazil.engine.census import Census, Limits, manifests_of
 from frazil.engine.copying import Copier
 from frazil.engine.expire import check_writable
 from frazil.engine.repository_core import RepositoryCore, stored_spec
@@ -234,18 +234,23 @@ def _copy_snapshots(source: Library, copier: Copier, snapshots: Keys, logs: Keys
 
 def _copy_files(copier: Copier, census: Census, snapshots: Keys, logs: Keys, *, spec: int) -> None:
     """Copy what the snapshots of a census need; nothing before what it refers to."""
-    chunks = KeySet()
+    chunks, others = KeySet(), KeySet()
 
-    def mark(data: bytes, where: str) -> None:
-        chunks.add(np.unique(sort_keys(decode_objects(data, where=where))))
+    def mark(data: bytes, where: str, nodes: frozenset[bytes]) -> None:
+        chunks.add(np.unique(sort_keys(decode_objects(data, where=where, nodes=nodes))))
+        others.add(np.unique(sort_keys(decode_objects(data, where=where))))
 
-    manifests, sizes = census.manifests()
+    manifests, _ = census.manifests()
     # The chunks of a manifest arrive before it: where it is, they are.
-    missing = copier.missing("manifests", manifests)
-    census.read_manifests(
-        manifests[missing], [s for s, m in zip(sizes, missing, strict=True) if m], mark
-    )
-    copier.copy("chunks", chunks.keys())
+    missing = manifests[copier.missing("manifests", manifests)]
+    parts = census.parts()
+    census.read_manifests(parts[np.isin(manifests_of(parts), missing)], mark)
+    needed = chunks.keys()
+    copier.copy("chunks", needed)
+    # Of arrays that have left a shared manifest. Other snapshots may need them, if they are there.
+    left = np.setdiff1d(others.keys(), needed)
+    if len(left):
+        copier.copy("chunks", left, optional=True)
     copier.copy("manifests", manifests)
     # The first snapshot of spec 1 has no log. An expiration there changes snapshot files.
     copier.copy("transactions", logs, optional=spec == 1)

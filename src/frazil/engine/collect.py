@@ -120,18 +120,18 @@ def _objects(folder: str, infos: list[ObjectInfo]) -> Objects:
 
 def _mark_v1(library: Library, catalog: Catalog, options: Options) -> dict[str, Keys]:
     census, chunks = Census(library, options.limits), KeySet()
-    manifests = np.empty(0, "S12")
+    parts = np.empty(0, "S20")
     tips = tips_of(catalog)
     while tips:
         census.follow(tips)
-        manifests = _mark_chunks(census, manifests, chunks)
+        parts = _mark_chunks(census, parts, chunks)
         # Somebody may have moved a branch or made one meanwhile.
         tips = {tip for tip in tips_of(catalog) if tip not in set(raw_ids(census.snapshots()))}
     snapshots = census.snapshots()
     return {
         "snapshots": snapshots,
         "transactions": snapshots,
-        "manifests": manifests,
+        "manifests": census.manifests()[0],
         "chunks": chunks.keys(),
     }
 
@@ -146,7 +146,7 @@ def _mark_v2(
         kept = kept_rows(info, stored, options.cutoff)
         census, chunks = Census(library, options.limits), KeySet()
         census.read_snapshots(keys[kept])
-        manifests = _mark_chunks(census, np.empty(0, "S12"), chunks)
+        parts = _mark_chunks(census, np.empty(0, "S20"), chunks)
         gone = keys[~kept]
         garbage = stored.ids[stored.garbage(keys[kept], options.cutoff)]
 
@@ -174,22 +174,24 @@ def _mark_v2(
             if not len(new):
                 break
             census.read_snapshots(new)
-            manifests = _mark_chunks(census, manifests, chunks)
+            parts = _mark_chunks(census, parts, chunks)
         return {
             "snapshots": census.snapshots(),
             "transactions": logs_to_keep(after.snapshots),
-            "manifests": manifests,
+            "manifests": census.manifests()[0],
             "chunks": chunks.keys(),
         }
 
 
 def _mark_chunks(census: Census, known: Keys, chunks: KeySet) -> Keys:
-    """Note the chunk objects of manifests that are not known yet; returns all manifests."""
+    """Note the chunk objects of parts of manifests that are not known yet; returns all parts.
 
-    def mark(data: bytes, where: str) -> None:
-        chunks.add(np.unique(sort_keys(decode_objects(data, where=where))))
+    What a shared file holds of arrays that have left it needs no chunks.
+    """
 
-    ids, sizes = census.manifests()
-    new = ~np.isin(ids, known)
-    census.read_manifests(ids[new], [s for s, n in zip(sizes, new, strict=True) if n], mark)
-    return ids
+    def mark(data: bytes, where: str, nodes: frozenset[bytes]) -> None:
+        chunks.add(np.unique(sort_keys(decode_objects(data, where=where, nodes=nodes))))
+
+    parts = census.parts()
+    census.read_manifests(parts[~np.isin(parts, known)], mark)
+    return parts

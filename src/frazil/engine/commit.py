@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,10 +18,16 @@ from typing import Any
 import numpy as np
 
 from frazil.conflicts import ConflictSolver
-from frazil.engine.manifests import ManifestWriter, Rewritten
+from frazil.engine.manifests import ManifestWriter, Plan, Rewritten
 from frazil.engine.rebase import rebase
 from frazil.engine.workspace import Workspace
-from frazil.errors import ConflictError, ErrorKind, SessionStateError
+from frazil.errors import (
+    ConflictError,
+    ErrorKind,
+    FormatError,
+    SessionStateError,
+    StorageError,
+)
 from frazil.format.history import SnapshotRecord
 from frazil.format.snapshot import Node, Snapshot
 from frazil.format.transaction_log import TransactionLog
@@ -90,10 +96,52 @@ class Committer:
 
     def _try(self, branch: str, message: str, metadata: Metadata) -> SnapshotId:
         """Commit if the branch is where the session began; `ConflictError` otherwise."""
-        tip = self._catalog.commit_tip(branch)
-        if tip != self._workspace.snapshot_id:
-            raise ConflictError(str(self._workspace.snapshot_id), str(tip))
-        return self._publish(message, metadata, partial(self._catalog.add_commit, branch))
+        plan = self._plan()
+
+        def check() -> None:
+            tip = self._catalog.commit_tip(branch)
+            if tip != self._workspace.snapshot_id:
+                raise ConflictError(str(self._workspace.snapshot_id), str(tip))
+
+        self._meanwhile(check, plan)
+        return self._publish(message, metadata, partial(self._catalog.add_commit, branch), plan)
+
+    def _meanwhile(self, check: Callable[[], None], plan: Plan) -> None:
+        """Check something; where that takes a network, store chunks and read manifests as well."""
+        workspace = self._workspace
+        if workspace.library.backend.local:
+            check()
+            return
+
+        def read() -> None:
+            with suppress(StorageError, FormatError):  # told when it is needed
+                self._manifests.fetch(plan)
+
+        steps = [check, read]
+        if workspace.writer is not None:
+            steps.append(workspace.writer.flush)
+        map_parallel(lambda step: step(), steps)
+
+    def _plan(self) -> Plan:
+        """What is to be done with manifests."""
+        workspace = self._workspace
+        changes, nodes = workspace.changes, workspace.base.nodes
+        created = {node.id: node for node in changes.created.values()}
+
+        def current(id_: NodeId) -> Node:
+            node = created.get(id_) or changes.updated.get(id_)
+            return node if node is not None else nodes.node(nodes.find_id(id_))
+
+        return self._manifests.plan(
+            [
+                (current(id_), edits)
+                for id_, edits in changes.chunks.items()
+                if edits or edits.shrunk
+            ],
+            workspace.nodes,
+            workspace.base.manifests,
+            lambda node: None if node.id in changes.deleted else changes.updated.get(node.id, node),
+        )
 
     def amend(
         self, branch: str, message: str, metadata: Metadata, *, allow_empty: bool
@@ -118,12 +166,13 @@ class Committer:
             message,
             metadata,
             partial(catalog.amend_commit, branch, replaced),
+            self._plan(),
             instead_of=(catalog.record(replaced), log),
         )
 
     def flush(self, message: str, metadata: Metadata) -> SnapshotId:
         """Store the changes as a snapshot that no branch points at."""
-        return self._publish(message, metadata, self._catalog.add_detached)
+        return self._publish(message, metadata, self._catalog.add_detached, self._plan())
 
     def base_of_fork(self) -> SnapshotId:
         """A snapshot that shows what the workspace shows, its changes included.
@@ -135,7 +184,7 @@ class Committer:
             return workspace.snapshot_id
         mark = workspace.snapshot_id, workspace.changes.mark()
         if self._stored_for_forks is None or self._stored_for_forks[0] != mark:
-            snapshot = self._store("fork", {}, self._catalog.add_detached)
+            snapshot = self._store("fork", {}, self._catalog.add_detached, self._plan())
             self._stored_for_forks = mark, snapshot.id
         return self._stored_for_forks[1]
 
@@ -163,10 +212,11 @@ class Committer:
         message: str,
         metadata: Metadata,
         publish: Publish,
+        plan: Plan,
         instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
     ) -> SnapshotId:
         """Store all files of the changes, make them visible, and freeze the workspace."""
-        snapshot = self._store(message, metadata, publish, instead_of)
+        snapshot = self._store(message, metadata, publish, plan, instead_of)
         self._workspace.freeze(snapshot)
         return snapshot.id
 
@@ -175,12 +225,13 @@ class Committer:
         message: str,
         metadata: Metadata,
         publish: Publish,
+        plan: Plan,
         instead_of: tuple[SnapshotRecord, TransactionLog] | None = None,
     ) -> Snapshot:
         """Store all files of the changes, and make them visible once they are."""
         uploads = Uploads(self._workspace.library.backend)
         try:
-            snapshot, record = self._upload(uploads, message, metadata, instead_of)
+            snapshot, record = self._upload(uploads, message, metadata, plan, instead_of)
             try:
                 publish(record, uploads)
             except ConflictError:
@@ -197,6 +248,7 @@ class Committer:
         uploads: Uploads,
         message: str,
         metadata: Metadata,
+        plan: Plan,
         instead_of: tuple[SnapshotRecord, TransactionLog] | None,
     ) -> tuple[Snapshot, SnapshotRecord]:
         """Hand all files of the changes to `uploads`, each as soon as it is known."""
@@ -205,7 +257,7 @@ class Committer:
             workspace.writer.flush()
         base = workspace.base
         id_ = library.new_id(SnapshotId)
-        rewritten = self._rewrite_manifests(uploads)
+        rewritten = self._manifests.write(plan, uploads)
         log = workspace.changes.log(id_, workspace.net_moves())
         parent: SnapshotId | None = base.id
         pruned: tuple[SnapshotId, ...] = ()
@@ -237,24 +289,10 @@ class Committer:
         )
         return snapshot, record
 
-    def _rewrite_manifests(self, uploads: Uploads) -> list[Rewritten]:
-        workspace = self._workspace
-        changes, nodes = workspace.changes, workspace.base.nodes
-        created = {node.id: node for node in changes.created.values()}
-
-        def current(id_: NodeId) -> Node:
-            node = created.get(id_) or changes.updated.get(id_)
-            return node if node is not None else nodes.node(nodes.find_id(id_))
-
-        return map_parallel(
-            lambda item: self._manifests.rewrite(current(item[0]), item[1], uploads),
-            [(id_, e) for id_, e in changes.chunks.items() if e or e.shrunk],
-        )
-
 
 def _snapshot(
     workspace: Workspace,
-    rewritten: list[Rewritten],
+    rewritten: Rewritten,
     *,
     id_: SnapshotId,
     parent: SnapshotId | None,
@@ -266,11 +304,10 @@ def _snapshot(
     base, before, changes = workspace.base, workspace.nodes, workspace.changes
     nodes = {node.path: node for node in changes.updated.values()}
     nodes |= changes.created
-    nodes |= {item.node.path: item.node for item in rewritten}
+    nodes |= {node.path: node for node in rewritten.nodes}
     gone = {node.path for node in changes.deleted.values()} | set(nodes)
     rows = np.array([row for path in gone if (row := before.find(path)) >= 0], np.intp)
     table = before.replace(rows, nodes.values())
-    new = [info for item in rewritten for info in item.new]
     return Snapshot(
         id=id_,
         parent_id=parent if workspace.spec == 1 else None,
@@ -278,7 +315,7 @@ def _snapshot(
         message=message,
         metadata=metadata,
         nodes=table,
-        manifests=base.manifests.select(table.manifest_ids(), new),
+        manifests=base.manifests.select(table.manifest_ids(), rewritten.new),
     )
 
 

@@ -38,7 +38,7 @@ from frazil.library.catalog_v2 import CatalogV2, Retries
 from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
 from frazil.model.flags import MOVE_NODE, check_enabled
-from frazil.model.manifest_plan import default_sizes
+from frazil.model.manifest_plan import Layout, default_sizes
 from frazil.model.refs import check_not_archived
 from frazil.model.splits import split_sizes
 from frazil.storage import Storage
@@ -156,7 +156,7 @@ class RepositoryCore:
         return SessionState(
             workspace,
             self.catalog,
-            ManifestWriter(self.library, self.split_sizes),
+            ManifestWriter(self.library, self.layout),
             branch=branch,
             default_metadata=self.default_metadata,
         )
@@ -242,13 +242,14 @@ class RepositoryCore:
             ErrorKind.NO_SNAPSHOT_AT_TIME,
         )
 
-    def split_sizes(self, node: Node) -> tuple[int, ...]:
-        """The number of chunks between cuts of an array's manifests, for each dimension."""
+    def layout(self, node: Node) -> Layout:
+        """How an array's manifests are cut."""
         counts = tuple(count for _, count in node.shape)
         manifest = self.config.manifest
         if manifest is None or manifest.splitting is None:
-            return default_sizes(counts)
-        return split_sizes(manifest.splitting, node.path, node.dimension_names, counts)
+            return Layout(default_sizes(counts), exact=False)
+        sizes = split_sizes(manifest.splitting, node.path, node.dimension_names, counts)
+        return Layout(sizes, exact=True)
 
 
 _libraries: OrderedDict[tuple[Storage, int, int | None], Library] = OrderedDict()

@@ -13,10 +13,12 @@ from frazil.engine.manifests import ManifestWriter, Rewritten
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ConflictError, ErrorKind
 from frazil.format.history import SnapshotRecord
-from frazil.format.snapshot import Node, NodeKind, Snapshot
+from frazil.format.snapshot import ManifestTable, Node, NodeKind, Snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import SnapshotId
 from frazil.library.catalog_v2 import CatalogV2
+from frazil.model.manifest_growth import volume
+from frazil.model.manifest_sharing import PART_REFS, gather
 from frazil.model.refs import check_amendable, next_time
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
@@ -26,7 +28,7 @@ REFS_IN_MEMORY: Final = 20_000_000
 TRIES: Final = 20
 
 Known = dict[tuple[object, ...], Rewritten]
-"""What has been written, by array, shape, and the manifests that it had."""
+"""What has been written, by arrays, their shapes, and the manifests that they had."""
 
 
 def rewrite_manifests(
@@ -72,29 +74,50 @@ def rewrite_manifests(
 
 
 def _rewrite(core: RepositoryCore, base: Snapshot, known: Known) -> list[Rewritten]:
-    writer = ManifestWriter(core.library, core.split_sizes)
+    writer = ManifestWriter(core.library, core.layout)
     budget = Budget(REFS_IN_MEMORY)
     rows = np.flatnonzero(base.nodes.kind == NodeKind.ARRAY).tolist()
 
-    def rewrite(node: Node) -> Rewritten:
-        key = node.id, node.shape, node.manifests
+    def rewrite(nodes: list[Node]) -> Rewritten:
+        key = tuple((node.id, node.shape, node.manifests) for node in nodes)
         if key not in known:
-            refs = sum(base.manifests.get(one.id).num_refs for one in node.manifests)
-            with budget.held(refs):
-                known[key] = writer.cut_anew(node)
-        progress.step()
-        # The metadata of the array may have changed since it was written.
-        return replace(known[key], node=replace(node, manifests=known[key].node.manifests))
+            with budget.held(sum(refs_of(node) for node in nodes)):
+                known[key] = writer.cut_anew(nodes)
+        progress.step(len(nodes))
+        # The metadata of an array may have changed since it was written.
+        done = zip(nodes, known[key].nodes, strict=True)
+        return replace(
+            known[key], nodes=tuple(replace(now, manifests=cut.manifests) for now, cut in done)
+        )
+
+    def refs_of(node: Node) -> int:
+        return sum(base.manifests.get(one.id).num_refs for one in node.manifests)
 
     with task("Rewriting manifests", len(rows)) as progress:
-        return map_parallel(rewrite, map(base.nodes.node, rows))
+        nodes = list(map(base.nodes.node, rows))
+        return map_parallel(rewrite, _batches(core, nodes, base.manifests))
+
+
+def _batches(core: RepositoryCore, nodes: list[Node], manifests: ManifestTable) -> list[list[Node]]:
+    """The arrays one by one, but those that may share a file together."""
+
+    def refs(node: Node) -> int:
+        if core.layout(node).exact:
+            return PART_REFS + 1
+        return sum(
+            min(volume(one.extents), manifests.get(one.id).num_refs) for one in node.manifests
+        )
+
+    files = gather([(node.id, refs(node), 0) for node in nodes])
+    return [[nodes[i] for i in file] for file in files]
 
 
 def _snapshot(
     base: Snapshot, rewritten: list[Rewritten], record: SnapshotRecord, spec: int
 ) -> Snapshot:
-    rows = np.array([base.nodes.find(one.node.path) for one in rewritten], np.intp)
-    nodes = base.nodes.replace(rows, [one.node for one in rewritten])
+    arrays = [node for one in rewritten for node in one.nodes]
+    rows = np.array([base.nodes.find(node.path) for node in arrays], np.intp)
+    nodes = base.nodes.replace(rows, arrays)
     new = chain.from_iterable(one.new for one in rewritten)
     return Snapshot(
         id=record.id,

@@ -14,6 +14,7 @@ A manifest of a million references is decoded and encoded with numpy operations.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -107,14 +108,23 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
     return Manifest(id_, dict(sorted(found.items())), header, compressed, dictionary)
 
 
-def decode_objects(data: bytes, *, where: str) -> npt.NDArray[np.uint8]:
+def decode_objects(
+    data: bytes, *, where: str, nodes: Collection[bytes] | None = None
+) -> npt.NDArray[np.uint8]:
     """Only the chunk objects that the references of a manifest name: uint8[n, 12], repeated.
 
-    `FormatError` if the file is damaged where this looks.
+    nodes: those of these arrays only. `FormatError` if the file is damaged where this looks.
     """
     _, body = unwrap(data, FileType.MANIFEST, where=where)
-    tables, _ = read_root(body, where=where).tables(_ARRAYS).tables(_REFS)
-    native = tables.take(np.flatnonzero(tables.has(_CHUNK_ID)))
+    root = read_root(body, where=where)
+    arrays = root.tables(_ARRAYS)
+    tables, counts = arrays.tables(_REFS)
+    chosen = tables.has(_CHUNK_ID)
+    if nodes is not None:
+        wanted = np.array([node in nodes for node in _decode_nodes(root, arrays)], np.bool_)
+        if not wanted.all():
+            chosen &= np.repeat(wanted, counts)
+    native = tables.take(np.flatnonzero(chosen))
     return native.struct(_CHUNK_ID, ChunkId.SIZE)
 
 

@@ -7,7 +7,8 @@ from the origin. A manifest holds references of one cell.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from operator import gt, lt
 
 import numpy as np
@@ -19,6 +20,19 @@ from frazil.model.overlay import overlay, within
 
 CELL_REFS = 65_536
 """Most references of a manifest where the user says nothing about splitting."""
+
+_MANY_EDITS = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How manifests of an array are cut: every `sizes` chunks.
+
+    exact: because the user says so: each cell has one manifest, for itself.
+    """
+
+    sizes: tuple[int, ...]
+    exact: bool
 
 
 def default_sizes(counts: Sequence[int]) -> tuple[int, ...]:
@@ -84,13 +98,44 @@ def merge(
     return overlay(base, edits)
 
 
+def merged(
+    stored: Sequence[tuple[ManifestRef, ChunkRefs]],
+    edits: ChunkRefs,
+    sizes: Sequence[int],
+    visible: Sequence[int],
+) -> Iterator[ChunkRefs]:
+    """As `cut(merge(...))`; of many edits, only one cell at a time is in memory twice."""
+    if len(edits) <= _MANY_EDITS:
+        yield from cut(merge(stored, edits, visible), sizes)
+        return
+    nothing = ChunkRefs.empty(edits.ndim)
+    before = {_cell(part, sizes): part for part in cut(merge(stored, nothing, visible), sizes)}
+    for rows in _rows_of_cells(edits.index, sizes):
+        own = edits.take(rows)
+        part = overlay(before.pop(_cell(own, sizes), nothing), own)
+        if len(part):
+            yield part
+    yield from before.values()
+
+
+def _cell(refs: ChunkRefs, sizes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(int(i) // size for i, size in zip(refs.index[0], sizes, strict=True))
+
+
 def cut(refs: ChunkRefs, sizes: Sequence[int]) -> list[ChunkRefs]:
     """The references cell by cell; each part is sorted and none is empty."""
     if not len(refs):
         return []
     if all(stop <= size for (_, stop), size in zip(refs.box(), sizes, strict=True)):
         return [refs]
-    cells = refs.index // np.asarray(sizes, np.uint32)
+    return [refs.take(rows) for rows in _rows_of_cells(refs.index, sizes)]
+
+
+def _rows_of_cells(
+    index: npt.NDArray[np.uint32], sizes: Sequence[int]
+) -> list[npt.NDArray[np.intp]]:
+    """The rows of the chunks in each cell."""
+    cells = index // np.asarray(sizes, np.uint32)
     grid = [int(n) for n in cells.max(axis=0) + 1]
     if math.prod(grid) < 2**62:
         number = np.ravel_multi_index(tuple(cells.T.astype(np.int64)), grid)
@@ -99,4 +144,4 @@ def cut(refs: ChunkRefs, sizes: Sequence[int]) -> list[ChunkRefs]:
         inverse = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
     order = np.argsort(inverse, kind="stable")
     edges = np.flatnonzero(np.diff(inverse[order])) + 1
-    return [refs.take(rows) for rows in np.split(order, edges)]
+    return np.split(order, edges)

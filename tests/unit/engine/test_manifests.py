@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from frazil.engine.manifests import ManifestWriter
 from frazil.engine.reader import ChunkReader
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, Ref
-from frazil.format.snapshot import Node, NodeKind
+from frazil.format.snapshot import ManifestTable, Node, NodeKind, NodeTable
 from frazil.ids import NodeId
 from frazil.library.files import Library
 from frazil.model.changes import ChunkEdits
+from frazil.model.manifest_growth import meet
+from frazil.model.manifest_plan import Layout
 from frazil.model.overlay import bounding_box
 from frazil.storage.doubles import Counting
 from frazil.storage.memory import MemoryBackend
@@ -43,14 +45,23 @@ class Shelf:
         self.backend = Counting(MemoryBackend())
         self.library = Library(self.backend, spec=2)
         self.sizes = sizes
-        self.writer = ManifestWriter(self.library, lambda node: self.sizes)
+        self.infos = ManifestTable.of(())
+        self.exact = True
+        self.writer = ManifestWriter(self.library, lambda node: Layout(self.sizes, self.exact))
 
     def written(self, change: Callable[[], Node]) -> tuple[Node, int]:
         self.backend.reset()
         return change(), self.backend.requests["put", "manifests"]
 
     def apply(self, node: Node, changes: dict[Coords, Ref | None]) -> Node:
-        return self.writer.rewrite(node, edits(node, changes)).node
+        return self.rewrite(node, edits(node, changes))
+
+    def rewrite(self, node: Node, pending: ChunkEdits) -> Node:
+        plan = self.writer.plan([(node, pending)], NodeTable.of([node]), self.infos)
+        done = self.writer.write(plan)
+        self.infos = ManifestTable.of([*map(self.infos.info, range(len(self.infos))), *done.new])
+        (rewritten,) = done.nodes
+        return rewritten
 
     def content(self, node: Node) -> dict[Coords, Ref | None]:
         found: dict[Coords, Ref | None] = {}
@@ -76,11 +87,15 @@ chunk_changes = st.dictionaries(
 
 
 @settings(max_examples=40)
-@given(st.lists(st.tuples(sizes, chunk_changes, st.none() | small), min_size=1, max_size=5))
+@given(
+    st.lists(st.tuples(sizes, chunk_changes, st.none() | small), min_size=1, max_size=5),
+    st.booleans(),
+)
 def test_commits_of_one_array_against_a_dictionary(
-    commits: list[tuple[Coords, dict[Coords, Ref | None], Coords | None]],
+    commits: list[tuple[Coords, dict[Coords, Ref | None], Coords | None]], exact: bool
 ) -> None:
     shelf = Shelf((1, 1))
+    shelf.exact = exact
     node = array((8, 8))
     model: dict[Coords, Ref | None] = {}
     for cell, changes, grid in commits:
@@ -92,12 +107,18 @@ def test_commits_of_one_array_against_a_dictionary(
             node = replace(node, shape=tuple((n, n) for n in grid))
             model = {c: r for c, r in model.items() if c[0] < grid[0] and c[1] < grid[1]}
         model = {c: r for c, r in model.items() if r is not None}
-        node = shelf.writer.rewrite(node, pending).node
+        node = shelf.rewrite(node, pending)
         assert shelf.content(node) == model
         node = replace(node, shape=((8, 8), (8, 8)))  # grown again: nothing comes back
         for manifest in node.manifests:
             refs = shelf.library.manifest(manifest.id).arrays[node.id]
             assert manifest.extents == bounding_box(refs)
+            # Each chunk is in one manifest's box, which other readers may rely on.
+            assert not any(
+                meet(manifest.extents, other.extents)
+                for other in node.manifests
+                if other != manifest
+            )
             # No manifest reaches out of its cell, unless it was left alone.
             if (refs.index // cell).min(axis=0).tolist() != (refs.index // cell).max(
                 axis=0
@@ -182,9 +203,9 @@ def test_an_array_of_another_rank_keeps_nothing(rank: int) -> None:
     changed.shrunk, changed.visible = True, (0,) * rank
     first: Coords = (0,) * rank
     if rank != 2:
-        assert shelf.writer.rewrite(other, changed).node.manifests == ()
+        assert shelf.rewrite(other, changed).manifests == ()
         changed.set(first, InlineRef(b"y"))
-        node = shelf.writer.rewrite(other, changed).node
+        node = shelf.rewrite(other, changed)
         assert shelf.content(node) == {first: InlineRef(b"y")}
 
 
@@ -192,11 +213,11 @@ def test_a_second_try_on_another_base_writes_nothing_again() -> None:
     shelf = Shelf((10,))
     node = shelf.apply(array((30,)), filled((30,)))
     mine = edits(node, {(5,): InlineRef(b"mine")})
-    first = shelf.writer.rewrite(node, mine)
+    first = shelf.rewrite(node, mine)
     theirs = _reopened(shelf).apply(node, {(25,): InlineRef(b"theirs")})
-    second, written = shelf.written(lambda: shelf.writer.rewrite(theirs, mine).node)
+    second, written = shelf.written(lambda: shelf.rewrite(theirs, mine))
     assert written == 0
-    assert second.manifests[0] == first.node.manifests[0]
+    assert second.manifests[0] == first.manifests[0]
     assert shelf.content(second)[5,] == InlineRef(b"mine")
     assert shelf.content(second)[25,] == InlineRef(b"theirs")
 
@@ -205,9 +226,9 @@ def test_a_second_try_takes_over_what_others_changed_in_the_same_manifest() -> N
     shelf = Shelf((10,))
     node = shelf.apply(array((30,)), filled((30,)))
     mine = edits(node, {(5,): InlineRef(b"mine")})
-    shelf.writer.rewrite(node, mine)
+    shelf.rewrite(node, mine)
     theirs = _reopened(shelf).apply(node, {(6,): InlineRef(b"theirs")})
-    second, written = shelf.written(lambda: shelf.writer.rewrite(theirs, mine).node)
+    second, written = shelf.written(lambda: shelf.rewrite(theirs, mine))
     assert written == 1
     assert shelf.content(second)[5,] == InlineRef(b"mine")
     assert shelf.content(second)[6,] == InlineRef(b"theirs")
@@ -229,9 +250,9 @@ def test_a_second_try_with_other_edits_is_written(  # type: ignore[no-untyped-de
     shelf = Shelf((10,))
     node = shelf.apply(array((10,)), filled((10,)))
     mine = edits(node, {(5,): InlineRef(b"old"), (6,): InlineRef(b"old")})
-    shelf.writer.rewrite(node, mine)
+    shelf.rewrite(node, mine)
     change(mine)
-    assert shelf.content(shelf.writer.rewrite(node, mine).node).get((5,)) == expected
+    assert shelf.content(shelf.rewrite(node, mine)).get((5,)) == expected
 
 
 def test_edits_that_begin_anew_are_not_taken_for_the_former_ones() -> None:
@@ -239,7 +260,7 @@ def test_edits_that_begin_anew_are_not_taken_for_the_former_ones() -> None:
     node = shelf.apply(array((10,)), filled((10,)))
     for i in range(20):  # the next one is likely to get the memory of the last one
         value = InlineRef(b"%d" % i)
-        node_then = shelf.writer.rewrite(node, edits(node, {(5,): value})).node
+        node_then = shelf.rewrite(node, edits(node, {(5,): value}))
         assert shelf.content(node_then)[5,] == value
 
 
@@ -248,5 +269,7 @@ def _reopened(shelf: Shelf) -> Shelf:
     other = Shelf(shelf.sizes)
     other.backend = shelf.backend
     other.library = Library(shelf.backend, spec=2)
-    other.writer = ManifestWriter(other.library, lambda node: other.sizes)
+    other.infos = shelf.infos
+    other.exact = shelf.exact
+    other.writer = ManifestWriter(other.library, lambda node: Layout(other.sizes, other.exact))
     return other

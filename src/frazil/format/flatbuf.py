@@ -49,6 +49,7 @@ _UTF8_BLOCK = 1 << 22
 _FEW = 24
 """Rows up to which Python's own numbers are faster than arrays."""
 _NONE: Final[Positions] = np.empty(0, np.int64)
+_U32 = struct.Struct("<I").unpack_from
 _PLAIN: Final = {"u1": "<B", "<u2": "<H", "<u4": "<I", "<i4": "<i", "<u8": "<Q"}
 
 
@@ -415,16 +416,14 @@ class Table:
     def struct(self, slot: Slot, size: int) -> bytes:
         """The bytes of a struct such as an id."""
         at = self._field(slot)
-        if at + size > len(self.buffer.bytes):
-            raise self.buffer.outside(slot.name, at)
+        self._check(at, size, slot)
         return self.buffer.bytes[at : at + size]
 
     def blob(self, slot: Slot) -> bytes:
         """A [u8] vector."""
         at = self._target(slot)
-        size = self.buffer.number(at, "<I", slot.name)
-        if at + 4 + size > len(self.buffer.bytes):
-            raise self.buffer.outside(slot.name, at + 4 + size)
+        size = self._u32(at, slot)
+        self._check(at + 4, size, slot)
         return self.buffer.bytes[at + 4 : at + 4 + size]
 
     def string(self, slot: Slot) -> str:
@@ -440,7 +439,7 @@ class Table:
 
     def tables(self, slot: Slot) -> Tables:
         """A vector of tables."""
-        if not self.buffer.number(self._target(slot), "<I", slot.name):
+        if not self.count(slot):
             return Tables(self.buffer, _NONE, slot.name)
         return self._row().tables(slot)[0]
 
@@ -452,16 +451,64 @@ class Table:
         """A vector of scalars or structs."""
         dtype = np.dtype(dtype)
         at = self._target(slot)
-        count = self.buffer.number(at, "<I", slot.name)
-        if at + 4 + count * dtype.itemsize > len(self.buffer.bytes):
-            raise self.buffer.outside(slot.name, at + 4 + count * dtype.itemsize)
+        count = self._u32(at, slot)
+        self._check(at + 4, count * dtype.itemsize, slot)
         self.buffer.spend(count * dtype.itemsize, slot.name)
         # A copy, so that a few items do not keep the whole file in memory.
         return np.frombuffer(self.buffer.bytes, dtype, count, at + 4).copy()
 
+    def count(self, slot: Slot) -> int:
+        """How many items a vector has."""
+        return self._u32(self._target(slot), slot)
+
+    def parts(self, slot: Slot, size: int) -> list[bytes]:
+        """The bytes of each of the structs in a vector; for few."""
+        at = self._target(slot)
+        size_of_all = self._u32(at, slot) * size
+        if not size_of_all:
+            return []
+        self._check(at + 4, size_of_all, slot)
+        self.buffer.spend(size_of_all, slot.name)
+        found = self.buffer.bytes[at + 4 : at + 4 + size_of_all]
+        return [found[start : start + size] for start in range(0, size_of_all, size)]
+
+    def numbers(self, slot: Slot) -> tuple[int, ...]:
+        """The items of a vector of u32; for few."""
+        return self._numbers(self._target(slot), slot)
+
+    def each(self, slot: Slot) -> list[Table]:
+        """The tables of a vector; for few."""
+        at = self._target(slot)
+        ways = self._numbers(at, slot)
+        self.buffer.spend(4 * len(ways), slot.name)
+        return [
+            Table(self.buffer, place + ahead, slot.name)
+            for place, ahead in zip(range(at + 4, at + 4 + 4 * len(ways), 4), ways, strict=True)
+        ]
+
+    def _numbers(self, at: int, slot: Slot) -> tuple[int, ...]:
+        count = self._u32(at, slot)
+        self._check(at + 4, 4 * count, slot)
+        self.buffer.spend(4 * count, slot.name)
+        return struct.unpack_from(f"<{count}I", self.buffer.bytes, at + 4)
+
+    def _u32(self, at: int, slot: Slot) -> int:
+        try:
+            value: int = _U32(self.buffer.bytes, at)[0]
+        except struct.error:
+            raise self.buffer.outside(slot.name, at) from None
+        return value
+
+    def _check(self, at: int, size: int, slot: Slot) -> None:
+        if at + size > len(self.buffer.bytes):
+            raise self.buffer.outside(slot.name, at + size)
+
     def _target(self, slot: Slot) -> int:
-        at = self._field(slot)
-        return at + self.buffer.number(at, "<I", slot.name)
+        number, fields = slot.number, self._fields
+        if number >= len(fields) or not fields[number]:
+            raise self.buffer.missing(slot.name)
+        at = self.at + fields[number]
+        return at + self._u32(at, slot)
 
     def _row(self) -> Tables:
         if self._rows is None:

@@ -20,7 +20,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from frazil.format.flatbuf import Slot, Table, read_root
+from frazil.errors import FormatError
+from frazil.format.flatbuf import Buffer, Slot, Table, Tables, read_root
 from frazil.format.flatbuf_writer import Block, finish, items, strings, table_block, vector, vectors
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.nodes import NodeKind
@@ -126,6 +127,8 @@ _COORDS = Slot(0, "chunk.coords")
 _FROM, _TO = Slot(0, "move.from"), Slot(1, "move.to")
 _MOVED, _TYPE = Slot(2, "move.node_id"), Slot(3, "move.node_type")
 _GROUP, _ARRAY = 0, 1
+_FEW: Final = 24
+"""Rows up to which Python's own numbers are faster than arrays."""
 
 
 def decode_transaction_log(data: bytes | memoryview, *, where: str) -> TransactionLog:
@@ -134,17 +137,40 @@ def decode_transaction_log(data: bytes | memoryview, *, where: str) -> Transacti
     root = read_root(body, where=where)
     return TransactionLog(
         SnapshotId(root.struct(_ID, 12)),
-        **{
-            name: frozenset(map(NodeId, root.items(slot, "V8").tolist()))
-            for name, slot in _SET_SLOTS.items()
-        },
+        **{name: frozenset(map(NodeId, root.parts(slot, 8))) for name, slot in _SET_SLOTS.items()},
         updated_chunks=_decode_chunks(root),
-        moves=_decode_moves(root) if root.has(_MOVES) else (),
+        moves=_decode_moves(root.tables(_MOVES)) if root.has(_MOVES) else (),
     )
 
 
 def _decode_chunks(root: Table) -> dict[NodeId, Coords]:
-    arrays = root.tables(_CHUNKS)
+    if root.count(_CHUNKS) > _FEW:
+        return _decode_chunks_of_many(root.tables(_CHUNKS))
+    chunks: dict[NodeId, Coords] = {}
+    for array in root.each(_CHUNKS):
+        node = NodeId(array.struct(_NODE, 8))
+        if node in chunks:
+            raise _twice(array.buffer, node)
+        chunks[node] = _decode_coords(array, node)
+    return chunks
+
+
+def _decode_coords(array: Table, node: NodeId) -> Coords:
+    count = array.count(_INDICES)
+    if count > _FEW:
+        coords, ndims = array.tables(_INDICES).items(_COORDS, "<u4")
+        if bool((ndims != ndims[0]).any()):
+            raise _ranks_differ(array.buffer, node)
+        found = coords.reshape(count, int(ndims[0]))
+        return found if _is_sorted(found) else sorted_unique(found)
+    rows = [index.numbers(_COORDS) for index in array.each(_INDICES)]
+    if len(set(map(len, rows))) > 1:
+        raise _ranks_differ(array.buffer, node)
+    rows = sorted(set(rows)) if count > 1 else rows
+    return np.array(rows, np.uint32).reshape(len(rows), len(rows[0]) if rows else 0)
+
+
+def _decode_chunks_of_many(arrays: Tables) -> dict[NodeId, Coords]:
     indices, counts = arrays.tables(_INDICES)
     coords, ndims = indices.items(_COORDS, "<u4")
     ids = arrays.struct(_NODE, 8).view("V8").reshape(-1).tolist()
@@ -154,13 +180,21 @@ def _decode_chunks(root: Table) -> dict[NodeId, Coords]:
         node, rows = NodeId(raw), slice(end - count, end)
         ndim = int(ndims[end - 1]) if count else 0
         if bool((ndims[rows] != ndim).any()):
-            raise arrays.buffer.fail(f"{_COORDS.name}: chunks of node {node} differ in rank")
+            raise _ranks_differ(arrays.buffer, node)
         last = int(item_end[end - 1]) if count else 0
         found = coords[last - count * ndim : last].reshape(count, ndim)
         if node in chunks:
-            raise arrays.buffer.fail(f"{_NODE.name}: node {node} appears twice")
+            raise _twice(arrays.buffer, node)
         chunks[node] = found if _is_sorted(found) else sorted_unique(found)
     return chunks
+
+
+def _ranks_differ(buffer: Buffer, node: NodeId) -> FormatError:
+    return buffer.fail(f"{_COORDS.name}: chunks of node {node} differ in rank")
+
+
+def _twice(buffer: Buffer, node: NodeId) -> FormatError:
+    return buffer.fail(f"{_NODE.name}: node {node} appears twice")
 
 
 def _is_sorted(coords: Coords) -> bool:
@@ -175,8 +209,9 @@ def _is_sorted(coords: Coords) -> bool:
     return not undecided.any()
 
 
-def _decode_moves(root: Table) -> tuple[Move, ...]:
-    moves = root.tables(_MOVES)
+def _decode_moves(moves: Tables) -> tuple[Move, ...]:
+    if not len(moves):
+        return ()
     sources, targets = moves.string(_FROM), moves.string(_TO)
     for column, slot in ((sources, _FROM), (targets, _TO)):
         moves.buffer.check_unshared(column, slot.name)

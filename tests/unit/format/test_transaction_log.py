@@ -63,6 +63,42 @@ def test_round_trip(spec: int) -> None:
     assert as_values(decode_transaction_log(data, where="test")) == as_values(FULL)
 
 
+@pytest.mark.parametrize("arrays", [1, 24, 25])
+@pytest.mark.parametrize("count", [0, 1, 24, 25, 60])
+@pytest.mark.parametrize("ndim", [0, 1, 3])
+def test_few_and_many_chunks_of_few_and_many_arrays(arrays: int, count: int, ndim: int) -> None:
+    edits = {
+        nid(node): np.arange(count * ndim, dtype=np.uint32).reshape(count, ndim)
+        for node in range(arrays)
+    }
+    if ndim == 0:
+        edits = {node: np.zeros((min(count, 1), 0), np.uint32) for node in edits}
+    log = TransactionLog(SnapshotId(b"the snapshot"), updated_chunks=edits)
+    back = decode_transaction_log(encode_transaction_log(log, spec=2), where="test")
+    assert as_values(back) == as_values(log)
+    assert {coords.dtype for coords in back.updated_chunks.values()} == {np.dtype(np.uint32)}
+
+
+@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize("arrays", [1, 30])
+def test_chunks_of_any_number_are_sorted_each_once(arrays: int, count: int) -> None:
+    coords = [(count - i // 2, 7) for i in range(count)]
+    data = made_by_hand(list(range(arrays)), coords * arrays, [count] * arrays)
+    log = decode_transaction_log(data, where="test")
+    expected = sorted(map(list, set(coords)))
+    assert [found.tolist() for found in log.updated_chunks.values()] == [expected] * arrays
+
+
+@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize("arrays", [1, 30])
+def test_chunks_of_one_array_have_one_rank(arrays: int, count: int) -> None:
+    coords = [(1,) * (1 + (i == count - 1)) for i in range(count)]
+    with pytest.raises(FormatError, match="differ in rank"):
+        decode_transaction_log(
+            made_by_hand(list(range(arrays)), coords * arrays, [count] * arrays), where="test"
+        )
+
+
 def test_the_initial_log() -> None:
     log = decode_transaction_log(
         encode_transaction_log(initial_transaction_log(), spec=2), where="test"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import gt, lt
 
 import numpy as np
@@ -133,15 +134,19 @@ def cut(refs: ChunkRefs, sizes: Sequence[int]) -> list[ChunkRefs]:
 
 def _rows_of_cells(
     index: npt.NDArray[np.uint32], sizes: Sequence[int]
-) -> list[npt.NDArray[np.intp]]:
+) -> list[npt.NDArray[np.intp] | slice]:
     """The rows of the chunks in each cell."""
     cells = index // np.asarray(sizes, np.uint32)
     grid = [int(n) for n in cells.max(axis=0) + 1]
     if math.prod(grid) < 2**62:
         number = np.ravel_multi_index(tuple(cells.T.astype(np.int64)), grid)
+        if bool((number[1:] >= number[:-1]).all()):
+            # Cells of whole rows: each is a run of the sorted references.
+            edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(index)]
+            return [slice(a, b) for a, b in pairwise(edges)]
         inverse = np.unique(number, return_inverse=True)[1]
     else:
         inverse = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
     order = np.argsort(inverse, kind="stable")
-    edges = np.flatnonzero(np.diff(inverse[order])) + 1
-    return np.split(order, edges)
+    cuts = np.flatnonzero(np.diff(inverse[order])) + 1
+    return [*np.split(order, cuts)]

@@ -196,7 +196,7 @@ class Committer:
             uploads.wait()
             backend.sync()
 
-        return self._store("fork", metadata, publish).id
+        return self._store("fork", metadata, publish, self._plan()).id
 
     def _check_changes(self, allow_empty: bool) -> None:
         changes = self._workspace.changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,16 @@ def spec(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(params=["memory", "disk"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> frazil.Storage:
-    """An empty place."""
+    """An empty place; of `tests.scenario.places.EVERY_PLACE` where a test asks for it."""
     if request.param == "memory":
         return frazil.in_memory_storage()
-    return frazil.local_filesystem_storage(str(tmp_path / "repository"))
+    if request.param == "disk":
+        return frazil.local_filesystem_storage(str(tmp_path / "repository"))
+    servers = request.getfixturevalue("servers")
+    stored: frazil.Storage = servers.cloud(request.param).storage(
+        frazil, f"scenario/{secrets.token_hex(8)}"
+    )
+    return stored
 
 
 @pytest.fixture

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from frazil import Storage, StorageSettings
 from frazil.display import Shown
 from frazil.storage.api import Location, storage_at
 from frazil.storage.base import Backend
+from tests.servers.fixtures import CLOUDS
+
+EVERY_PLACE = ("memory", "disk", *CLOUDS)
+everywhere = pytest.mark.parametrize("storage", EVERY_PLACE, indirect=True)
+"""For a test that uses `storage` or `repo`: not only in memory and on disk, but on each object
+store as well. Meant for what depends on the storage, as it takes time."""
 
 
 class Around(Location):

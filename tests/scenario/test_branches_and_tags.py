@@ -19,6 +19,7 @@ from frazil.errors import (
     SnapshotNotFoundError,
     StorageError,
 )
+from tests.scenario.places import everywhere
 from tests.scenario.trees import chunks, commit, get, grown, tip
 
 UNKNOWN = "0" * 20
@@ -31,6 +32,7 @@ def raises(error: type[IcechunkError], kind: str, call: Callable[[], Any]) -> Ic
     return caught.value
 
 
+@everywhere
 def test_branches_come_and_go(repo: Repository) -> None:
     one, two = grown(repo), commit(repo, chunks("a", [0], b"two"))
     repo.create_branch("dev", one)
@@ -44,6 +46,7 @@ def test_branches_come_and_go(repo: Repository) -> None:
     assert repo.lookup_branch("dev") == two
 
 
+@everywhere
 def test_tags_stay(repo: Repository) -> None:
     one = grown(repo)
     repo.create_tag("v1", one)
@@ -59,6 +62,7 @@ def test_tags_stay(repo: Repository) -> None:
     assert repo.lookup_tag("v1") == one
 
 
+@everywhere
 def test_the_name_of_a_deleted_tag_is_burnt(repo: Repository, spec: int) -> None:
     one = grown(repo)
     repo.create_tag("v1", one)
@@ -167,6 +171,7 @@ def test_a_branch_can_be_reset_to_any_snapshot(repo: Repository) -> None:
     assert [item.id for item in repo.ancestry(snapshot_id=other)][:2] == [other, one]
 
 
+@everywhere
 def test_a_reset_can_ask_where_the_branch_is(repo: Repository) -> None:
     one = grown(repo)
     two = commit(repo, chunks("a", [0], b"two"))

@@ -25,7 +25,7 @@ from frazil.format.transaction_log import Move
 from frazil.ids import NodeId, SnapshotId
 from frazil.storage.doubles import Fault, Faulty, Slow, Wrapper
 from frazil.storage.memory import MemoryBackend
-from tests.scenario.places import storage_around
+from tests.scenario.places import everywhere, storage_around
 from tests.scenario.trees import array, change, chunks, commit, content, get, group, grown, tip
 
 METADATA: dict[str, Any] = {
@@ -46,6 +46,7 @@ def repo2(storage: frazil.Storage) -> Repository:
     return Repository.create(storage, spec_version=2)
 
 
+@everywhere
 def test_a_commit_is_the_next_of_its_branch(repo: Repository) -> None:
     before = datetime.now(UTC)
     first = commit(repo, {"": group()}, "one\ntwo ünïcode")
@@ -109,6 +110,7 @@ def test_a_session_is_committed_once(repo: Repository) -> None:
         assert caught.value.kind == ErrorKind.COMMIT_NOT_ALLOWED
 
 
+@everywhere
 def test_who_comes_second_is_told_and_keeps_the_changes(repo: Repository) -> None:
     base = grown(repo)
     session = change(repo.writable_session("main"), chunks("a", [0], b"mine"))
@@ -142,6 +144,7 @@ def test_commits_to_other_branches_are_in_nobodys_way(repo: Repository) -> None:
     assert get(repo.readonly_session("dev"), "a/c/0") == b"dev"
 
 
+@everywhere
 def test_a_branch_that_is_gone(repo: Repository) -> None:
     repo.create_branch("dev", grown(repo))
     session = change(repo.writable_session("dev"), {"g": group()})
@@ -219,6 +222,7 @@ def test_a_storage_behind_a_network(spec: int) -> None:
 # Amending
 
 
+@everywhere
 def test_an_amended_commit_takes_the_place_of_the_tip(repo2: Repository) -> None:
     base = grown(repo2)
     replaced = commit(repo2, {"a/c/0": b"one", "g": group()}, "first try", metadata={"a": 1})
@@ -333,6 +337,7 @@ def test_a_commit_that_moves_nodes_is_not_amended_with_other_changes(repo2: Repo
 # Flushing
 
 
+@everywhere
 def test_a_flushed_snapshot_is_on_no_branch(repo: Repository) -> None:
     base = grown(repo)
     repo.set_default_commit_metadata({"who": "me"})
@@ -396,6 +401,7 @@ def test_a_transaction_must_change_something(repo: Repository) -> None:
     assert caught.value.kind == ErrorKind.NO_CHANGES_TO_COMMIT
 
 
+@everywhere
 def test_a_transaction_can_rebase(repo: Repository) -> None:
     grown(repo)
     with repo.transaction("main", message="mine", rebase_with=ConflictDetector()) as store:

@@ -12,6 +12,7 @@ import pytest
 import frazil
 from frazil import BasicConflictSolver, ConflictDetector, Repository
 from tests.scenario.committers import crowd, deadly, undisturbed
+from tests.scenario.places import everywhere
 from tests.scenario.trees import array, change, commit, get, group, grown, put, tip
 
 
@@ -36,6 +37,7 @@ def test_a_crowd_writes_little_more_than_one_writer(tmp_path: Path, spec: int) -
     assert ratio < 2
 
 
+@everywhere
 def test_threads_with_a_session_each(repo: Repository) -> None:
     commit(repo, {"": group(), "a": array([6, 5])})
 
@@ -57,6 +59,7 @@ def test_threads_with_a_session_each(repo: Repository) -> None:
             assert get(view, f"a/c/{thread}/{i}") == b"%d" % thread
 
 
+@everywhere
 def test_threads_that_fight_for_one_chunk(repo: Repository) -> None:
     grown(repo)
     solver = BasicConflictSolver()
@@ -116,6 +119,7 @@ def test_what_is_written_during_a_commit_is_in_it_or_refused(repo: Repository) -
     assert found == written
 
 
+@everywhere
 def test_branches_tags_and_commits_at_once(repo: Repository) -> None:
     one = grown(repo)
 

@@ -22,7 +22,7 @@ from frazil.distributed import extract_session, merge_sessions
 from frazil.session import Session
 from frazil.storage.doubles import Fault, Faulty
 from frazil.storage.memory import MemoryBackend
-from tests.scenario.places import storage_around
+from tests.scenario.places import everywhere, storage_around
 from tests.scenario.test_resuming import CHANGES
 from tests.scenario.trees import array, change, chunks, content, get, group, grown, keys, put, tip
 
@@ -231,6 +231,7 @@ def test_pickling_stores_the_chunks_durably(
     assert [get(tip(repo), f"a/c/{i}") for i in range(2)] == [value, value]
 
 
+@everywhere
 def test_a_pickled_fork_keeps_its_configuration(storage: frazil.Storage, spec: int) -> None:
     config = frazil.RepositoryConfig(inline_chunk_threshold_bytes=2)
     repo = frazil.Repository.create(storage, config, spec_version=spec)

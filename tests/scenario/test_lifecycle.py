@@ -18,11 +18,13 @@ from frazil import (
     SpecVersion,
 )
 from frazil.errors import ErrorKind
+from tests.scenario.places import everywhere
 from tests.scenario.trees import commit, group, put
 
 SMALL = RepositoryConfig(inline_chunk_threshold_bytes=3)
 
 
+@everywhere
 def test_a_new_repository(repo: Repository, spec: int, storage: frazil.Storage) -> None:
     assert repo.spec_version == spec
     assert Repository.exists(storage)
@@ -44,6 +46,7 @@ def test_spec_2_is_the_default() -> None:
     assert Repository.create(frazil.in_memory_storage()).spec_version == 2
 
 
+@everywhere
 def test_where_there_is_no_repository(storage: frazil.Storage) -> None:
     assert not Repository.exists(storage)
     assert Repository.fetch_spec_version(storage) is None
@@ -61,6 +64,7 @@ def test_other_versions_cannot_be_made(version: object) -> None:
     assert not storage.list_objects()
 
 
+@everywhere
 def test_a_place_must_be_empty(storage: frazil.Storage, spec: int) -> None:
     storage.backend().put("notes/readme.txt", b"mine")
     with pytest.raises(InvalidInputError, match="other objects") as caught:
@@ -76,6 +80,7 @@ def test_empty_folders_are_no_obstacle(tmp_path: Path) -> None:
     Repository.create(frazil.local_filesystem_storage(str(tmp_path)))
 
 
+@everywhere
 @pytest.mark.parametrize("other", [1, 2])
 def test_a_repository_is_never_made_over_another(
     repo: Repository, storage: frazil.Storage, spec: int, other: int
@@ -94,6 +99,7 @@ def test_a_repository_is_never_made_over_another(
     assert Repository.open(storage).spec_version == spec
 
 
+@everywhere
 def test_what_a_dead_creator_left_is_no_obstacle(storage: frazil.Storage, spec: int) -> None:
     Repository.create(storage, spec_version=spec)
     for info in list(storage.backend().list()):
@@ -104,6 +110,7 @@ def test_what_a_dead_creator_left_is_no_obstacle(storage: frazil.Storage, spec: 
     commit(repo, {"": group()})
 
 
+@everywhere
 def test_open_or_create(storage: frazil.Storage, spec: int) -> None:
     first = Repository.open_or_create(storage, create_version=spec)
     snapshot = commit(first, {"": group()})
@@ -121,6 +128,7 @@ def test_open_or_create_in_an_unclean_place_fails_as_create_does() -> None:
     Repository.open_or_create(storage, check_clean_root=False)
 
 
+@everywhere
 def test_many_may_open_or_create_at_once(storage: frazil.Storage, spec: int) -> None:
     together = threading.Barrier(6)
     tips: list[str] = []
@@ -171,6 +179,7 @@ def test_a_configuration_given_at_opening_counts_but_is_not_stored(
     assert stored.get_partial_values_concurrency is None
 
 
+@everywhere
 def test_saving_stores_the_effective_configuration(storage: frazil.Storage, spec: int) -> None:
     Repository.create(storage, SMALL, spec_version=spec)
     opened = Repository.open(storage, RepositoryConfig(get_partial_values_concurrency=4))
@@ -204,6 +213,7 @@ def test_reopening_merges_over_what_is_in_force(storage: frazil.Storage, spec: i
     assert Repository.open(storage).config.get_partial_values_concurrency == 4
 
 
+@everywhere
 def test_in_spec_1_a_configuration_that_others_changed_is_not_overwritten(
     storage: frazil.Storage,
 ) -> None:

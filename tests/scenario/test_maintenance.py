@@ -17,7 +17,7 @@ from frazil.engine import collect as engine
 from frazil.model.sweep import Depends
 from frazil.storage.doubles import Fault, Faulty, Wrapper
 from frazil.storage.memory import MemoryBackend
-from tests.scenario.places import storage_around
+from tests.scenario.places import everywhere, storage_around
 
 LARGE = 1_100_000
 """Bytes of a chunk that gets an object of its own."""
@@ -50,6 +50,7 @@ def keys(repo: Repository, folder: str = "") -> set[str]:
     return {info.key for info in repo.storage.backend().list(folder)}
 
 
+@everywhere
 def test_expired_history_is_collected(repo: Repository, spec: int) -> None:
     ids = [commit(repo, i) for i in range(6)]
     repo.create_tag("kept", ids[0])
@@ -82,6 +83,7 @@ def test_what_a_difference_needs_outlives_both(storage: Storage) -> None:
     assert keys(repo, "snapshots") == {f"snapshots/{ROOT}", f"snapshots/{ids[3]}"}
 
 
+@everywhere
 def test_only_what_is_old_is_deleted(repo: Repository) -> None:
     commit(repo, 0)
     edit(repo, 1)  # stores a chunk that nothing refers to
@@ -94,6 +96,7 @@ def test_only_what_is_old_is_deleted(repo: Repository) -> None:
     assert values(repo) == [1, 0, 3]
 
 
+@everywhere
 def test_strange_objects_are_left_alone(repo: Repository) -> None:
     commit(repo, 0)
     backend = repo.storage.backend()
@@ -194,6 +197,7 @@ def test_another_object_notices_that_history_was_cut(storage: Storage) -> None:
     assert [info.id for info in other.ancestry(branch="main")] == [ids[3], ids[2], ROOT]
 
 
+@everywhere
 def test_statistics(repo: Repository) -> None:
     session = repo.writable_session("main")
     root = zarr.create_group(session.store)
@@ -485,6 +489,7 @@ def test_a_collection_that_is_overtaken_again_and_again_gives_up(
     assert keys(repo) == before
 
 
+@everywhere
 def test_commits_during_a_collection_keep_their_data(storage: Storage, spec: int) -> None:
     """Whatever is younger than the cutoff stays."""
     repo = Repository.create(storage, spec_version=spec)

@@ -17,6 +17,7 @@ from frazil.errors import (
     SessionStateError,
 )
 from frazil.session import Session
+from tests.scenario.places import everywhere
 from tests.scenario.trees import (
     array,
     change,
@@ -38,6 +39,7 @@ LARGE = bytes(range(256)) * 4
 # What a session sees
 
 
+@everywhere
 def test_a_session_reads_its_own_writes_and_nobody_else_does(repo: Repository) -> None:
     grown(repo, 4)
     session, other = repo.writable_session("main"), repo.writable_session("main")
@@ -281,6 +283,7 @@ def test_paths_are_absolute_and_plain(repo: Repository, path: str) -> None:
         assert caught.value.kind == ErrorKind.INVALID_PATH
 
 
+@everywhere
 def test_where_chunks_are(repo: Repository) -> None:
     commit(repo, {"": group(), "a": array([4, 4]), "a/c/0/0": b"x", "a/c/0/1": LARGE})
     session = change(repo.writable_session("main"), {"a/c/1/0": b"x", "a/c/1/1": LARGE})
@@ -333,6 +336,7 @@ def test_the_inline_threshold_is_inclusive(
     assert [len(get(again, f"a/c/{i}") or b"") for i in range(2)] == [max(size, 1), size + 1]
 
 
+@everywhere
 def test_small_chunks_share_an_object(repo: Repository, storage: frazil.Storage) -> None:
     session = change(repo.writable_session("main"), {"": group(), "a": array([50])})
     change(session, {f"a/c/{i}": bytes([i]) * 1000 for i in range(50)})

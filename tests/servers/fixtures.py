@@ -50,6 +50,11 @@ class Servers:
             pytest.skip(str(found))
         return found
 
+    def cloud(self, name: str) -> Cloud:
+        """The object store of this name, one of `CLOUDS`."""
+        found: Cloud = self.get(CLOUDS[name])
+        return found
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
@@ -61,8 +66,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(params=CLOUDS)
 def cloud(request: pytest.FixtureRequest, servers: Servers) -> Cloud:
     """Each object store in turn."""
-    found: Cloud = servers.get(CLOUDS[request.param])
-    return found
+    return servers.cloud(request.param)
 
 
 @pytest.fixture

@@ -114,8 +114,14 @@ def _objects(folder: str, infos: list[ObjectInfo]) -> Objects:
     return Objects.of(
         [info.key[start:] for info in infos],
         [info.size for info in infos],
-        [microseconds("last_modified", info.last_modified) for info in infos],
+        [_written_at(info) for info in infos],
     )
+
+
+def _written_at(info: ObjectInfo) -> int:
+    """The latest time at which it can have been: many storages cut off parts of a second."""
+    told = microseconds("last_modified", info.last_modified)
+    return told if told % 1_000_000 else told + 999_999
 
 
 def _mark_v1(library: Library, catalog: Catalog, options: Options) -> dict[str, Keys]:

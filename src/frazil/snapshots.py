@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -16,6 +16,10 @@ from frazil.graph import GraphRow
 
 Coordinates: TypeAlias = npt.NDArray[np.uint32] | Sequence[Sequence[int]]
 """Chunk coordinates of one array: n rows of ndim numbers."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 class SnapshotInfo(Displayed):
@@ -34,7 +38,24 @@ class SnapshotInfo(Displayed):
         message: str,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._fields = id, parent_id, written_at, message, {} if metadata is None else metadata
+        # The time may also be in microseconds since the epoch, see `described`.
+        self._fields: tuple[str, str | None, datetime | int, str, dict[str, Any]] = (
+            id,
+            parent_id,
+            written_at,
+            message,
+            {} if metadata is None else metadata,
+        )
+
+    @classmethod
+    def described(cls, fields: tuple[str, str | None, int, str, dict[str, Any]]) -> SnapshotInfo:
+        """A snapshot by all its fields, with the time in microseconds since the epoch.
+
+        The time becomes a `datetime` when it is asked for, which most times in a list are not.
+        """
+        info = cls.__new__(cls)
+        info._fields = fields
+        return info
 
     @property
     def id(self) -> str:
@@ -49,7 +70,10 @@ class SnapshotInfo(Displayed):
     @property
     def written_at(self) -> datetime:
         """When it was written, in UTC."""
-        return self._fields[2]
+        time = self._fields[2]
+        if isinstance(time, int):
+            time = _EPOCH + timedelta(microseconds=min(time, _LAST))
+        return time
 
     @property
     def message(self) -> str:
@@ -62,7 +86,9 @@ class SnapshotInfo(Displayed):
         return self._fields[4]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SnapshotInfo) and self._fields == other._fields
+        return isinstance(other, SnapshotInfo) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__match_args__
+        )
 
     def __hash__(self) -> int:
         return hash(self.id)

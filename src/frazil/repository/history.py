@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
 from frazil.engine.history import diff_between
 from frazil.engine.ops_log import public_update
-from frazil.engine.times import EPOCH
-from frazil.format.history import Described, SnapshotRecord, described
+from frazil.format.history import SnapshotRecord, described
 from frazil.graph import GraphRow
 from frazil.ids import SnapshotId
 from frazil.model.descent import merge_parents, parents
@@ -35,7 +33,7 @@ class History(RepositoryBase):
     ) -> Iterator[SnapshotInfo]:
         """The snapshots up to the given branch, tag or snapshot (exactly one), newest first."""
         start = self._core.resolve(branch, tag, snapshot_id)
-        return map(_public_snapshot, self._core.catalog.lineage(start))
+        return map(SnapshotInfo.described, self._core.catalog.lineage(start))
 
     def async_ancestry(
         self,
@@ -99,7 +97,8 @@ class History(RepositoryBase):
 
     def lookup_snapshot(self, snapshot_id: str) -> SnapshotInfo:
         """A snapshot by its id."""
-        return _public_snapshot(described(self._core.catalog.record(SnapshotId.parse(snapshot_id))))
+        record = self._core.catalog.record(SnapshotId.parse(snapshot_id))
+        return SnapshotInfo.described(described(record))
 
     lookup_snapshot_async = twin(lookup_snapshot)
 
@@ -131,11 +130,6 @@ class History(RepositoryBase):
         return diff_between(self._core.library, self._core.catalog, older, newer)
 
     diff_async = twin(diff)
-
-
-def _public_snapshot(item: Described) -> SnapshotInfo:
-    id_, parent, flushed_at, message, metadata = item
-    return SnapshotInfo(id_, parent, EPOCH + timedelta(0, 0, flushed_at), message, metadata)
 
 
 def _batches(items: Callable[[], Iterator[T]]) -> Iterator[list[T]]:

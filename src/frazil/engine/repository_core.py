@@ -71,13 +71,14 @@ class RepositoryCore:
         self.attribution = attribution
         self.default_metadata = default_metadata
         self.access: Access = {}
-        self.library = library or Library(storage.backend(), spec=spec)
+        self.library = library or Library(storage.backend(config.storage), spec=spec)
         self.catalog: Catalog = CatalogV1(self.library) if spec == 1 else CatalogV2(self.library)
         self.configure(config)
 
     def configure(self, config: RepositoryConfig) -> None:
         """Use this as the effective configuration."""
         self.config = config
+        self.library.backend = self.storage.backend(config.storage)
         self.authorize(self.access)
         compression = config.compression
         if compression is not None and compression.level is not None:
@@ -287,9 +288,11 @@ def create(
 ) -> RepositoryCore:
     """Make a new repository with the branch `main` and one empty snapshot."""
     spec = check_spec(spec)
-    backend = storage.backend()
+    effective = effective_config(storage, None, config)
+    backend = storage.backend(effective.storage)
     if backend.read_only:
         raise _read_only_storage()
+    storage.check_creation()
     if stored_spec(backend) is not None and not check_clean_root:
         # Also one of the other version: it would be hidden for ever.
         raise already_there(spec)
@@ -299,11 +302,15 @@ def create(
             "place, or pass check_clean_root=False",
             ErrorKind.PARENT_DIRECTORY_NOT_CLEAN,
         )
-    effective = effective_config(storage, None, config)
     core = RepositoryCore(storage, spec, effective, attribution or Attribution(), {})
     library = core.library
     snapshot = initial_snapshot(library.now())
     library.write_snapshot(snapshot)
+    steps: list[Callable[[], None]] = [
+        lambda: backend.check_conditions(f"snapshots/{snapshot.id}"),
+        lambda: None if spec == 1 else library.write_log(initial_transaction_log()),
+    ]
+    map_parallel(lambda step: step(), steps)
     stored = config is not None and config != RepositoryConfig()
     if spec == 1:
         catalog_v1.create(library)
@@ -311,7 +318,6 @@ def create(
         if stored:
             core.catalog.save_config(effective.to_document())
     else:
-        library.write_log(initial_transaction_log())
         catalog_v2.create(library, snapshot.flushed_at, effective.to_document() if stored else None)
     return core
 
@@ -327,10 +333,10 @@ def open_(
 
     Raises `ReadOnlyError` for one that is archived, unless told to open it all the same.
     """
-    defaults = effective_config(storage, None, None)
+    for_now = effective_config(storage, None, config)
 
     def core_of(spec: int) -> RepositoryCore:
-        return RepositoryCore(storage, spec, defaults, attribution or Attribution(), {})
+        return RepositoryCore(storage, spec, for_now, attribution or Attribution(), {})
 
     core = core_of(2)
     assert isinstance(core.catalog, CatalogV2)

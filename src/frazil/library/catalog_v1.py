@@ -29,7 +29,15 @@ from frazil.library.catalog_v2 import backup_name
 from frazil.library.files import Library
 from frazil.library.uploads import Uploads
 from frazil.model.refs import check_deletable, check_tip, no_ref
-from frazil.storage.base import CREATE, Fetched, PreconditionFailed, PutMode, Update, Version
+from frazil.storage.base import (
+    CREATE,
+    Backend,
+    Fetched,
+    PreconditionFailed,
+    PutMode,
+    Update,
+    Version,
+)
 
 CONFIG = "config.yaml"
 MAIN_KEY = "refs/branch.main/ref.json"
@@ -43,10 +51,13 @@ class CatalogV1(Catalog):
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._backend = library.backend
         self._config: Version | None = None
         self._config_is_known = False
         self._known: dict[str, SnapshotId] = {}
+
+    @property
+    def _backend(self) -> Backend:
+        return self._library.backend
 
     def branches(self) -> dict[str, SnapshotId]:
         return {name: self.branch(name) for name in self._names("branch.")}

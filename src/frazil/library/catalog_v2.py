@@ -159,7 +159,7 @@ class CatalogV2(Catalog):
         try:
             version = backend.put(KEY, data, mode=IfVersion(state.version))
         except StorageError as error:
-            made = self._made_it(backup)
+            made = self._made_it(backup, error)
             if made is not None:
                 return made
             if isinstance(error, PreconditionFailed):
@@ -169,15 +169,17 @@ class CatalogV2(Catalog):
             self._state = _State(info, version)
         return info
 
-    def _made_it(self, backup: str) -> RepoInfo | None:
+    def _made_it(self, backup: str, error: StorageError) -> RepoInfo | None:
         """The repository information if a put that seems to have failed is in it.
 
-        The answer to a put can be lost; the name of its backup is in nobody else's.
+        The answer to a put can be lost, and others may have changed the object since; the name
+        of its backup is in nobody else's. Raises an error if that cannot be found out, and not
+        the one that says that nothing was stored.
         """
         try:
             info = self.info()
-        except IcechunkError:
-            return None  # the caller raises what went wrong first
+        except IcechunkError as unknown:
+            raise (unknown if isinstance(error, PreconditionFailed) else error) from unknown
         return info if info.updates.has_backup(backup) else None
 
     # Catalog

@@ -122,14 +122,14 @@ class Opening(RepositoryBase):
     @staticmethod
     def exists(storage: Storage, storage_settings: StorageSettings | None = None) -> bool:
         """Whether the storage holds a repository."""
-        return repository_core.stored_spec(storage.backend()) is not None
+        return repository_core.stored_spec(storage.backend(storage_settings)) is not None
 
     @staticmethod
     def fetch_spec_version(
         storage: Storage, storage_settings: StorageSettings | None = None
     ) -> SpecVersion | None:
         """The spec version of the repository in the storage; None if there is none."""
-        spec = repository_core.stored_spec(storage.backend())
+        spec = repository_core.stored_spec(storage.backend(storage_settings))
         return None if spec is None else SpecVersion(spec)
 
     @staticmethod

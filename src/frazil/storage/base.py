@@ -158,6 +158,13 @@ class Backend(ABC):
         process's objects are that process's to sync.
         """
 
+    def check_conditions(self, key: str) -> None:
+        """Raise `StorageError` (`storage-config`) if conditions are not obeyed by the storage.
+
+        key: an object that is there. It is stored again if conditions are not obeyed.
+        """
+        return
+
     def turn(self) -> AbstractContextManager[object]:
         """Wait in line with other writers who have lost a race, and hold the turn.
 

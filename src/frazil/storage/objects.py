@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from frazil.errors import ErrorKind, InvalidInputError, ReadOnlyError, StorageError
 from frazil.storage.base import (
+    CREATE,
     OVERWRITE,
     UNVERSIONED,
     Backend,
@@ -33,9 +34,11 @@ from frazil.storage.keys import decode_key, encode_key, folder_prefix
 from frazil.storage.lost_answers import ConditionalPut
 from frazil.storage.object_reads import read_from, read_ranges, read_unless
 from frazil.storage.object_writes import delete_all, overwrite
+from frazil.storage.pool import map_parallel
 from frazil.storage.retry import Attempts
 from frazil.storage.settings import StorageSettings
 
+_NOBODYS = Version('0 "00000000000000000000000000000000"')
 _log = logging.getLogger(__name__)
 
 
@@ -251,6 +254,27 @@ class ObjectBackend(Backend):
     @override
     def close(self) -> None:
         self._at.close()
+
+    @override
+    def check_conditions(self, key: str) -> None:
+        modes = [mode for mode in (CREATE, Update(_NOBODYS)) if self._keeps(mode)]
+        data = self.get(key) if modes else b""
+        if all(map_parallel(lambda mode: self._is_obeyed(key, data, mode), modes)):
+            return
+        raise StorageError(
+            f"{self._at.where} ignores the conditions of writes, so commits that are made at the "
+            "same time would be lost. If there is never more than one writer, pass "
+            "RepositoryConfig(storage=StorageSettings(unsafe_use_conditional_create=False, "
+            "unsafe_use_conditional_update=False))",
+            ErrorKind.STORAGE_CONFIG,
+        )
+
+    def _is_obeyed(self, key: str, data: bytes, mode: PutMode) -> bool:
+        try:
+            self.put(key, data, mode=mode)
+        except PreconditionFailed:
+            return True
+        return False
 
     # What it is
 

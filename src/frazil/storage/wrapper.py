@@ -80,6 +80,10 @@ class Wrapper(Backend):
         self.request("sync", "", self.inner.sync)
 
     @override
+    def check_conditions(self, key: str) -> None:
+        self.inner.check_conditions(key)
+
+    @override
     def turn(self) -> AbstractContextManager[object]:
         return self.inner.turn()
 

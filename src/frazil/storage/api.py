@@ -55,6 +55,9 @@ class Location(ABC):
         """What a repository at this location has instead of the general defaults."""
 
 
+MIN_CACHE_BYTES = 1024 * 1024
+"""The smallest budget of a cache on disk."""
+
 # A backend remembers what this process has yet to bring to the disk, so there is never a
 # second one for a location, and it is kept as long as the process lives.
 _opened: dict[Location, Backend] = {}
@@ -307,6 +310,21 @@ class Storage(Displayed):
     def default_settings(self) -> StorageSettings:
         """What this storage has instead of the general defaults."""
         return self._location.default_settings()
+
+    def with_cache(self, folder: str | os.PathLike[str], max_bytes: int) -> Storage:
+        """The same place, with what is read from it kept under a folder of this machine.
+
+        The folder is made when needed, and may serve any number of storages and processes. What
+        is there is checked when it is used, and what was used longest ago goes when it is more
+        than `max_bytes` (at least 1 MiB, else ValueError). Only objects that never change are
+        kept. Writes go past it.
+        """
+        from frazil.storage.cached import Cached
+        from frazil.storage.pieces import folder_path
+
+        if max_bytes < MIN_CACHE_BYTES:
+            raise ValueError(f"a cache of {max_bytes} bytes is too small: give it 1 MiB or more")
+        return storage_at(Cached(self._location, folder_path(folder), max_bytes))
 
     @property
     def in_this_process(self) -> bool:

@@ -87,6 +87,7 @@ from frazil.errors import (
     StorageError,
 )
 from frazil.logs import initialize_logs, set_logs_filter, shutdown_telemetry
+from frazil.opening import open, open_async
 from frazil.ops import GCSummary, Update, UpdateType
 from frazil.repository import Repository
 from frazil.repository.migration import upgrade_icechunk_repository as upgrade_icechunk_repository
@@ -106,13 +107,17 @@ from frazil.storage import (
     azure_storage,
     gcs_storage,
     gcs_store,
+    hf_storage,
+    http_storage,
     http_store,
     in_memory_storage,
     local_filesystem_storage,
     local_filesystem_store,
     r2_storage,
+    redirect_storage,
     s3_storage,
     s3_store,
+    storage_from_url,
     tigris_storage,
 )
 from frazil.store import IcechunkStore
@@ -240,14 +245,19 @@ __all__ = [
     "gcs_static_credentials",
     "gcs_storage",
     "gcs_store",
+    "hf_storage",
+    "http_storage",
     "http_store",
     "in_memory_storage",
     "initialize_logs",
     "install_as_icechunk",
     "local_filesystem_storage",
     "local_filesystem_store",
+    "open",
+    "open_async",
     "print_debug_info",
     "r2_storage",
+    "redirect_storage",
     "s3_anonymous_credentials",
     "s3_credentials",
     "s3_from_env_credentials",
@@ -258,6 +268,7 @@ __all__ = [
     "set_logs_filter",
     "shutdown_telemetry",
     "spec_version",
+    "storage_from_url",
     "supported_spec_versions",
     "tigris_storage",
     "user_agent",

@@ -16,12 +16,6 @@ import pytest
 
 SNIPPETS = sorted((Path(__file__).parent / "snippets").glob("*.py"))
 
-LATER: dict[str, str] = {
-    "storage_azure": "azure_storage",
-    "storage_http": "http_storage",
-}
-"""What does not run yet, and the name that it fails for: the list only shrinks."""
-
 # Runs each snippet in a folder of its own, all in one process, which has imported zarr and
 # xarray once; prints what they printed and how they failed.
 RUNNER = """
@@ -55,17 +49,10 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Ends:
     return {name: tuple(end) for name, end in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
-@pytest.mark.parametrize("name", [path.stem for path in SNIPPETS if path.stem not in LATER])
+@pytest.mark.parametrize("name", [path.stem for path in SNIPPETS])
 def test_snippets_run(ends: Ends, name: str) -> None:
     _, error = ends[name]
     assert error == ""
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_what_is_listed_for_later_still_fails(ends: Ends, name: str) -> None:
-    _, error = ends[name]
-    assert error, f"{name} runs now: take it off the list"
-    assert LATER[name] in error.splitlines()[-1]
 
 
 def test_the_real_package_is_not_what_runs(ends: Ends) -> None:

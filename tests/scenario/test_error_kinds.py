@@ -141,6 +141,7 @@ PROVOKED: dict[ErrorKind, Callable[[], object]] = {
 
 ELSEWHERE = {
     ErrorKind.BAD_KEY_PREFIX: "scenario/test_store_behaviour.py",
+    ErrorKind.BAD_REDIRECT: "unit/storage/test_redirect.py",
     ErrorKind.BAD_METADATA: "scenario/test_store_behaviour.py",
     ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF: "scenario/test_squash.py",
     ErrorKind.BRANCH_NOT_FOUND: "scenario/test_commits.py",

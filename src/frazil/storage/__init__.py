@@ -4,7 +4,13 @@ Behind them: `base` is the port, `memory`, `local`, `objects` and `http` are the
 `doubles` the wrappers for tests, `pool` the threads for requests.
 """
 
-from frazil.storage.api import Storage, in_memory_storage, local_filesystem_storage
+from frazil.storage.api import (
+    Storage,
+    http_storage,
+    in_memory_storage,
+    local_filesystem_storage,
+    redirect_storage,
+)
 from frazil.storage.buckets import (
     azure_storage,
     gcs_storage,
@@ -13,6 +19,8 @@ from frazil.storage.buckets import (
     s3_storage,
     tigris_storage,
 )
+from frazil.storage.from_url import storage_from_url
+from frazil.storage.hugging_face import hf_storage
 from frazil.storage.object_stores import (
     AnyObjectStoreConfig,
     ObjectStoreConfig,
@@ -49,13 +57,17 @@ __all__ = [
     "azure_store",
     "gcs_storage",
     "gcs_store",
+    "hf_storage",
+    "http_storage",
     "http_store",
     "in_memory_storage",
     "local_filesystem_storage",
     "local_filesystem_store",
     "r2_storage",
+    "redirect_storage",
     "s3_object_store_storage",
     "s3_storage",
     "s3_store",
+    "storage_from_url",
     "tigris_storage",
 ]

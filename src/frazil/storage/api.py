@@ -296,6 +296,51 @@ class Storage(Displayed):
 
         return storage_at(cloud.azure_place(account, container, prefix, credentials, config))
 
+    @classmethod
+    def new_hf(
+        cls,
+        config: S3Options,
+        bucket: str,
+        prefix: str | None,
+        namespace: str,
+        credentials: AnyS3Credential | None = None,
+        legacy_rooted_keys: bool | None = None,
+        *,
+        read_headers: Texts = None,
+        write_headers: Texts = None,
+        headers: Texts = None,
+    ) -> Storage:
+        """A place in a bucket of Hugging Face; `namespace` is the user or organisation."""
+        from frazil.storage.cloud import Headers
+        from frazil.storage.hugging_face import hf_place
+
+        sent = Headers.of(read_headers, write_headers, headers)
+        return storage_at(
+            hf_place(
+                config,
+                bucket,
+                prefix,
+                namespace,
+                credentials,
+                sent,
+                legacy_rooted_keys=legacy_rooted_keys,
+            )
+        )
+
+    @classmethod
+    def new_http(cls, base_url: str, config: Texts = None, headers: Texts = None) -> Storage:
+        """What a web server has below a URL, for reading; `config` as `obstore` names options."""
+        from frazil.storage.http import web
+
+        return storage_at(web(base_url, config, headers))
+
+    @classmethod
+    def new_redirect(cls, base_url: str) -> Storage:
+        """Where the web server at a URL says, for reading."""
+        from frazil.storage.redirect import redirect
+
+        return storage_at(redirect(base_url))
+
     def backend(self, settings: StorageSettings | None = None) -> Backend:
         """The open storage, for the layers of this package; one for each place and process.
 
@@ -387,3 +432,23 @@ def in_memory_storage() -> Storage:
 def local_filesystem_storage(path: str) -> Storage:
     """A folder of this machine, safe for any number of processes that write to it."""
     return Storage.new_local_filesystem(path)
+
+
+def http_storage(
+    base_url: str, opts: dict[str, str] | None = None, headers: dict[str, str] | None = None
+) -> Storage:
+    """What a web server has below `base_url`, for reading.
+
+    opts: settings of the connection, as `obstore`'s `ClientConfig` names them, such as
+    `timeout`. headers: sent with each request.
+    """
+    return Storage.new_http(base_url, opts, headers)
+
+
+def redirect_storage(base_url: str) -> Storage:
+    """Where the web server at `base_url` says by redirects, for reading.
+
+    It is asked when the storage is first used, once in each process. Targets are s3://, gs://,
+    r2:// and tigris:// URLs, and web servers by http+icechunk:// and https+icechunk://.
+    """
+    return Storage.new_redirect(base_url)

@@ -7,8 +7,10 @@ HEAD), `write_headers` (with other requests) and `headers` (with all); credentia
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import datetime
+from typing import ParamSpec
 
 from frazil.credentials import (
     GcsBearerCredential,
@@ -19,6 +21,8 @@ from frazil.credentials import (
 )
 from frazil.storage.api import Storage
 from frazil.storage.settings import ChecksumAlgorithm, S3Options
+
+P = ParamSpec("P")
 
 
 def s3_storage(
@@ -274,6 +278,27 @@ def gcs_storage(
     )
 
 
+def _also_named(**names: str) -> Callable[[Callable[P, Storage]], Callable[P, Storage]]:
+    """Take other names for arguments: other=usual. None is as if it was not given."""
+
+    def decorate(function: Callable[P, Storage]) -> Callable[P, Storage]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Storage:
+            for other, usual in names.items():
+                value = kwargs.pop(other, None)
+                if value is None:
+                    continue
+                if kwargs.get(usual) is not None:
+                    raise TypeError(f"{function.__name__} got {usual} twice, also as {other}")
+                kwargs[usual] = value
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+@_also_named(account_name="account", account_key="access_key", access_token="bearer_token")
 def azure_storage(
     *,
     account: str,
@@ -286,7 +311,11 @@ def azure_storage(
     anonymous: bool | None = None,
     config: dict[str, str] | None = None,
 ) -> Storage:
-    """A place in Azure Blob Storage; `config` as `obstore` names options."""
+    """A place in Azure Blob Storage; `config` as `obstore` names options.
+
+    Other names are taken as well: account_name, account_key (access_key), access_token
+    (bearer_token).
+    """
     return Storage.new_azure_blob(
         account,
         container,

@@ -182,10 +182,9 @@ class SnapshotTable:
             str(heap[start:end], "utf-8")
             for start, end in zip(found["message_start"].tolist(), ends.tolist(), strict=True)
         ]
-        metadata = [
-            self.record(row).metadata if count else {}
-            for row, count in zip(block, found["item_count"].tolist(), strict=True)
-        ]
+        metadata: list[dict[str, Any]] = [{} for _ in block]
+        for at in np.flatnonzero(found["item_count"]).tolist():
+            metadata[at] = self.record(block[at]).metadata
         return zip(ids, parents, found["flushed_at"].tolist(), messages, metadata, strict=True)
 
     def _text(self, start: int, size: int) -> bytes:
@@ -204,12 +203,14 @@ class SnapshotTable:
 
         `FormatError` as soon as it is clear that there is no root.
         """
-        parents = self.rows["parent"]
-        for _ in range(len(parents)):
+        parents: Any = self.rows["parent"].data
+        for count in range(len(parents)):
             if row < 0:
                 return
             yield row
-            row = parents.item(row)
+            if count == _BLOCK_MIN:  # it will be many
+                parents = parents.tolist()
+            row = parents[row]
         if row >= 0:
             raise FormatError(
                 f"repo: the ancestors of snapshot {self.id_of(row)} form a circle; "

@@ -67,18 +67,25 @@ def raw_ids(column: Rows) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(column).view(np.uint8).reshape(len(column), size)
 
 
-_DIGITS = np.frombuffer(ALPHABET.encode(), np.uint8)
-_PLACES = np.array([16, 8, 4, 2, 1], np.uint8)
+_PAIRS = np.array([a + b for a in ALPHABET for b in ALPHABET], "S2")
+"""The two digits of each number of 10 bits."""
 
 
 def id_texts(ids: npt.NDArray[np.uint8]) -> list[str]:
     """The text forms of uint8[n, size] ids, for many at once; see `ids`."""
     count, size = ids.shape
     digits = -(-size * 8 // 5)
-    bits = np.zeros((count, digits * 5), np.uint8)
-    bits[:, : size * 8] = np.unpackbits(ids, axis=1)
-    text = _DIGITS[bits.reshape(count, digits, 5) @ _PLACES]
-    return text.view(f"S{digits}").reshape(-1).astype("U").tolist()
+    fives = np.zeros((count, -(-size // 5), 5), np.uint16)  # 5 bytes are 4 pairs of digits
+    fives.reshape(count, -1)[:, :size] = ids
+    b0, b1, b2, b3, b4 = np.moveaxis(fives, 2, 0)
+    pairs = np.empty((*b0.shape, 4), np.uint16)
+    pairs[..., 0] = b0 << 2 | b1 >> 6
+    pairs[..., 1] = (b1 & 63) << 4 | b2 >> 4
+    pairs[..., 2] = (b2 & 15) << 6 | b3 >> 2
+    pairs[..., 3] = (b3 & 3) << 8 | b4
+    width = 2 * pairs[0].size if count else 0
+    text = _PAIRS[pairs].tobytes().decode()
+    return [text[at : at + digits] for at in range(0, count * width, width or 1)]
 
 
 def sort_keys(ids: Rows | npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:

@@ -101,6 +101,9 @@ PROVOKED: dict[ErrorKind, Callable[[], object]] = {
     ErrorKind.CANNOT_DELETE_MAIN: lambda: new().delete_branch("main"),
     ErrorKind.CANNOT_FORK_READ_ONLY_SESSION: lambda: tip(new()).fork(),
     ErrorKind.COMMIT_CONFLICT: lambda: overtaken({"a/c/0": b"1"}, {"a/c/1": b"1"}).commit("m"),
+    ErrorKind.EMPTY_PREFIX_CREATION: lambda: Repository.create(
+        frazil.s3_storage(bucket="b", prefix="")
+    ),
     ErrorKind.INVALID_CHUNK_INDEX: lambda: put(writable(), "a/c/7", b"1"),
     ErrorKind.INVALID_COMMIT_CONFIGURATION: lambda: patterns.compile_pattern("("),
     ErrorKind.INVALID_REF_NAME: lambda: new(1).create_branch("a/b", str(INITIAL_SNAPSHOT)),
@@ -189,6 +192,7 @@ ELSEWHERE = {
     ErrorKind.VIRTUAL_CHUNK_MODIFIED: "scenario/test_virtual.py",
     ErrorKind.NOT_ALLOWED: "scenario/test_virtual.py",
     ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER: "scenario/test_virtual.py",
+    ErrorKind.UNCOMMITTED_CHANGES: "scenario/test_forks.py",
     ErrorKind.UNIMPLEMENTED: "scenario/test_store_behaviour.py",
     ErrorKind.UNKNOWN: "scenario/test_forks.py",
     ErrorKind.UPDATE_ATTEMPTS_EXHAUSTED: "scenario/test_maintenance.py",

@@ -1,4 +1,4 @@
-"""Virtual references, which the real library sets, survive Frazil's commits."""
+"""Virtual references that one library sets are the same for the other, and survive its commits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import zarr
 from zarr.core.sync import sync
 
-from tests.interop.libraries import FRAZIL, REAL, SPECS, every_spec, icechunk
+from tests.interop.libraries import FRAZIL, REAL, SPECS, Library, every_spec, icechunk, needs_spec_2
 from tests.interop.place import Place
 
 FEW = 40
@@ -220,3 +220,117 @@ def test_containers_stay_in_the_configuration(place: Place, source: Path, spec: 
         str(c.store) for c in before.virtual_chunk_containers.values()
     ]
     place.check()
+
+
+# Locations: many, compressed, long, relative
+
+
+def _many(library: Library, store: Any, name: str, urls: list[str]) -> None:
+    zarr.create_array(
+        store, name=name, shape=(len(urls) * SIZE,), chunks=(SIZE,), dtype="u2", compressors=None
+    )
+    offsets = np.arange(len(urls), dtype="u8") * (SIZE * 2)
+    lengths = np.full(len(urls), SIZE * 2, "u8")
+    assert store.set_virtual_refs_arr(name, (len(urls),), urls, offsets, lengths) is None
+
+
+@needs_spec_2
+@pytest.mark.parametrize("writer", [REAL, FRAZIL], ids=str)
+@pytest.mark.parametrize(
+    ("count", "least", "compressed"),
+    [(999, None, 0), (1000, None, 1000), (50, 20, 50), (50, 51, 0)],
+)
+def test_compressed_locations(
+    place: Place, source: Path, writer: Library, count: int, least: int | None, compressed: int
+) -> None:
+    config = _config(source)
+    if least is not None:
+        how = icechunk.ManifestVirtualChunkLocationCompressionConfig(least)
+        config.manifest = icechunk.ManifestConfig(virtual_chunk_location_compression=how)
+    REAL.create(place.path, 2, config)
+    session = _open(writer, place, source).writable_session("main")
+    relative = "vcc://local files/data%20%C3%A9.bin"
+    urls = [_prefix(source) + "data%20%C3%A9.bin", relative]
+    _many(writer, session.store, "a", [urls[i % 2] for i in range(count)])
+    session.commit("many")
+    repo = place.open(FRAZIL)
+    (info,) = repo.list_manifest_files(repo.lookup_branch("main"))
+    assert repo.inspect_manifest(info.id)["compression"]["num_compressed_refs"] == compressed
+    for reader in (REAL, FRAZIL):
+        session = _open(reader, place, source).readonly_session("main")
+        found = session.all_virtual_chunk_locations()
+        assert len(found) == count
+        array = zarr.open_array(session.store, path="a", mode="r")
+        np.testing.assert_array_equal(array[...], np.arange(count * SIZE))
+
+
+@needs_spec_2
+@pytest.mark.parametrize("writer", [REAL, FRAZIL], ids=str)
+def test_long_urls_are_read(place: Place, source: Path, writer: Library) -> None:
+    """The real library compresses them as well, and then cannot read them itself."""
+    folder = source / ("long " * 50) / ("er" * 120) / ("é" * 110)
+    folder.mkdir(parents=True)
+    (folder / "data.bin").write_bytes((source / "data é.bin").read_bytes())
+    long = (folder / "data.bin").as_uri()
+    assert len(long) > 1024
+    REAL.create(place.path, 2, _config(source))
+    session = _open(writer, place, source).writable_session("main")
+    _many(writer, session.store, "a", [long] * MANY)
+    session.commit("long")
+    readers = (FRAZIL,) if writer is REAL else (FRAZIL, REAL)
+    for reader in readers:
+        store = _open(reader, place, source).readonly_session("main").store
+        array = zarr.open_array(store, path="a", mode="r")
+        np.testing.assert_array_equal(array[...], np.arange(MANY * SIZE))
+
+
+def _open(library: Library, place: Place, source: Path) -> Any:
+    access = library.module.credentials.LocalFileSystemAccess
+    return library.open(place.path, authorize_virtual_chunk_access={_prefix(source): access})
+
+
+@needs_spec_2
+def test_setting_references_gives_the_same(place: Place, source: Path) -> None:
+    """Both libraries are asked the same things, and what they answer and store is compared."""
+    url, relative = _prefix(source) + "data%20%C3%A9.bin", "vcc://local files/x/../data é.bin"
+    outcomes = {}
+    for library in (REAL, FRAZIL):
+        path = place.path.with_name(library.name)
+        REAL.create(path, 2, _config(source))
+        repo = library.open(path)
+        session = repo.writable_session("main")
+        store, spec = session.store, library.module.VirtualChunkSpec
+        zarr.create_array(store, name="a", shape=(8, 8), chunks=(2, 2), dtype="u2")
+        got: list[Any] = []
+        got.append(store.set_virtual_refs("a", [spec([0, 0], url, 1, 2)]))
+        got.append(store.set_virtual_refs("/a", [spec([0, 1], "s3://no/x", 1, 2)]))
+        got.append(
+            store.set_virtual_refs(
+                "a",
+                [spec([0, 2], "s3://no/x", 1, 2, "tag"), spec([0, 3], relative, 1, 2)],
+                validate_containers=False,
+            )
+        )
+        numbers = np.arange(1, 5, dtype="u8")
+        for options in ({}, {"validate_containers": False}, {"arr_offset": (1, 2)}):
+            locations = [url, "", "gs://no/y", relative.replace("x/../", "")]
+            got.append(
+                store.set_virtual_refs_arr("a", (2, 2), locations, numbers, numbers, **options)
+            )
+        got.append(sorted(session.all_virtual_chunk_locations()))
+        session.commit("set")
+        session = repo.readonly_session("main")
+        got.append(sorted(session.all_virtual_chunk_locations()))
+        got.append(sync(_iterated(session.store)))
+        outcomes[library.name] = got
+    assert outcomes["frazil"] == outcomes["real"]
+
+
+async def _iterated(store: Any) -> list[Any]:
+    rows = []
+    async for index, kinds, locations, offsets, lengths, inline in store.array_chunk_iterator("a"):
+        assert (index.dtype, kinds.dtype) == (np.uint32, np.uint8)
+        assert (offsets.dtype, lengths.dtype) == (np.uint64, np.uint64)
+        rows += zip(index.tolist(), kinds.tolist(), locations, offsets, lengths, strict=True)
+        assert inline == {}
+    return sorted(rows)

@@ -28,6 +28,7 @@ from frazil.errors import (
     SessionStateError,
     SnapshotNotFoundError,
 )
+from frazil.format.manifest import LocationCompression
 from frazil.format.snapshot import Node, initial_snapshot
 from frazil.format.transaction_log import initial_transaction_log
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
@@ -83,6 +84,7 @@ class RepositoryCore:
         compression = config.compression
         if compression is not None and compression.level is not None:
             self.library.level = compression.level
+        self.library.location_compression = _location_compression(config)
         if isinstance(self.catalog, CatalogV2):
             if compression is not None and compression.level is not None:
                 self.catalog.level = compression.level
@@ -395,6 +397,16 @@ def effective_config(
     if stored is not None:
         config = config.merge(RepositoryConfig.from_document(stored))
     return config if given is None else config.merge(given)
+
+
+def _location_compression(config: RepositoryConfig) -> LocationCompression:
+    given = config.effective("manifest").effective("virtual_chunk_location_compression")
+    return LocationCompression(
+        given.effective("min_num_chunks"),
+        given.effective("dictionary_max_training_samples"),
+        given.effective("dictionary_max_size_bytes"),
+        given.effective("compression_level"),
+    )
 
 
 def _retries(config: RepositoryConfig) -> Retries:

@@ -7,7 +7,7 @@
                       compressed_location | location, offset, length,         virtual
                         checksum_etag?, checksum_last_modified?
                       inline                                                  inline
-    compressed_location = one zstd frame of at most 1024 bytes that needs the dictionary
+    compressed_location = one zstd frame of at most 65536 bytes that needs the dictionary
 
 A manifest of a million references is decoded and encoded with numpy operations.
 """

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from frazil.format.manifest import Manifest, decode_manifest, encode_manifest
+from frazil.format.manifest import LocationCompression, Manifest, decode_manifest, encode_manifest
 from frazil.format.snapshot import ManifestInfo, Snapshot, decode_snapshot, encode_snapshot
 from frazil.format.transaction_log import (
     TransactionLog,
@@ -52,6 +52,7 @@ class Library:
         self.backend = backend
         self.spec = spec
         self.level = level
+        self.location_compression = LocationCompression()
         self.now = now
         self._random_bytes = random_bytes
         self._snapshots: Cache[SnapshotId, Snapshot] = Cache(SNAPSHOT_BUDGET, memory_of)
@@ -114,7 +115,12 @@ class Library:
 
         Returns what a snapshot has to say of it.
         """
-        data = encode_manifest(manifest, spec=self.spec, level=self.level)
+        data = encode_manifest(
+            manifest,
+            spec=self.spec,
+            level=self.level,
+            location_compression=self.location_compression,
+        )
         (uploads or self.backend).put(f"manifests/{manifest.id}", data)
         self._manifests.put(manifest.id, manifest)
         count = sum(map(len, manifest.arrays.values()))

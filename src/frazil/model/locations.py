@@ -16,7 +16,7 @@ from frazil.model.virtual_urls import Containers, canonical
 
 _PLAIN: Final = (string.ascii_letters + string.digits + "-._~/:=+,@!$&'()*\n").encode()
 """Characters that stand for themselves in every kind of location; and the end of one."""
-_NOT_PLAIN: Final = (b"/./", b"/../", b"/.\n", b"/..\n", b"/\n", b"\n\n")
+_RELATIVE: Final = (b"/./", b"/../", b"/.\n", b"/..\n")
 _BLOCK: Final = 65_536
 
 
@@ -31,14 +31,13 @@ class Locations:
     def of(
         cls, texts: Sequence[str], containers: Containers, *, validate: bool, gaps: bool = False
     ) -> Locations:
-        """Locations in any form; each distinct one is kept once.
+        """Locations in any form.
 
         validate: whether a container must cover them; gaps: whether "" stands for none, as it
         then does in the column. `InvalidInputError` (`invalid-virtual-ref`) for what is none.
         """
         n = len(texts)
-        distinct = dict.fromkeys(texts)
-        if gaps and "" in distinct:
+        if gaps and "" in texts:
             rows = np.fromiter(map(bool, texts), np.bool_, n)
             some = cls.of([text for text in texts if text], containers, validate=validate)
             start, size = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -46,8 +45,9 @@ class Locations:
             start[rows], size[rows] = some.column.start, some.column.size
             uncovered[rows] = some.uncovered
             return cls(ByteColumn(some.column.heap, start, size), uncovered)
-        if 2 * len(distinct) > n:
+        if not _is_repetitive(texts):
             return cls._checked(texts, containers, validate)
+        distinct = dict.fromkeys(texts)
         place = {text: i for i, text in enumerate(distinct)}
         codes = np.fromiter(map(place.__getitem__, texts), np.intp, n)
         return cls._checked(list(distinct), containers, validate).take(codes)
@@ -78,6 +78,12 @@ class Locations:
         return Locations(self.column.take(rows), self.uncovered[rows])
 
 
+def _is_repetitive(texts: Sequence[str]) -> bool:
+    """Whether it pays to look at each distinct text once: told from neighbours and a sample."""
+    neighbours, sample = texts[:1024], texts[:: len(texts) // 1024 + 1]
+    return any(2 * len(set(some)) <= len(some) for some in (neighbours, sample))
+
+
 def _plain(texts: Sequence[str], containers: Containers) -> ByteColumn | None:
     """The locations, if all are plain URLs in a container, which are stored as they are.
 
@@ -91,11 +97,13 @@ def _plain(texts: Sequence[str], containers: Containers) -> ByteColumn | None:
     raw = text.encode()
     if raw.count(b"\n") != n or raw.translate(None, _PLAIN):
         return None
-    if raw.count(b"//") != n or any(part in raw for part in _NOT_PLAIN):
+    if raw.count(b"//") != n or b"/\n" in raw:
+        return None
+    if b"/." in raw and any(part in raw for part in _RELATIVE):
         return None
     size = np.fromiter(map(len, texts), np.int64, n)
     heap, start = np.frombuffer(raw, np.uint8), row_starts(size + 1)
-    prefixes = [np.frombuffer(p.encode(), np.uint8) for p, _ in containers.prefixes()]
+    prefixes = [np.frombuffer(p.encode(), np.uint8) for p in containers.prefixes()]
     for first in range(0, n, _BLOCK):
         block = slice(first, first + _BLOCK)
         if not _covered(heap, start[block], size[block], prefixes):

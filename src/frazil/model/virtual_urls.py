@@ -127,9 +127,9 @@ class Containers:
                 self._named[container.name] = container
         self._prefixes = sorted(prefixes.items(), key=lambda item: -len(item[0]))
 
-    def prefixes(self) -> list[tuple[str, VirtualChunkContainer]]:
-        """Prefixes as stored URLs have them, and their containers, the longest first."""
-        return list(self._prefixes)
+    def prefixes(self) -> list[str]:
+        """What locations begin with that are covered, in their stored form."""
+        return [*(p for p, _ in self._prefixes), *(f"{RELATIVE}://{n}/" for n in self._named)]
 
     def covering(self, url: str) -> VirtualChunkContainer | None:
         """The container of an absolute URL."""

@@ -257,7 +257,7 @@ def test_locations_that_no_dictionary_can_be_made_of_stay_plain() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"write_content_size": False}, {"write_checksum": True}])
 def test_frames_of_other_writers(options: dict[str, bool]) -> None:
-    urls = [b"", b"s3://b/1", b"x" * 255, b"y" * 256, b"z" * 1024]
+    urls = [b"", b"s3://b/1", b"x" * 255, b"y" * 256, b"z" * 1024, b"w" * 65_536]
     dictionary, frames = compressed(urls, **options)
     found = decompress_locations(frames, dictionary)
     assert [found[i] for i in range(len(urls))] == urls
@@ -265,8 +265,8 @@ def test_frames_of_other_writers(options: dict[str, bool]) -> None:
 
 
 LOCATION_DAMAGE = {
-    "too-long": lambda d, f: (d, compressed([b"x" * 1025])[1]),
-    "too-long-unsized": lambda d, f: (d, compressed([b"x" * 1025], write_content_size=False)[1]),
+    "too-long": lambda d, f: (d, compressed([b"x" * 65_537])[1]),
+    "too-long-unsized": lambda d, f: (d, compressed([b"x" * 65_537], write_content_size=False)[1]),
     "no-dictionary": lambda d, f: (None, f),
     "wrong-dictionary": lambda d, f: (d[:4] + b"\7" + d[5:], f),
     "garbage-dictionary": lambda d, f: (b"garbage", f),

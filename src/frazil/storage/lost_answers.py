@@ -27,22 +27,21 @@ _log = logging.getLogger(__name__)
 class ConditionalPut:
     """One put of `data` to `path`, by a client that never repeats a request by itself.
 
-    mode: as `obstore` takes it. again: whether a condition that does not hold is worth another
-    try, for what it says may be wrong; called once.
+    reader: the client to look with. mode: as `obstore` takes it. with_id: whether objects may
+    have metadata.
     """
 
-    client: Any
+    writer: Any
+    reader: Any
     path: str
     data: bytes
     mode: Any
     attributes: Mapping[str, str]
     with_id: bool
     patience: Patience
-    attempts: Attempts = field(init=False)
     write_id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.attempts = Attempts(self.patience)
         self.write_id = str(uuid.uuid4())
 
     def send(self, again: Callable[[], Any] | None = None) -> Mapping[str, Any]:
@@ -52,6 +51,7 @@ class ConditionalPut:
         again: called once when it does not; returns another spelling of it to try, or None.
         """
         in_doubt = False
+        attempts = Attempts(self.patience)
         while True:
             try:
                 return self._put()
@@ -60,7 +60,7 @@ class ConditionalPut:
             if client_errors.is_passing(failure):
                 in_doubt = in_doubt or client_errors.is_in_doubt(failure)
                 _log.info("a write is tried again: %s", client_errors.text_of(failure))
-                if self.attempts.another():
+                if attempts.another():
                     continue
             elif not in_doubt and again is not None and client_errors.is_refused(failure):
                 other, again = again(), None
@@ -77,7 +77,7 @@ class ConditionalPut:
         attributes = dict(self.attributes)
         if self.with_id:
             attributes[WRITE_ID] = self.write_id
-        made: Mapping[str, Any] = self.client.put(
+        made: Mapping[str, Any] = self.writer.put(
             self.path,
             self.data,
             mode=self.mode,
@@ -91,15 +91,16 @@ class ConditionalPut:
 
         Raises the client's error if that cannot be found out.
         """
+        attempts = Attempts(self.patience)
         while True:
             try:
-                found = self.client.get(self.path)
+                found = self.reader.get(self.path)
                 there = found.attributes.get(WRITE_ID)
                 data = b"" if there is not None else bytes(found.bytes())
             except FileNotFoundError:
                 return None
             except Exception as error:
-                if not (client_errors.is_passing(error) and self.attempts.another()):
+                if not (client_errors.is_passing(error) and attempts.another()):
                     raise
                 continue
             ours = data == self.data if there is None else there == self.write_id

@@ -174,6 +174,7 @@ class ObjectBackend(Backend):
         """Put if the object has these tags, or with none if there is no object."""
         put = ConditionalPut(
             self._at.writer(len(content)),
+            self._at.reader(),
             path,
             content,
             mode=self._quoted(tags) if tags else "create",

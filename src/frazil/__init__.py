@@ -4,6 +4,7 @@ The public names are those of the `icechunk` package; `install_as_icechunk()` le
 imports it run on this one.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from frazil._version import __version__
@@ -135,16 +136,27 @@ from frazil.virtual import VirtualChunkContainer, VirtualChunkSpec
 initialize_logs()
 
 if TYPE_CHECKING:
+    from frazil.interchange import export_netcdf as export_netcdf
+    from frazil.interchange import export_zarr as export_zarr
+    from frazil.interchange import import_netcdf as import_netcdf
+    from frazil.interchange import import_zarr as import_zarr
     from frazil.xarray import open_dataset as open_dataset
     from frazil.xarray import open_datatree as open_datatree
 
+# Not everybody needs these, or has what they need; they are imported when first used.
+_LATER = {
+    "export_netcdf": "frazil.interchange",
+    "export_zarr": "frazil.interchange",
+    "import_netcdf": "frazil.interchange",
+    "import_zarr": "frazil.interchange",
+    "open_dataset": "frazil.xarray",
+    "open_datatree": "frazil.xarray",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # These two need xarray, which takes long to import and may not be there.
-    if name in ("open_dataset", "open_datatree"):
-        from frazil import xarray
-
-        return getattr(xarray, name)
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

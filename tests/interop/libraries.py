@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import frazil
+from tests.servers.fixtures import CLOUDS, Cloud
 
 icechunk = pytest.importorskip(
     "icechunk", reason="the real icechunk, which these tests compare with, is not installed"
@@ -22,6 +23,14 @@ icechunk = pytest.importorskip(
 icechunk.set_logs_filter("error")
 
 Repo = Any
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A prefix in an object store."""
+
+    cloud: Cloud
+    prefix: str
 
 
 @dataclass(frozen=True)
@@ -38,15 +47,17 @@ class Library:
     def specs(self) -> list[int]:
         return [1, 2] if hasattr(self.module, "SpecVersion") else [1]
 
-    def storage(self, path: Path) -> Any:
-        return self.module.local_filesystem_storage(str(path))
+    def storage(self, where: Path | Bucket) -> Any:
+        if isinstance(where, Bucket):
+            return where.cloud.storage(self.module, where.prefix)
+        return self.module.local_filesystem_storage(str(where))
 
-    def create(self, path: Path, spec: int, config: Any = None) -> Repo:
+    def create(self, where: Path | Bucket, spec: int, config: Any = None) -> Repo:
         options = {"spec_version": spec} if len(self.specs) > 1 else {}
-        return self.module.Repository.create(self.storage(path), config, **options)
+        return self.module.Repository.create(self.storage(where), config, **options)
 
-    def open(self, path: Path, config: Any = None, **options: Any) -> Repo:
-        return self.module.Repository.open(self.storage(path), config, **options)
+    def open(self, where: Path | Bucket, config: Any = None, **options: Any) -> Repo:
+        return self.module.Repository.open(self.storage(where), config, **options)
 
 
 REAL = Library("real", icechunk)
@@ -58,6 +69,8 @@ every_spec = pytest.mark.parametrize("spec", SPECS, ids=[f"spec{n}" for n in SPE
 needs_spec_2 = pytest.mark.skipif(
     SPECS == [1], reason=f"icechunk {icechunk.__version__} has no spec 2"
 )
+on_every_store = pytest.mark.parametrize("place", ["disk", *CLOUDS], indirect=True)
+"""For a test in which the storage matters: not only in a folder, but on each object store too."""
 both_orders = pytest.mark.parametrize(
     ("first", "second"),
     [(REAL, FRAZIL), (FRAZIL, REAL)],

@@ -1,4 +1,4 @@
-"""A folder with a repository that both libraries use."""
+"""A folder, or a prefix in an object store, with a repository that both libraries use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.interop.libraries import FRAZIL, REAL, Library, Repo
+import obstore
+
+from tests.interop.libraries import FRAZIL, REAL, Bucket, Library, Repo
 from tests.interop.view import Tree, history, tree, view
 
 FAR_FUTURE = timedelta(days=1)
@@ -21,14 +23,15 @@ class Place:
     def __init__(self, path: Path, **real_options: Any) -> None:
         """real_options: what the real library needs to open the repository."""
         self.path = path
+        self.where: Path | Bucket = path
         self.real_options = real_options
 
     def create(self, library: Library, spec: int, config: Any = None) -> Repo:
-        return library.create(self.path, spec, config)
+        return library.create(self.where, spec, config)
 
     def open(self, library: Library, config: Any = None) -> Repo:
         options = self.real_options if library is REAL else {}
-        return library.open(self.path, config, **options)
+        return library.open(self.where, config, **options)
 
     def files(self, folder: str) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (self.path / folder).glob("*")}
@@ -48,6 +51,33 @@ class Place:
             assert ours[part] == value, part
         trees: dict[str, Tree] = theirs["trees"]
         return trees
+
+
+class CloudPlace(Place):
+    """A prefix in an object store; `path` is a folder for copies."""
+
+    def __init__(self, bucket: Bucket, path: Path, **real_options: Any) -> None:
+        super().__init__(path, **real_options)
+        self.where = bucket
+        self._client = bucket.cloud.client(bucket.prefix)
+
+    def files(self, folder: str) -> dict[str, bytes]:
+        self._copy()
+        return super().files(folder)
+
+    def check(self) -> None:
+        """As in a folder; the real library inspects a copy, which must be the same repository."""
+        self.agree()
+        self._copy()
+        Place(self.path, **self.real_options).check()
+
+    def _copy(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        for page in obstore.list(self._client):
+            for item in page:
+                file = self.path / item["path"]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(bytes(obstore.get(self._client, item["path"]).bytes()))
 
 
 def _settle_anew(theirs: dict[str, Any], ours: dict[str, Any]) -> None:

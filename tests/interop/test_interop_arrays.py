@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import zarr
 
-from tests.interop.libraries import Library, both_orders, every_spec, needs_spec_2
+from tests.interop.libraries import Library, both_orders, every_spec, needs_spec_2, on_every_store
 from tests.interop.place import Place
 from tests.scenario.test_zarr_arrays import COMPRESSORS, DATA, FILTERS, HAS_RECTILINEAR, SHARDED
 
@@ -116,6 +116,7 @@ def test_arrays_pass_from_one_to_the_other_and_back(
     place.check()
 
 
+@on_every_store
 @every_spec
 @both_orders
 def test_arrays_shrink_grow_and_are_erased_in_turns(

@@ -16,6 +16,7 @@ from tests.interop.libraries import (
     both_orders,
     every_spec,
     needs_spec_2,
+    on_every_store,
 )
 from tests.interop.place import Place
 from tests.interop.view import history, plain_diff, tree
@@ -88,6 +89,7 @@ def test_messages(place: Place, spec: int, first: Library, second: Library) -> N
     place.check()
 
 
+@on_every_store
 @every_spec
 @both_orders
 def test_branches_and_tags(place: Place, spec: int, first: Library, second: Library) -> None:
@@ -165,11 +167,14 @@ def test_refused_names_are_refused_alike(
 ODD_NAMES = ["a b", "é", "温度", "x%20y", "p+q", "a:b", "a~b", "a{b}", "a#b?c", "*", "a\\b", "A"]
 
 
+@on_every_store
 @both_orders
 def test_odd_names_in_spec_1(place: Place, first: Library, second: Library) -> None:
     """They are parts of file names there, and both write them the same way."""
     one = edit(place.create(first, 1), "one")
-    for name in ODD_NAMES:
+    # Icechunk 1.1 takes a backslash for a slash on S3, and does not find the name again.
+    names = [name for name in ODD_NAMES if "\\" not in name or REAL.specs != [1]]
+    for name in names:
         place.open(first).create_tag(name, one)
         place.open(first).create_branch(name, one)
         there = place.open(second)
@@ -184,7 +189,7 @@ def test_odd_names_in_spec_1(place: Place, first: Library, second: Library) -> N
             assert next(iter(repo.ancestry(branch=name))).id == two
             assert len(tree(repo.readonly_session(name))) == 9
     # The real library lists the names of files, which it then does not find.
-    assert place.open(FRAZIL).list_branches() == {*ODD_NAMES, "main"}
+    assert place.open(FRAZIL).list_branches() == {*names, "main"}
 
 
 @needs_spec_2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from tests.interop.libraries import FRAZIL, REAL, Library, both_orders, needs_spec_2
+from tests.interop.libraries import FRAZIL, REAL, Library, both_orders, needs_spec_2, on_every_store
 from tests.interop.place import Place
 from tests.interop.test_interop_history import JSON_VALUES, edit
 from tests.interop.view import operations, plain_diff
@@ -48,6 +48,7 @@ KINDS = [
 ]
 
 
+@on_every_store
 @both_orders
 def test_either_reads_the_operations_log(place: Place, first: Library, second: Library) -> None:
     every_kind_of_update(place.create(first, 2), first, "1")

@@ -38,6 +38,7 @@ from frazil.storage.base import (
     Update,
     Version,
 )
+from frazil.storage.pool import map_parallel
 
 CONFIG = "config.yaml"
 MAIN_KEY = "refs/branch.main/ref.json"
@@ -60,23 +61,22 @@ class CatalogV1(Catalog):
         return self._library.backend
 
     def branches(self) -> dict[str, SnapshotId]:
-        return {name: self.branch(name) for name in self._names("branch.")}
+        names = [name for name, _ in self._listed("branch.")]
+        return dict(zip(names, map_parallel(self.branch, names), strict=True))
 
     def tags(self) -> dict[str, SnapshotId]:
-        deleted = {
-            info.key.split("/")[1]
-            for info in self._backend.list("refs")
-            if info.key.endswith(".deleted")
-        }
-        return {
-            name: self._target(f"refs/tag.{name}/ref.json")
-            for name in self._names("tag.")
-            if f"tag.{name}" not in deleted
-        }
+        names = [name for name, files in self._listed("tag.") if "ref.json.deleted" not in files]
+        targets = map_parallel(lambda name: self._target(f"refs/tag.{name}/ref.json"), names)
+        return dict(zip(names, targets, strict=True))
 
-    def _names(self, prefix: str) -> list[str]:
-        folders = {info.key.split("/")[1] for info in self._backend.list("refs")}
-        return sorted(name.removeprefix(prefix) for name in folders if name.startswith(prefix))
+    def _listed(self, prefix: str) -> list[tuple[str, set[str]]]:
+        """The references of a kind by their names, sorted, with the names of their files."""
+        found: dict[str, set[str]] = {}
+        for info in self._backend.list("refs"):
+            _, folder, *rest = info.key.split("/")
+            if folder.startswith(prefix):
+                found.setdefault(folder.removeprefix(prefix), set()).add("/".join(rest))
+        return [(name, files) for name, files in sorted(found.items()) if "ref.json" in files]
 
     def _target(self, key: str) -> SnapshotId:
         return decode_ref(self._backend.get(key), where=key)

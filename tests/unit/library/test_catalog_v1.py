@@ -57,6 +57,15 @@ def record(id_: SnapshotId, parent: SnapshotId) -> SnapshotRecord:
     return SnapshotRecord(id_, parent, 5, "a commit", {}, ())
 
 
+def test_only_what_is_named_like_a_reference_is_one(catalog: CatalogV1, backend: Overtaken) -> None:
+    catalog.create_tag("t", A)
+    # The second is what Icechunk 1.1 makes of the tag `a\\b` on S3.
+    for key in ("refs/branch.x/notes", "refs/tag.a/b/ref.json", "refs/README", "refs/tag.y/ref"):
+        backend.put(key, b"?")
+    assert catalog.branches() == {"main": INITIAL_SNAPSHOT}
+    assert catalog.tags() == {"t": A}
+
+
 def test_a_reset_that_is_overtaken_is_made_all_the_same(
     catalog: CatalogV1, backend: Overtaken
 ) -> None:

@@ -76,12 +76,10 @@ class SelectionPipeline(CodecPipeline):
         if chain.sharded:
             return await self.inner.read(items, out, drop_axes)
         node = array_at(workspace, batch.path)
-        if len(items) <= _FEW:
-            plan: ReadPlan | Later = ReadPlan([], True)
-            if node is not None:
-                plan = workspace.plan_reads_now(node, batch.index)
-            if not isinstance(plan, Later) and plan.quick:
-                return _statuses(reading.read(workspace, plan, batch, chain, out, drop_axes))
+        if len(items) <= _FEW and node is not None:
+            present = reading.read_now(workspace, node, batch, chain, out, drop_axes)
+            if not isinstance(present, Later):
+                return _statuses(present)
 
         def read() -> Any:
             plan = ReadPlan([], True) if node is None else workspace.plan_reads(node, batch.index)
@@ -194,10 +192,10 @@ def _work(items: Sequence[Item], memory: NDBuffer) -> tuple[IcechunkStore, Batch
     return None if batch is None else (store, batch)
 
 
-def _statuses(present: Any) -> Any:
-    if present.all():
+def _statuses(present: Sequence[bool]) -> Any:
+    if all(present):
         return (_PRESENT,) * len(present)
-    return tuple([_PRESENT if there else _MISSING for there in present.tolist()])
+    return tuple([_PRESENT if there else _MISSING for there in present])
 
 
 def _held(workspace: Workspace, batch: Batch, unread: Sequence[bool]) -> list[HeldChunk]:

@@ -11,20 +11,49 @@ import zarr
 from zarr.core.buffer import NDBuffer
 
 from frazil.engine.bulk_reads import Fetch, ReadPlan
+from frazil.engine.reader import LATER, Later
 from frazil.engine.workspace import Workspace
 from frazil.format.columns import ByteColumn
+from frazil.format.snapshot import Node
 from frazil.storage.pool import WORKERS, cores, map_parallel
 from frazil.store.pipeline import zstd
-from frazil.store.pipeline.batch import Batch
+from frazil.store.pipeline.batch import Batch, Item
 from frazil.store.pipeline.chain import Chain, ChunkCoder, fill_of
 
-Take = Callable[[int, Any], None]
-"""What is done with the decoded chunk of a row; None: the chunk is not initialised."""
+_SINGLY = 4
+"""Up to this many chunks are looked up one by one: columns would cost more than they save."""
 
 
 def threads() -> int:
     """How many threads may compute at the same time: `threading.max_workers` of Zarr, or all."""
     return zarr.config.get("threading.max_workers", None) or cores()
+
+
+def read_now(
+    workspace: Workspace,
+    node: Node,
+    batch: Batch,
+    chain: Chain,
+    out: NDBuffer,
+    drop_axes: tuple[int, ...],
+) -> Sequence[bool] | Later:
+    """As `read`, or LATER if that is worth another thread: a request, or many bytes."""
+    if len(batch) > _SINGLY:
+        plan = workspace.plan_reads_now(node, batch.index)
+        if isinstance(plan, Later) or not plan.quick:
+            return LATER
+        return read(workspace, plan, batch, chain, out, drop_axes)
+    chunks = []
+    for coords in batch.index.tolist():
+        data = workspace.get_chunk_now(node, tuple(coords))
+        if isinstance(data, Later):
+            return LATER
+        chunks.append(data)
+    for row, data in enumerate(chunks):
+        spec = batch.items[row][1]
+        chunk = None if data is None else decode_one(ChunkCoder.of(chain, spec), data)
+        _put(batch.items[row], chunk, out, drop_axes)
+    return [data is not None for data in chunks]
 
 
 def read(
@@ -34,30 +63,41 @@ def read(
     chain: Chain,
     out: NDBuffer,
     drop_axes: tuple[int, ...],
-) -> npt.NDArray[np.bool_]:
+) -> Sequence[bool]:
     """Put what is asked for into `out`; returns which of the chunks there are."""
-    target = out.as_ndarray_like()
+    items = batch.items
+    target: Any = out.as_ndarray_like()
     present = np.zeros(len(batch), np.bool_)
     for fetch in plan.fetches:
         present[fetch.rows] = True
-    items = batch.items
     for row in np.flatnonzero(~present).tolist():
-        _, spec, _, where, _ = items[row]
-        target[where] = fill_of(spec)
+        _put(items[row], None, out, drop_axes)
 
     def scatter(rows: npt.NDArray[np.intp], chunks: Sequence[Any]) -> None:
-        for row, chunk in zip(rows.tolist(), chunks, strict=True):
-            _, _, selection, where, _ = items[row]
-            part = chunk[selection]
-            if drop_axes:
-                part = part.squeeze(axis=drop_axes)
-            if isinstance(part, NDBuffer):
-                out[where] = part
-            else:
-                target[where] = part
+        if drop_axes or not isinstance(chunks, np.ndarray):
+            runs: Any = [(0, len(rows), None)]
+        else:
+            runs = batch.strips(rows, target)
+        for start, stop, strip in runs:
+            if strip is not None:
+                strip[...] = chunks[start:stop]
+                continue
+            for i in range(start, stop):
+                _put(items[int(rows[i])], chunks[i], out, drop_axes)
 
     decode_all(workspace, plan, batch, chain, scatter)
-    return present
+    found: list[bool] = present.tolist()
+    return found
+
+
+def _put(item: Item, chunk: Any, out: NDBuffer, drop_axes: tuple[int, ...]) -> None:
+    """Put what is asked for of a chunk into `out`; None: the chunk is not initialised."""
+    _, spec, selection, where, _ = item
+    if chunk is None:
+        out[where] = fill_of(spec)
+        return
+    part = chunk[selection]
+    out[where] = part.squeeze(axis=drop_axes) if drop_axes else part
 
 
 def decode_all(
@@ -71,16 +111,19 @@ def decode_all(
 
     A chunk is a NumPy array or an `NDBuffer`. Several threads may hand over at the same time.
     """
-    coder = ChunkCoder.of(chain, batch.items[0][1]) if batch.uniform else None
+    coders = [ChunkCoder.of(chain, spec) for spec, _ in batch.specs]
+    number = np.zeros(len(batch), np.intp)
+    for i, (_, rows) in enumerate(batch.specs):
+        number[rows] = i
 
     def carry_out(fetch: Fetch) -> None:
         data = fetch.read()
-        if coder is not None:
-            take(fetch.rows, decode(coder, data))
+        if len(coders) == 1:
+            take(fetch.rows, decode(coders[0], data))
             return
-        for i, row in enumerate(fetch.rows.tolist()):
-            one = ChunkCoder.of(chain, batch.items[row][1])
-            take(fetch.rows[i : i + 1], decode(one, data.take(slice(i, i + 1))))
+        for i in np.unique(number[fetch.rows]).tolist():
+            some = np.flatnonzero(number[fetch.rows] == i)
+            take(fetch.rows[some], decode(coders[i], data.take(some)))
 
     # From afar many reads wait at the same time, and few of them compute.
     limit = threads() if workspace.library.backend.local else WORKERS + 1
@@ -107,6 +150,14 @@ def decode(coder: ChunkCoder, data: ByteColumn) -> Sequence[Any]:
     if stored is None:
         return [coder.decode(row) for row in rows]
     return [row.view(stored).reshape(shape) for row in rows]
+
+
+def decode_one(coder: ChunkCoder, data: bytes) -> Any:
+    """One chunk, as `decode`."""
+    column = ByteColumn(
+        np.frombuffer(data, np.uint8), np.zeros(1, np.int64), np.array([len(data)], np.int64)
+    )
+    return decode(coder, column)[0]
 
 
 def _through_codec(coder: ChunkCoder, data: bytes | None) -> Any:

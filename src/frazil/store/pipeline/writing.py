@@ -43,30 +43,27 @@ def write(
 
 
 def _blocks(batch: Batch, chain: Chain) -> list[npt.NDArray[np.intp]]:
-    n = len(batch)
-    if batch.uniform:
-        total = n * ChunkCoder.of(chain, batch.items[0][1]).nbytes
-        wanted = min(n, max(-(-total // BLOCK_BYTES), min(threads(), total // _LEAST_BLOCK), 1))
-        return np.array_split(np.arange(n), wanted)
-    size = [ChunkCoder.of(chain, item[1]).nbytes for item in batch.items]
-    block = np.cumsum(size) // BLOCK_BYTES
-    return np.split(np.arange(n), np.flatnonzero(np.diff(block)) + 1)
+    """Chunks of one specification in blocks."""
+    blocks = []
+    for spec, rows in batch.specs:
+        n, total = len(rows), len(rows) * ChunkCoder.of(chain, spec).nbytes
+        wanted = max(-(-total // BLOCK_BYTES), min(threads(), total // _LEAST_BLOCK), 1)
+        blocks += np.array_split(rows, min(n, wanted))
+    return blocks
 
 
 def _encoded(
     workspace: Workspace, batch: Batch, chain: Chain, value: NDBuffer, drop_axes: tuple[int, ...]
 ) -> ByteColumn:
     """The encoded chunks, those without data as absent rows."""
-    if batch.uniform:
-        coder = ChunkCoder.of(chain, batch.items[0][1])
-        if coder.stored is not None:
-            cells = _merged_cells(workspace, batch, coder, value, drop_axes)
-            return _encoded_cells(coder, cells)
-    arrays = _merged(workspace, batch, chain, value, drop_axes)
+    spec = batch.items[0][1]
+    coder = ChunkCoder.of(chain, spec)
+    if coder.stored is not None:
+        return _encoded_cells(coder, _merged_cells(workspace, batch, coder, value, drop_axes))
     rows: list[Any] = []
-    for (_, spec, _, _, _), array in zip(batch.items, arrays, strict=True):
+    for array in _merged(workspace, batch, chain, value, drop_axes):
         empty = not spec.config.write_empty_chunks and array.all_equal(fill_of(spec))
-        rows.append(None if empty else ChunkCoder.of(chain, spec).encode(array))
+        rows.append(None if empty else coder.encode(array))
     present = [i for i, row in enumerate(rows) if row is not None]
     data = ByteColumn.of([None if row is None else row.tobytes() for row in rows])
     return _compressed(chain, data, np.array(present, np.intp))
@@ -83,26 +80,31 @@ def _merged_cells(
     spec, shape = coder.spec, coder.spec.shape
     source: Any = value.as_ndarray_like()
     scalar = source.shape == ()
-    complete = [item[4] for item in batch.items]
-    if len(batch) == 1 and complete[0] and not scalar:
+    if len(batch) == 1 and batch.complete[0] and not scalar:
         # A large chunk is not copied unless it has to be.
         part = source[batch.items[0][3]]
         if part.shape == shape:
             return np.ascontiguousarray(part, coder.stored).reshape(1, *shape)
     cells = np.empty((len(batch), *shape), spec.dtype.to_native_dtype())
-    if not all(complete):
+    if not batch.complete.all():
         _fill_with_old(workspace, batch, coder.chain, cells)
     lift = _lift(drop_axes, len(shape))
     fill = fill_of(spec)
-    for i, (_, _, selection, where, whole) in enumerate(batch.items):
-        chunk = cells[i, ...]
-        part = source if scalar else source[where]
-        if whole:
-            if part.shape == shape:
-                chunk[...] = part
-                continue
-            chunk[...] = fill
-        chunk[selection] = part if scalar or lift is None else part[lift]
+    every = np.arange(len(batch))
+    for start, stop, strip in [(0, len(batch), None)] if scalar else batch.strips(every, source):
+        if strip is not None:
+            cells[start:stop] = strip
+            continue
+        for i in range(start, stop):
+            _, _, selection, where, whole = batch.items[i]
+            chunk = cells[i, ...]
+            part = source if scalar else source[where]
+            if whole:
+                if part.shape == shape:
+                    chunk[...] = part
+                    continue
+                chunk[...] = fill
+            chunk[selection] = part if scalar or lift is None else part[lift]
     return cells
 
 
@@ -110,7 +112,7 @@ def _fill_with_old(
     workspace: Workspace, batch: Batch, chain: Chain, cells: npt.NDArray[Any]
 ) -> None:
     """Chunks that are not written completely, as they are now."""
-    rows = np.array([i for i, item in enumerate(batch.items) if not item[4]], np.intp)
+    rows = np.flatnonzero(~batch.complete)
     old = batch.part(rows)
     cells[rows] = fill_of(batch.items[0][1])
 
@@ -126,7 +128,7 @@ def _merged(
 ) -> list[NDBuffer]:
     """The chunks after the write, as Zarr merges them."""
     old: dict[int, NDBuffer] = {}
-    rows = np.array([i for i, item in enumerate(batch.items) if not item[4]], np.intp)
+    rows = np.flatnonzero(~batch.complete)
     if len(rows):
         parts = batch.part(rows)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zstandard
+from numpy.lib.stride_tricks import as_strided
 
 from frazil.format.columns import ByteColumn, row_starts
 
@@ -15,6 +17,8 @@ _IN_BULK = {"multi_compress_to_buffer", "multi_decompress_to_buffer"} <= set(
     zstandard.backend_features
 )
 """Not with every implementation of Python."""
+
+_mine = threading.local()
 
 
 def decompress(data: ByteColumn, size: int | None) -> npt.NDArray[np.uint8] | Sequence[Any] | None:
@@ -26,14 +30,14 @@ def decompress(data: ByteColumn, size: int | None) -> npt.NDArray[np.uint8] | Se
     n = len(data)
     try:
         if n == 1 or not _IN_BULK:
-            one = zstandard.ZstdDecompressor()
+            one = _decompressor()
             parts: Any = [
                 one.decompress(_row(data, i), max_output_size=size or 0, allow_extra_data=False)
                 for i in range(n)
             ]
         else:
             sizes: Any = b"" if size is None else np.full(n, size, np.uint64)
-            parts = zstandard.ZstdDecompressor().multi_decompress_to_buffer(
+            parts = _decompressor().multi_decompress_to_buffer(
                 _segments(data), decompressed_sizes=sizes, threads=0
             )
     except (zstandard.ZstdError, ValueError, MemoryError):
@@ -46,7 +50,11 @@ def decompress(data: ByteColumn, size: int | None) -> npt.NDArray[np.uint8] | Se
         return np.frombuffer(b"".join(parts) if n > 1 else parts[0], np.uint8).reshape(n, size)
     if parts.size() != n * size:
         return None
-    return np.frombuffer(b"".join(map(parts.__getitem__, range(n))), np.uint8).reshape(n, size)
+    first = np.frombuffer(parts[0], np.uint8)
+    if parts[n - 1].offset == (n - 1) * size:
+        # All are in one buffer, which the first of them keeps alive: nothing is copied.
+        return as_strided(first, (n, size), (size, 1), writeable=False)
+    return np.stack([first, *(np.frombuffer(parts[i], np.uint8) for i in range(1, n))])
 
 
 def compress(data: ByteColumn, *, level: int, checksum: bool) -> ByteColumn:
@@ -62,6 +70,14 @@ def compress(data: ByteColumn, *, level: int, checksum: bool) -> ByteColumn:
     size = np.fromiter(map(len, rows), np.int64, n)
     heap = rows[0] if n == 1 else b"".join(rows)
     return ByteColumn(np.frombuffer(heap, np.uint8), row_starts(size), size)
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    # To make one takes longer than to decompress a small chunk.
+    one: zstandard.ZstdDecompressor | None = getattr(_mine, "decompressor", None)
+    if one is None:
+        one = _mine.decompressor = zstandard.ZstdDecompressor()
+    return one
 
 
 def _row(data: ByteColumn, i: int) -> memoryview:

@@ -18,10 +18,11 @@ def python_blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.S | re.M)
 
 
-def test_readme_code_runs_and_prints_what_it_claims(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/storage.md"])
+def test_code_runs_and_prints_what_it_claims(tmp_path: Path, page: str) -> None:
     """All blocks as one program; `print(...)  # text` claims exactly that line of output."""
-    program = "\n".join(python_blocks(ROOT / "README.md"))
-    claims = re.findall(r"^print\(.*\)  # (.*)$", program, re.M)
+    program = "\n".join(python_blocks(ROOT / page))
+    claims = re.findall(r"^ *print\(.*\)  # (.*)$", program, re.M)
     script = tmp_path / "readme.py"
     script.write_text(program, "utf-8")
     done = subprocess.run(

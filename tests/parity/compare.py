@@ -30,6 +30,7 @@ ADDED = {
     "icechunk.Repository.save_config": ["config"],
     "icechunk.Repository.save_config_async": ["config"],
     "icechunk.Conflict.__new__": ["values"],
+    "icechunk.azure_storage": ["get_credentials", "scatter_initial_credentials"],
     "icechunk.xarray.to_icechunk": ["write_empty_chunks"],
 }
 """Optional parameters that only Frazil has, at the end."""

@@ -13,6 +13,7 @@ from typing import ClassVar, TypeAlias
 
 from frazil.credentials.azure import (
     AnyAzureCredential,
+    AnyAzureRefreshableCredential,
     AnyAzureStaticCredential,
     AzureCredentials,
     AzureRefreshableCredential,
@@ -170,6 +171,7 @@ def _access(prefix: str, credential: object) -> AnyCredential | None:
 
 __all__ = [
     "AnyAzureCredential",
+    "AnyAzureRefreshableCredential",
     "AnyAzureStaticCredential",
     "AnyCredential",
     "AnyGcsCredential",

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import ParamSpec
 
 from frazil.credentials import (
+    AnyAzureRefreshableCredential,
     GcsBearerCredential,
     S3StaticCredentials,
     azure_credentials,
@@ -310,6 +311,8 @@ def azure_storage(
     from_env: bool | None = None,
     anonymous: bool | None = None,
     config: dict[str, str] | None = None,
+    get_credentials: Callable[[], AnyAzureRefreshableCredential] | None = None,
+    scatter_initial_credentials: bool = False,
 ) -> Storage:
     """A place in Azure Blob Storage; `config` as `obstore` names options.
 
@@ -326,6 +329,8 @@ def azure_storage(
             bearer_token=bearer_token,
             from_env=from_env,
             anonymous=anonymous,
+            get_credentials=get_credentials,
+            scatter_initial_credentials=scatter_initial_credentials,
         ),
         config=config,
     )

@@ -16,6 +16,7 @@ from frazil.format.snapshot import Node, NodeKind
 from frazil.model.overlay import overlay, stack
 from frazil.model.zarr_metadata import has_regular_grid
 
+Indices: TypeAlias = npt.NDArray[np.int64]
 Place: TypeAlias = Sequence[int]
 Forward: TypeAlias = Callable[[list[int]], Iterable[int] | None]
 """From the coordinates of a chunk to others, or None."""
@@ -107,6 +108,34 @@ def reindex(workspace: Workspace, node: Node, forward: Forward, backward: Forwar
         places = _index_of(list(targets), node)
         rows = np.array(list(targets.values()), np.intp)
         workspace.edit_chunks(node, *edits, _placed(refs.take(rows), places).sorted())
+
+
+def take_along(workspace: Workspace, node: Node, axis: int, sources: Indices) -> int:
+    """Give each place q along an axis the chunks that were at `sources[q]`; none for -1.
+
+    sources: int64, one for each chunk along the axis as the array is now. A chunk may go to several
+    places, which then refer to the same bytes. Returns how many went to another place.
+    """
+    with workspace.lock:
+        _check(workspace, node)
+        refs = all_refs(workspace, node)
+        places = np.flatnonzero(sources != np.arange(len(sources)))
+        along = refs.index[:, axis].astype(np.int64)
+        gone = np.isin(along, places) | (along >= len(sources))
+        # All chunks at a source, for each place that it goes to.
+        wanted = places[sources[places] >= 0]
+        by_source = np.argsort(along, kind="stable")
+        first = np.searchsorted(along[by_source], sources[wanted], "left")
+        last = np.searchsorted(along[by_source], sources[wanted], "right")
+        lengths = last - first
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        rows = by_source[np.repeat(first, lengths) + within]
+        index = refs.index[rows]
+        index[:, axis] = np.repeat(wanted, lengths)
+        workspace.edit_chunks(
+            node, ChunkRefs.absent(refs.index[gone]), _placed(refs.take(rows), index).sorted()
+        )
+        return len(rows)
 
 
 def _check(workspace: Workspace, node: Node) -> None:

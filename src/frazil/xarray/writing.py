@@ -64,7 +64,7 @@ def to_icechunk(
     `InvalidInputError` if Dask's workers are other processes and the repository is in memory;
     `FileExistsError` for "w-" and a group that is there; otherwise what `Dataset.to_zarr` raises.
     """
-    _check_session(session)
+    check_session(session)
     writer = LazyArrayWriter()
     for path, dataset, node_encoding in _datasets(obj, group, encoding):
         has_dim = not isinstance(obj, xr.DataTree) or append_dim in dataset.dims
@@ -154,7 +154,8 @@ def _on_fork(array: zarr.Array[Any], fork: ForkSession) -> zarr.Array[Any]:
     return zarr.open_array(fork.store, path=array.path, mode="r+").with_config(array.config)
 
 
-def _check_session(session: Session) -> None:
+def check_session(session: Session) -> None:
+    """Raise `TypeError` or `ReadOnlyError` unless this is a session that can be written."""
     if isinstance(session, IcechunkStore):
         raise TypeError("to_icechunk takes a session, not its store: leave out `.store`")
     if not isinstance(session, Session):
@@ -229,6 +230,17 @@ def _dump(
             raise ValueError(f"names of variables are texts that are not empty, not {name!r}")
     dataset = store._validate_and_autodetect_region(dataset)
     store._validate_encoding(encoding)
+    encode_into(dataset, store, writer, encoding)
+
+
+def encode_into(
+    dataset: xr.Dataset,
+    store: ZarrStore,
+    writer: ArrayWriter,
+    encoding: Mapping[Any, Any] | None = None,
+) -> None:
+    """Write metadata, and give the writer the values as they are to be stored."""
+    encoding = {} if encoding is None else encoding
     variables, attributes = conventions.encode_dataset_coordinates(dataset)
     for name, value in encoding.items():
         if name not in variables:

@@ -477,3 +477,69 @@ def test_missing_and_short_files_are_errors(repo: Repository, source: Path) -> N
 def test_a_time_in_the_future_is_no_error(repo: Repository, source: Path) -> None:
     session = _with_checksum(repo, source, datetime.now(UTC) + timedelta(days=9))
     assert read(session, 1)[0] == 5
+
+
+# The doctor
+
+
+def test_a_healthy_repository(repo: Repository, source: Path) -> None:
+    _with_checksum(repo, source, datetime.now(UTC) + timedelta(seconds=2))
+    found = repo.doctor()
+    assert found.is_healthy
+    assert found.advice == ()
+    one = found.containers[prefix(source)]
+    assert (one.references, one.files, one.checked, one.authorized) == (2, 1, 1, True)
+    assert "is_healthy: True" in repr(found)
+    assert asyncio.run(repo.doctor_async("main")) == found
+
+
+def test_what_the_doctor_finds(repo: Repository, source: Path) -> None:
+    names = ["fine", "gone", "newer", "other", "short"]
+    session = repo.writable_session("main")
+    array(session, 7)
+    for i, name in enumerate(names):
+        path = source / name
+        path.write_bytes(b"x" * 20)
+        checksum = {"newer": datetime.now(UTC), "other": "tag"}.get(name)
+        session.store.set_virtual_ref(
+            f"a/c/{i}", path.as_uri(), offset=0, length=20, checksum=checksum
+        )
+    specs = [VirtualChunkSpec([5], "s3://nobody/key", 0, 9)]
+    specs.append(VirtualChunkSpec([6], prefix(source) + "..%2fx", 0, 9))
+    session.store.set_virtual_refs("a", specs, validate_containers=False)
+    session.commit("files")
+    (source / "gone").unlink()
+    (source / "short").write_bytes(b"x")
+    os.utime(source / "newer", (4e9, 4e9))
+    found = repo.doctor()
+    one = found.containers[prefix(source)]
+    assert not found.is_healthy
+    assert list(one.missing) == [prefix(source) + "gone"]
+    assert list(one.changed) == [prefix(source) + name for name in ("newer", "other", "short")]
+    assert "last modified at" in one.changed[prefix(source) + "newer"]
+    assert "'tag'" in one.changed[prefix(source) + "other"]
+    assert "20" in one.changed[prefix(source) + "short"]
+    assert found.uncovered == {"s3://nobody/key": 1, prefix(source) + "..%2fx": 1}
+    assert len(found.advice) == 3
+    text = repr(found)
+    assert "missing (1):" in text
+    assert "uncovered (2):" in text
+    assert "- add containers" in text
+    few = repo.doctor(sample=2)
+    assert few.containers[prefix(source)].checked == 2
+    assert any("sample=None" in text for text in few.advice)
+    everything = repo.doctor(snapshot_id=repo.lookup_branch("main"), sample=None)
+    assert everything == found
+
+
+def test_the_doctor_misses_credentials(repo: Repository, source: Path) -> None:
+    _with_checksum(repo, source, None)
+    found = repo.reopen(authorize_virtual_chunk_access={}).doctor()
+    assert not found.containers[prefix(source)].authorized
+    assert "authorize_virtual_chunk_access" in found.advice[0]
+    assert not found.is_healthy
+
+
+def test_without_virtual_chunks_the_doctor_has_nothing_to_say(repo: Repository) -> None:
+    assert repo.doctor().is_healthy
+    assert Repository.create(frazil.in_memory_storage()).doctor().containers == {}

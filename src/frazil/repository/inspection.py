@@ -1,10 +1,13 @@
-"""Looking into single files of a repository."""
+"""Looking into a repository: at single files, and at the files of virtual chunks."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from frazil.checkup import Checkup
 from frazil.engine import inspect
+from frazil.engine.doctor import examine
+from frazil.engine.source_kinds import usable_containers
 from frazil.ids import ManifestId, SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.twins import twin
@@ -46,3 +49,25 @@ class Inspection(RepositoryBase):
         return inspect.inspect_repo_info(self._core.library)
 
     inspect_repo_info_async = twin(inspect_repo_info)
+
+    def doctor(
+        self,
+        branch: str | None = None,
+        *,
+        tag: str | None = None,
+        snapshot_id: str | None = None,
+        sample: int | None = 100,
+    ) -> Checkup:
+        """Whether the virtual chunks of a version, that of `main` unless given, can be read.
+
+        Tells which containers there are, which of them lack a credential, which files are
+        missing or have changed, and what to do. sample: how many files of each container are
+        looked at; None: all of them.
+        """
+        if branch is None and tag is None and snapshot_id is None:
+            branch = "main"
+        core = self._core
+        state = core.session(core.resolve(branch, tag, snapshot_id))
+        return examine(state.workspace, usable_containers(core.config), sample)
+
+    doctor_async = twin(doctor)

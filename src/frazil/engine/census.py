@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from frazil.engine.listings import read_listing, with_ancestors
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.header import decoded_size
-from frazil.format.ragged import raw_ids as id_bytes
-from frazil.format.ragged import run_items, sort_keys
-from frazil.format.snapshot import NodeTable, Snapshot
+from frazil.format.ragged import sort_keys
+from frazil.format.snapshot import Listing
 from frazil.ids import ManifestId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.files import Library
@@ -89,7 +89,7 @@ class Census:
         """Read these snapshots, several at a time."""
 
         def read(raw: bytes) -> None:
-            self._note(self._library.read_snapshot(SnapshotId(raw)))
+            self._note(read_listing(self._library, SnapshotId(raw)))
             progress.step()
 
         with task("Reading snapshots", len(ids)) as progress:
@@ -97,23 +97,21 @@ class Census:
 
     def follow(self, tips: Iterable[SnapshotId]) -> None:
         """Read these snapshots of a spec 1 repository and all before them."""
-        known = set(raw_ids(self.snapshots()))
+        known = {SnapshotId(raw) for raw in raw_ids(self.snapshots())}
         with task("Reading snapshots") as progress:
-            for tip in tips:
-                id_: SnapshotId | None = tip
-                while id_ is not None and id_ not in known:
-                    known.add(id_)
-                    snapshot = self._library.read_snapshot(id_)
-                    self._note(snapshot)
-                    progress.step()
-                    id_ = snapshot.parent_id
+            for listing in with_ancestors(
+                self._library, tips, known=known, limit=self._limits.snapshots
+            ):
+                self._note(listing)
+                progress.step()
 
-    def _note(self, snapshot: Snapshot) -> None:
-        infos = snapshot.manifests
+    def _note(self, snapshot: Listing) -> None:
+        infos, parts = snapshot.manifests, snapshot.parts
         rows = np.empty((len(infos), 20), np.uint8)
         rows[:, :12] = infos.ids
         rows[:, 12:] = infos.size_bytes.astype(">u8").view(np.uint8).reshape(-1, 8)
-        unlisted = ~np.isin(sort_keys(snapshot.nodes.manifest_ids()), sort_keys(infos.ids))
+        used = np.unique(sort_keys(parts[:, :12]))
+        unlisted = ~np.isin(used, sort_keys(infos.ids))
         if unlisted.any():
             raise FormatError(
                 f"snapshot {snapshot.id} refers to {int(unlisted.sum())} manifests that it does "
@@ -121,7 +119,7 @@ class Census:
                 ErrorKind.MANIFEST_INFO_NOT_FOUND,
             )
         self._manifests.add(rows.view("S20").reshape(-1))
-        self._parts.add(_parts_of(snapshot.nodes))
+        self._parts.add(np.unique(sort_keys(parts)))
         self._read.add(np.frombuffer(snapshot.id, "S12"))
 
     def manifests(self) -> tuple[Keys, list[int]]:
@@ -174,15 +172,6 @@ class Census:
 def manifests_of(parts: Keys) -> Keys:
     """The manifest of each part."""
     return sort_keys(np.ascontiguousarray(parts).view(np.uint8).reshape(-1, _PART)[:, :12])
-
-
-def _parts_of(nodes: NodeTable) -> Keys:
-    counts = np.maximum(nodes.rows["ref_count"], 0)
-    used = run_items(nodes.rows["ref_start"], nodes.rows["ref_count"])
-    parts = np.empty((len(used), _PART), np.uint8)
-    parts[:, :12] = id_bytes(nodes.refs["id"][used])
-    parts[:, 12:] = np.repeat(nodes.ids, counts, axis=0)
-    return np.unique(parts.view(f"S{_PART}").reshape(-1))
 
 
 def tips_of(catalog: Catalog) -> set[SnapshotId]:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.census import Census, Limits, tips_of
-from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
-from frazil.format.manifest import decode_manifest
+from frazil.format.chunk_refs import NATIVE, VIRTUAL, ChunkRefs
+from frazil.format.manifest import decode_sizes
 from frazil.format.ragged import sort_keys
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
@@ -48,15 +48,13 @@ class _Count:
 
     def add(self, data: bytes, where: str, nodes: frozenset[bytes]) -> None:
         """Add the references of these arrays in one manifest file; no file twice."""
-        arrays = decode_manifest(data, where=where).arrays
-        for refs in [refs for node, refs in arrays.items() if node in nodes]:
-            self._native.add(_ranges(refs.object, refs, refs.kind == NATIVE))
-            virtual = refs.kind == VIRTUAL
-            if virtual.any():
-                self._virtual.add(_ranges(_digests(refs), refs, virtual))
-            inline = int(refs.length[refs.kind == INLINE].sum())
-            with self._lock:
-                self._inline += inline
+        inline, refs = decode_sizes(data, where=where, nodes=nodes)
+        self._native.add(_ranges(refs.object, refs, refs.kind == NATIVE))
+        virtual = refs.kind == VIRTUAL
+        if virtual.any():
+            self._virtual.add(_ranges(_digests(refs), refs, virtual))
+        with self._lock:
+            self._inline += inline
 
     def stats(self) -> ChunkStorageStats:
         """The sums."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from frazil.engine.listings import with_ancestors
 from frazil.errors import ErrorKind, FormatError, ReadOnlyError, RefNotFoundError
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Update
@@ -16,7 +17,7 @@ from frazil.library.files import Library
 from frazil.model.expiration import Line, PlanV1, Ref, expire, plan_v1
 from frazil.model.keys import Keys, format_ids
 from frazil.progress import task
-from frazil.storage.pool import map_parallel
+from frazil.storage.pool import WORKERS, map_parallel
 
 
 def expire_snapshots(
@@ -74,25 +75,24 @@ def _expire_v2(
 
 def _lines(library: Library, tips: list[SnapshotId]) -> dict[SnapshotId, Line]:
     known: dict[SnapshotId, tuple[SnapshotId | None, int]] = {}
-    lines: dict[SnapshotId, Line] = {}
     with task("Reading the history") as progress:
-        for tip in tips:
-            line: dict[SnapshotId, int] = {}
-            id_: SnapshotId | None = tip
-            while id_ is not None:
-                if id_ in line:
-                    raise FormatError(
-                        f"snapshot {id_} is its own ancestor: the repository is damaged",
-                        ErrorKind.INVALID_FILE_FORMAT,
-                    )
-                if id_ not in known:
-                    # Not from memory: an expiration by somebody else may have changed the file.
-                    snapshot = library.read_snapshot(id_)
-                    known[id_] = snapshot.parent_id, snapshot.flushed_at
-                    progress.step()
-                parent, line[id_] = known[id_]
-                id_ = parent
-            lines[tip] = list(line.items())
+        # Not from memory: an expiration by somebody else may have changed the files.
+        for listing in with_ancestors(library, tips, known=(), limit=WORKERS):
+            known[listing.id] = listing.parent_id, listing.flushed_at
+            progress.step()
+    lines: dict[SnapshotId, Line] = {}
+    for tip in tips:
+        line: dict[SnapshotId, int] = {}
+        id_: SnapshotId | None = tip
+        while id_ is not None:
+            if id_ in line:
+                raise FormatError(
+                    f"snapshot {id_} is its own ancestor: the repository is damaged",
+                    ErrorKind.INVALID_FILE_FORMAT,
+                )
+            parent, line[id_] = known[id_]
+            id_ = parent
+        lines[tip] = list(line.items())
     return lines
 
 

@@ -115,17 +115,38 @@ def decode_objects(
 
     nodes: those of these arrays only. `FormatError` if the file is damaged where this looks.
     """
+    _, tables = _references_of(data, where, nodes)
+    native = tables.take(np.flatnonzero(tables.has(_CHUNK_ID)))
+    return native.struct(_CHUNK_ID, ChunkId.SIZE)
+
+
+def decode_sizes(
+    data: bytes, *, where: str, nodes: Collection[bytes] | None = None
+) -> tuple[int, ChunkRefs]:
+    """The bytes of all inline chunks of a manifest, and its other references without indexes.
+
+    nodes: those of these arrays only. `FormatError` if the file is damaged where this looks.
+    """
+    root, tables = _references_of(data, where, nodes)
+    inline = tables.has(_INLINE)
+    for slot in (_LOCATION, _COMPRESSED, _CHUNK_ID):
+        inline &= ~tables.has(slot)
+    size = int(tables.take(np.flatnonzero(inline)).blob(_INLINE).size.sum())
+    return size, _decode_refs(root, tables.take(np.flatnonzero(~inline)))[0]
+
+
+def _references_of(
+    data: bytes, where: str, nodes: Collection[bytes] | None
+) -> tuple[Table, Tables]:
     _, body = unwrap(data, FileType.MANIFEST, where=where)
     root = read_root(body, where=where)
     arrays = root.tables(_ARRAYS)
     tables, counts = arrays.tables(_REFS)
-    chosen = tables.has(_CHUNK_ID)
     if nodes is not None:
         wanted = np.array([node in nodes for node in _decode_nodes(root, arrays)], np.bool_)
         if not wanted.all():
-            chosen &= np.repeat(wanted, counts)
-    native = tables.take(np.flatnonzero(chosen))
-    return native.struct(_CHUNK_ID, ChunkId.SIZE)
+            tables = tables.take(np.repeat(wanted, counts))
+    return root, tables
 
 
 def _decode_nodes(root: Table, arrays: Tables) -> list[NodeId]:

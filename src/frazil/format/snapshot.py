@@ -220,6 +220,40 @@ def decode_snapshot(data: bytes | memoryview, *, where: str) -> Snapshot:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """Which files a snapshot needs, and which snapshot came before it.
+
+    parts: uint8[n, 20], of each manifest that a node refers to its id and that of the node,
+    repeated; parent_id: in spec 1 only.
+    """
+
+    id: SnapshotId
+    flushed_at: int
+    parent_id: SnapshotId | None
+    manifests: ManifestTable
+    parts: npt.NDArray[np.uint8]
+
+
+def decode_listing(data: bytes | memoryview, *, where: str) -> Listing:
+    """Read only the listing of a snapshot file; `FormatError` if it is damaged in there."""
+    _, body = unwrap(data, FileType.SNAPSHOT, where=where)
+    root = read_root(body, where=where)
+    nodes = root.tables(_NODES)
+    arrays = nodes.take(nodes.scalar(_KIND, "u1") == NodeKind.ARRAY)
+    refs, counts = arrays.table(_DATA).tables(_REFS)
+    parts = np.empty((len(refs), 20), np.uint8)
+    parts[:, :12] = refs.struct(_REF_ID, 12)
+    parts[:, 12:] = np.repeat(arrays.struct(_NODE_ID, 8), counts, axis=0)
+    return Listing(
+        SnapshotId(root.struct(_ID, 12)),
+        root.scalar(_FLUSHED_AT, "<u8"),
+        SnapshotId(root.struct(_PARENT, 12)) if root.has(_PARENT) else None,
+        _decode_manifests(root),
+        parts,
+    )
+
+
 def decode_metadata(items: Tables, decode: Callable[..., Any]) -> dict[str, Any]:
     """The values of `MetadataItem` tables by name."""
     names, values = items.string(_ITEM_NAME), items.blob(_ITEM_VALUE)

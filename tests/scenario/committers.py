@@ -1,4 +1,4 @@
-"""Many processes that commit to one branch of a repository on disk, some of them killed.
+"""Many processes that commit to one branch of one repository, some of them killed.
 
 Each process writes its own chunks of one array, commits each with a rebase, and notes in a
 file what was reported to it as committed. Afterwards everything that was reported must be in
@@ -15,13 +15,14 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import frazil
 from frazil import ConflictDetector, Repository
 from tests.scenario.trees import array, change, commit, get, group, keys
+from tests.servers.fixtures import Cloud
 
 COMMITS = 1_000_000
 """As many as there is time for."""
@@ -33,19 +34,40 @@ def value(writer: int, number: int) -> bytes:
     return (f"{writer}-{number} ".encode() * size)[:size]
 
 
-def create(folder: Path, spec: int) -> frazil.Storage:
+@dataclass(frozen=True)
+class Ground:
+    """Where they meet: a folder for their notes, and for the repository unless that is elsewhere.
+
+    cloud: the object store with the repository. A value that other processes can be given.
+    """
+
+    folder: Path
+    cloud: Cloud | None = None
+    name: str = "repository"
+
+    def storage(self) -> frazil.Storage:
+        """The repository's."""
+        if self.cloud is None:
+            return frazil.local_filesystem_storage(str(self.folder / self.name))
+        found: frazil.Storage = self.cloud.storage(frazil, f"{self.folder}/{self.name}".strip("/"))
+        return found
+
+    def alone(self) -> Ground:
+        """Another one beside it."""
+        return replace(self, name="alone")
+
+
+def create(ground: Ground, spec: int) -> Repository:
     """An empty array of 1,000 writers with many chunks each."""
-    storage = frazil.local_filesystem_storage(str(folder / "repository"))
-    repo = Repository.create(storage, spec_version=spec)
+    repo = Repository.create(ground.storage(), spec_version=spec)
     commit(repo, {"": group(), "a": array([1_000, COMMITS])}, "start")
-    return storage
+    return repo
 
 
-def write(folder: str, writer: int, commits: int) -> None:
+def write(ground: Ground, writer: int, commits: int) -> None:
     """The work of one process: commit, and note that it was reported."""
-    storage = frazil.local_filesystem_storage(str(Path(folder) / "repository"))
-    repo = Repository.open(storage)
-    notes = os.open(Path(folder) / f"notes-{writer}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    repo = Repository.open(ground.storage())
+    notes = os.open(ground.folder / f"notes-{writer}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in range(commits):
         snapshot = append(repo, writer, number)
         os.write(notes, f"{number} {snapshot}\n".encode())
@@ -77,15 +99,14 @@ class Result:
     faults: list[str]
 
 
-def check(folder: Path) -> Result:
+def check(ground: Ground) -> Result:
     """Compare what was reported with what is there."""
-    storage = frazil.local_filesystem_storage(str(folder / "repository"))
-    repo = Repository.open(storage)
+    repo = Repository.open(ground.storage())
     # In a history, oldest first, everybody's commits are in the order of their numbers.
     history = {item.id: item.message for item in repo.ancestry(branch="main")}
     view = repo.readonly_session("main")
     reported: dict[tuple[int, int], str] = {}
-    for path in folder.glob("notes-*"):
+    for path in ground.folder.glob("notes-*"):
         writer = int(path.name.removeprefix("notes-"))
         for line in path.read_text().splitlines():
             number, snapshot = line.split()
@@ -113,39 +134,39 @@ def check(folder: Path) -> Result:
     return Result(len(reported), len(committed), faults)
 
 
-def undisturbed(folder: Path, spec: int, *, writers: int = 6, commits: int = 15) -> Result:
+def undisturbed(ground: Ground, spec: int, *, writers: int = 6, commits: int = 15) -> Result:
     """Everybody commits so many times, and nobody dies."""
-    create(folder, spec)
+    create(ground, spec)
     with processes() as context:
         children = [
-            context.Process(target=write, args=(str(folder), writer, commits))  # type: ignore[attr-defined]
+            context.Process(target=write, args=(ground, writer, commits))  # type: ignore[attr-defined]
             for writer in range(writers)
         ]
         for child in children:
             child.start()
         for child in children:
             child.join()
-    result = check(folder)
+    result = check(ground)
     faults = [f"a process ended with {c.exitcode}" for c in children if c.exitcode]
     return Result(result.reported, result.in_history, result.faults + faults)
 
 
 def deadly(
-    folder: Path, spec: int, *, writers: int = 4, kills: int = 25, seed: int | None = None
+    ground: Ground, spec: int, *, writers: int = 4, kills: int = 25, seed: int | None = None
 ) -> Result:
     """Somebody is killed again and again, and replaced; then all are."""
-    create(folder, spec)
+    create(ground, spec)
     chance = random.Random(seed)
     with processes() as context:
 
         def start(writer: int):  # type: ignore[no-untyped-def]
-            child = context.Process(target=write, args=(str(folder), writer, COMMITS))  # type: ignore[attr-defined]
+            child = context.Process(target=write, args=(ground, writer, COMMITS))  # type: ignore[attr-defined]
             child.start()
             return child
 
         children = {writer: start(writer) for writer in range(writers)}
         for number in range(kills):
-            _wait_for_notes(folder, 3, children.values())
+            _wait_for_notes(ground.folder, 3, children.values())
             victim = chance.choice(list(children))
             time.sleep(chance.uniform(0, 0.05))
             os.kill(children[victim].pid, signal.SIGKILL)
@@ -155,27 +176,25 @@ def deadly(
             os.kill(child.pid, signal.SIGKILL)
         for child in children.values():
             child.join()
-    result = check(folder)
+    result = check(ground)
     # The dead hold nothing that others wait for.
-    repo = Repository.open(frazil.local_filesystem_storage(str(folder / "repository")))
-    commit(repo, {"after": group()}, "after")
+    commit(Repository.open(ground.storage()), {"after": group()}, "after")
     return result
 
 
 def crowd(
-    folder: Path, spec: int, *, writers: int = 100, commits: int = 5, children: int = 4
+    ground: Ground, spec: int, *, writers: int = 100, commits: int = 5, children: int = 4
 ) -> tuple[Result, float]:
     """Many writers, as threads of some processes, append a region of one array each.
 
     Returns as well how many times as many bytes they wrote as one writer does who makes the
     same commits one after another: see `stored_bytes`.
     """
-    together, alone = folder / "together", folder / "alone"
-    create(together, spec)
+    create(ground, spec)
     with processes() as context:
         started = [
             context.Process(  # type: ignore[attr-defined]
-                target=write_in_threads, args=(str(together), range(i, writers, children), commits)
+                target=write_in_threads, args=(ground, range(i, writers, children), commits)
             )
             for i in range(children)
         ]
@@ -183,31 +202,33 @@ def crowd(
             child.start()
         for child in started:
             child.join()
-    result = check(together)
+    result = check(ground)
     faults = [f"a process ended with {c.exitcode}" for c in started if c.exitcode]
-    repo = Repository.open(create(alone, spec))
+    repo = create(ground.alone(), spec)
     for number in range(commits):
         for writer in range(writers):
             append(repo, writer, number)
-    ratio = stored_bytes(together / "repository") / stored_bytes(alone / "repository")
+    ratio = stored_bytes(ground) / stored_bytes(ground.alone())
     return Result(result.reported, result.in_history, result.faults + faults), ratio
 
 
-def write_in_threads(folder: str, writers: range, commits: int) -> None:
+def write_in_threads(ground: Ground, writers: range, commits: int) -> None:
     """The work of a process of several writers, each of which opens the repository itself."""
     with ThreadPoolExecutor(len(writers)) as threads:
-        for done in [threads.submit(write, folder, writer, commits) for writer in writers]:
+        for done in [threads.submit(write, ground, writer, commits) for writer in writers]:
             done.result()
 
 
-def stored_bytes(folder: Path) -> int:
-    """The bytes of all files below a folder; of those with several names once.
+def stored_bytes(ground: Ground) -> int:
+    """The bytes of all objects of the repository; of files with several names once.
 
     A repository keeps all that was ever written, lost tries included, apart from what is
     replaced in place (`repo`, whose old versions are kept under `overwritten/`, and in spec 1
     the files of branches, of a few bytes each).
     """
-    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    if ground.cloud is not None:
+        return sum(found.size_bytes for found in ground.storage().list_objects_metadata())
+    found = [p.stat() for p in (ground.folder / ground.name).rglob("*") if p.is_file()]
     return sum({status.st_ino: status.st_size for status in found}.values())
 
 

@@ -3,6 +3,7 @@
     python -m tests.scenario.stress              ten runs of each kind and spec version
     python -m tests.scenario.stress --runs 50 --folder /somewhere/on/a/real/disk
     python -m tests.scenario.stress --runs 1 --kind crowd
+    python -m tests.scenario.stress --runs 1 --kind crowd --on ministack
 
 A crowd is 100 writers with 5 commits each; it may not write twice as many bytes as one writer
 who makes the same 500 commits.
@@ -16,16 +17,18 @@ import argparse
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.scenario.committers import Result, crowd, deadly, undisturbed
+from tests.scenario.committers import Ground, Result, crowd, deadly, undisturbed
+from tests.servers.fixtures import CLOUDS, Cloud
 
 KINDS = ("undisturbed", "deadly", "crowd")
 
 
-def crowded(folder: Path, spec: int) -> Result:
+def crowded(ground: Ground, spec: int) -> Result:
     """A crowd; too many bytes are a fault."""
-    result, ratio = crowd(folder, spec)
+    result, ratio = crowd(ground, spec)
     print(f"a crowd wrote {ratio:.2f} times the bytes of one writer")
     faults = list(result.faults)
     if ratio >= 2:
@@ -43,19 +46,31 @@ def main() -> int:
     parser.add_argument("--writers", type=int, default=6)
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--kind", choices=KINDS, action="append", help="only this kind of run")
+    parser.add_argument("--on", choices=CLOUDS, help="an object store, instead of a folder")
     arguments = parser.parse_args()
+    with ExitStack() as stack:
+        cloud = None
+        if arguments.on:
+            server = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            cloud = stack.enter_context(CLOUDS[arguments.on](server))
+        return run_all(arguments, cloud)
+
+
+def run_all(arguments: argparse.Namespace, cloud: Cloud | None) -> int:
+    """The number of runs with faults."""
     bad = 0
     for run in range(arguments.runs):
         for spec in (1, 2):
             for kind in arguments.kind or KINDS:
                 with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+                    ground = Ground(Path(name), cloud)
                     began = time.monotonic()
                     if kind == "undisturbed":
-                        result = undisturbed(Path(name), spec, writers=arguments.writers)
+                        result = undisturbed(ground, spec, writers=arguments.writers)
                     elif kind == "crowd":
-                        result = crowded(Path(name), spec)
+                        result = crowded(ground, spec)
                     else:
-                        result = deadly(Path(name), spec, kills=arguments.kills)
+                        result = deadly(ground, spec, kills=arguments.kills)
                 seconds = time.monotonic() - began
                 print(
                     f"run {run + 1:3}  spec {spec}  {kind:11}  {result.reported:4} reported  "

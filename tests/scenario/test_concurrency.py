@@ -11,26 +11,26 @@ import pytest
 
 import frazil
 from frazil import BasicConflictSolver, ConflictDetector, Repository
-from tests.scenario.committers import crowd, deadly, undisturbed
+from tests.scenario.committers import Ground, crowd, deadly, undisturbed
 from tests.scenario.places import everywhere
 from tests.scenario.trees import array, change, commit, get, group, grown, put, tip
 
 
 def test_nothing_that_was_reported_is_lost(tmp_path: Path, spec: int) -> None:
-    result = undisturbed(tmp_path, spec)
+    result = undisturbed(Ground(tmp_path), spec)
     assert result.faults == []
     assert (result.reported, result.in_history) == (90, 90)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
 def test_nothing_is_lost_when_processes_are_killed(tmp_path: Path, spec: int) -> None:
-    result = deadly(tmp_path, spec, writers=3, kills=4)
+    result = deadly(Ground(tmp_path), spec, writers=3, kills=4)
     assert result.faults == []
     assert result.in_history >= result.reported > 0
 
 
 def test_a_crowd_writes_little_more_than_one_writer(tmp_path: Path, spec: int) -> None:
-    result, ratio = crowd(tmp_path, spec, writers=20, commits=3, children=2)
+    result, ratio = crowd(Ground(tmp_path), spec, writers=20, commits=3, children=2)
     assert result.faults == []
     assert (result.reported, result.in_history) == (60, 60)
     # A lost try costs a snapshot and a log; who has lost waits in line, so there are few.

@@ -95,6 +95,12 @@ def damaged() -> None:
     get(tip(Repository.open(repo.storage)), "a/c/0")
 
 
+def half_done() -> None:
+    session = writable()
+    session._state.workspace.lock.spoil()
+    session.commit("m")
+
+
 PROVOKED: dict[ErrorKind, Callable[[], object]] = {
     ErrorKind.BRANCH_ALREADY_EXISTS: lambda: twice_a_branch(2),
     ErrorKind.BRANCH_UPDATE_CONFLICT: lambda: twice_a_branch(1),
@@ -140,6 +146,7 @@ PROVOKED: dict[ErrorKind, Callable[[], object]] = {
     ),
     ErrorKind.ZERO_LENGTH_CHUNK: lambda: put(writable(), "a/c/0", b""),
     ErrorKind.INVALID_FILE_FORMAT: damaged,
+    ErrorKind.POISON_LOCK: half_done,
 }
 
 ELSEWHERE = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -28,6 +27,7 @@ from frazil.model.joining import Part, join
 from frazil.model.moves import move, net_moves
 from frazil.model.zarr_metadata import read_layout
 from frazil.paths import is_under, parent_of
+from frazil.storage.fork import ForksafeRLock
 
 _MISSING = object()
 
@@ -60,7 +60,7 @@ class Tree:
         """The nodes of the base, where they have been moved to."""
         self.moves_only = moves_only
         self.changes = ChangeSet() if changes is None else changes
-        self.lock = threading.RLock()
+        self.lock = ForksafeRLock(_half_changed)
         self._inline_bytes = inline_bytes
         self.writer: ChunkWriter | None = None
         self._write_with(None if inline_bytes is None else self._new_writer())
@@ -270,6 +270,14 @@ class Tree:
                 "(a session becomes read-only when it is committed)",
                 kind,
             )
+
+
+def _half_changed() -> SessionStateError:
+    return SessionStateError(
+        "another thread was changing or committing this session when this process was forked, so "
+        "it may be half done here: open a session in this process",
+        ErrorKind.POISON_LOCK,
+    )
 
 
 def _article(kind: NodeKind) -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from frazil.errors import ErrorKind, StorageError
 from frazil.storage import osfiles
+from frazil.storage.fork import around_forks
 
 LOCK_NAME = f".frazil-lock{osfiles.UNLISTED}0"
 TURN_NAME = f".frazil-turn{osfiles.UNLISTED}0"
@@ -131,7 +132,4 @@ def _after_fork() -> None:
         _kept.pop().after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
+around_forks(_before_fork, _after_fork)

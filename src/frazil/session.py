@@ -260,7 +260,7 @@ class Session(NodeMapping, Displayed):
         def part_of(other: ForkSession | str) -> tuple[Part, bool]:
             if isinstance(other, str):
                 return saved_fork(core.library, SnapshotId.parse(other)), False
-            return other._part(core.library.backend), other._core.storage != core.storage
+            return other._part(core.library.place), other._core.storage != core.storage
 
         parts = map_parallel(part_of, [other for other in others if other is not self])
         self._state.merge(

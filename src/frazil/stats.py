@@ -1,8 +1,8 @@
-"""How many bytes of chunks a repository refers to."""
+"""How many bytes of chunks a repository refers to; what an opened one has asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -36,3 +36,44 @@ class ChunkStorageStats(Displayed):
 
     def _shown(self) -> Iterable[Shown]:
         return record(("native_bytes", "virtual_bytes", "inlined_bytes"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class CacheStats(Displayed):
+    """How often something was in memory, and how often it was fetched; what is there now."""
+
+    hits: int
+    misses: int
+    entries: int
+    nbytes: int
+    budget: int
+
+    _public_name: ClassVar[str] = "frazil.stats.CacheStats"
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("hits", "misses", "entries", "nbytes", "budget"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class RepositoryStats(Displayed):
+    """What an opened repository has asked its storage for so far.
+
+    requests: their number by operation (`get`, `put`, ...); bytes_read, bytes_written: what they
+    brought and took; caches: by kind of file, `snapshots`, `manifests`, `transaction_logs` and
+    `chunks`.
+    """
+
+    requests: Mapping[str, int]
+    bytes_read: int
+    bytes_written: int
+    caches: Mapping[str, CacheStats]
+
+    _public_name: ClassVar[str] = "frazil.stats.RepositoryStats"
+
+    @property
+    def num_requests(self) -> int:
+        """Requests of all kinds."""
+        return sum(self.requests.values())
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("requests", "bytes_read", "bytes_written", "caches"), self)

@@ -47,7 +47,11 @@ class CompressionConfig(Settings):
 
 @dataclass(eq=False, repr=False, slots=True)
 class CachingConfig(Settings):
-    """How much is kept in memory: numbers of things, and bytes."""
+    """How much is kept in memory: numbers of things, and bytes.
+
+    A node of a snapshot counts as 512 bytes, a chunk reference and a change of a transaction log
+    as 64. Unset, snapshots have 256 MiB, manifests 1 GiB, logs 64 MiB, and chunks nothing.
+    """
 
     num_snapshot_nodes: Annotated[int | None, U64(500_000)] = None
     num_chunk_refs: Annotated[int | None, U64(15_000_000)] = None

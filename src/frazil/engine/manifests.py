@@ -24,7 +24,7 @@ from frazil.model.manifest_growth import meet, reached, rewritten
 from frazil.model.manifest_plan import Layout, cells_of, cut, merge, merged, touched
 from frazil.model.manifest_sharing import PART_REFS, gather, scattered
 from frazil.model.overlay import Box, bounding_box, within
-from frazil.storage.pool import map_parallel
+from frazil.storage.pool import WORKERS, map_parallel
 
 LayoutOf = Callable[[Node], Layout]
 Placed = tuple[ManifestRef, ManifestInfo]
@@ -87,8 +87,10 @@ class ManifestWriter:
     touched manifests alone writes none.
     """
 
-    def __init__(self, library: Library, layout: LayoutOf) -> None:
+    def __init__(self, library: Library, layout: LayoutOf, fetches: int | None = None) -> None:
+        """fetches: how many manifests are fetched at the same time, if that is limited."""
         self._library = library
+        self._fetches = fetches or WORKERS + 1
         self._layout = layout
         self._written: dict[NodeId, _Written] = {}
         self._moved: dict[tuple[NodeId, ManifestRef], Placed] = {}
@@ -173,7 +175,7 @@ class ManifestWriter:
         """Bring into memory, in parallel, what a plan reads, unless that is very much."""
         missing = [id_ for id_ in plan.sizes if self._library.known_manifest(id_) is None]
         if sum(plan.sizes[id_] for id_ in missing) <= _FETCHED_AHEAD:
-            map_parallel(self._library.manifest, missing)
+            map_parallel(self._library.manifest, missing, limit=self._fetches)
 
     def write(self, plan: Plan, uploads: Uploads | None = None) -> Rewritten:
         """Store what the plan says; returns the arrays that refer to it.
@@ -242,7 +244,8 @@ class ManifestWriter:
             if (more == task.chosen).all():
                 return reached
             task.chosen = more
-            map_parallel(self._library.manifest, {m.id for m in compress(base, more)})
+            wanted = {m.id for m in compress(base, more)}
+            map_parallel(self._library.manifest, wanted, limit=self._fetches)
 
     def cut_anew(self, nodes: Sequence[Node]) -> Rewritten:
         """Store all manifests of arrays as they are cut now, unless they are cut so already.

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 from frazil.config import Attribution, RepositoryConfig
 from frazil.engine.manifests import ManifestWriter
+from frazil.engine.preloading import preload
 from frazil.engine.resuming import changes_of
 from frazil.engine.session_state import SessionState
 from frazil.engine.source_kinds import Access, checked_access, usable_containers
 from frazil.engine.source_table import SourceTable
 from frazil.engine.sources import VirtualSources
 from frazil.engine.times import microseconds
+from frazil.engine.tuning import budgets, location_compression, retries
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
@@ -28,14 +30,13 @@ from frazil.errors import (
     SessionStateError,
     SnapshotNotFoundError,
 )
-from frazil.format.manifest import LocationCompression
 from frazil.format.snapshot import Node, initial_snapshot
 from frazil.format.transaction_log import initial_transaction_log
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
 from frazil.library import catalog_v1, catalog_v2
 from frazil.library.catalog import Catalog, already_there, needs_spec_2
 from frazil.library.catalog_v1 import CatalogV1
-from frazil.library.catalog_v2 import CatalogV2, Retries
+from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
 from frazil.model.flags import MOVE_NODE, check_enabled
@@ -79,16 +80,18 @@ class RepositoryCore:
     def configure(self, config: RepositoryConfig) -> None:
         """Use this as the effective configuration."""
         self.config = config
-        self.library.backend = self.storage.backend(config.storage)
+        self.library.connect(
+            self.storage.backend(config.storage), budgets(config), config.max_concurrent_requests
+        )
         self.authorize(self.access)
         compression = config.compression
         if compression is not None and compression.level is not None:
             self.library.level = compression.level
-        self.library.location_compression = _location_compression(config)
+        self.library.location_compression = location_compression(config)
         if isinstance(self.catalog, CatalogV2):
             if compression is not None and compression.level is not None:
                 self.catalog.level = compression.level
-            self.catalog.retries = _retries(config)
+            self.catalog.retries = retries(config)
             self.catalog.updates_per_file = config.num_updates_per_repo_info_file or 1000
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -139,6 +142,11 @@ class RepositoryCore:
         inline = self.config.inline_chunk_threshold_bytes
         return 512 if inline is None else inline
 
+    @property
+    def _fetches_at_once(self) -> int | None:
+        manifest = self.config.manifest
+        return None if manifest is None else manifest.max_concurrent_manifest_fetches_during_commit
+
     def _session(
         self,
         snapshot: SnapshotId,
@@ -148,9 +156,15 @@ class RepositoryCore:
         moves_only: bool = False,
         changes: ChangeSet | None = None,
     ) -> SessionState:
+        base = self.library.snapshot(snapshot)
+        preload(
+            self.library,
+            base,
+            None if self.config.manifest is None else self.config.manifest.preload,
+        )
         workspace = Workspace(
             self.library,
-            self.library.snapshot(snapshot),
+            base,
             inline_bytes=inline_bytes,
             moves_only=moves_only,
             changes=changes,
@@ -159,7 +173,7 @@ class RepositoryCore:
         return SessionState(
             workspace,
             self.catalog,
-            ManifestWriter(self.library, self.layout),
+            ManifestWriter(self.library, self.layout, self._fetches_at_once),
             branch=branch,
             default_metadata=self.default_metadata,
         )
@@ -224,7 +238,12 @@ class RepositoryCore:
     def _fetching(self, likely: SnapshotId | None, ask: Callable[[], T]) -> T:
         """The answer of `ask`; meanwhile the snapshot that it likely leads to is fetched."""
         library = self.library
-        if likely is None or library.backend.local or library.known_snapshot(likely) is not None:
+        if (
+            likely is None
+            or library.backend.local
+            or not library.keeps_snapshots
+            or library.known_snapshot(likely) is not None
+        ):
             return ask()
         answers: list[T] = []
 
@@ -337,15 +356,16 @@ def open_(
     """
     for_now = effective_config(storage, None, config)
 
-    def core_of(spec: int) -> RepositoryCore:
-        return RepositoryCore(storage, spec, for_now, attribution or Attribution(), {})
+    def core_of(spec: int, library: Library | None = None) -> RepositoryCore:
+        return RepositoryCore(storage, spec, for_now, attribution or Attribution(), {}, library)
 
     core = core_of(2)
     assert isinstance(core.catalog, CatalogV2)
     try:
         info = core.catalog.info()
     except RepositoryNotFoundError:
-        core = core_of(1)
+        core.library.spec = 1
+        core = core_of(1, core.library)
         asked: list[Callable[[], Any]] = [
             lambda: _has_main(core.catalog),
             core.catalog.config_document,
@@ -397,32 +417,6 @@ def effective_config(
     if stored is not None:
         config = config.merge(RepositoryConfig.from_document(stored))
     return config if given is None else config.merge(given)
-
-
-def _location_compression(config: RepositoryConfig) -> LocationCompression:
-    given = config.effective("manifest").effective("virtual_chunk_location_compression")
-    return LocationCompression(
-        given.effective("min_num_chunks"),
-        given.effective("dictionary_max_training_samples"),
-        given.effective("dictionary_max_size_bytes"),
-        given.effective("compression_level"),
-    )
-
-
-def _retries(config: RepositoryConfig) -> Retries:
-    given = config.repo_update_retries and config.repo_update_retries.default
-    defaults = Retries()
-    if not given:
-        return defaults
-
-    def pick(value: int | None, default: int) -> int:
-        return default if value is None else value
-
-    return Retries(
-        pick(given.max_tries, defaults.max_tries),
-        pick(given.initial_backoff_ms, defaults.initial_backoff_ms),
-        pick(given.max_backoff_ms, defaults.max_backoff_ms),
-    )
 
 
 def _read_only_storage() -> ReadOnlyError:

@@ -164,7 +164,7 @@ class SessionState:
         with workspace.lock:
             if workspace.writer is not None:
                 workspace.writer.flush()
-                if backend is not of:
+                if workspace.library.place is not of:
                     backend.sync()
             self.hand_over()
             return Part(workspace.snapshot_id, workspace.changes.copy())

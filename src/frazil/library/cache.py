@@ -6,12 +6,24 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from frazil.storage.fork import ForksafeLock
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """How often a value was in a cache, and how often it had to be fetched; what it holds."""
+
+    hits: int
+    misses: int
+    entries: int
+    nbytes: int
+    budget: int
 
 
 class Cache(Generic[K, V]):
@@ -24,6 +36,8 @@ class Cache(Generic[K, V]):
         self._budget = budget
         self._size_of = size_of
         self._used = 0
+        self._hits = 0
+        self._misses = 0
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
         # By process too: after a fork, a fetch of the parent's threads never ends here.
         self._loading: dict[tuple[int, K], Future[V]] = {}
@@ -36,7 +50,19 @@ class Cache(Generic[K, V]):
             if entry is None:
                 return None
             self._entries.move_to_end(key)
+            self._hits += 1
             return entry[0]
+
+    def resize(self, budget: int) -> None:
+        """Keep up to so many bytes from now on."""
+        with self._lock:
+            self._budget = budget
+            self._shrink()
+
+    def use(self) -> CacheUse:
+        """What it holds, and what good it has done."""
+        with self._lock:
+            return CacheUse(self._hits, self._misses, len(self._entries), self._used, self._budget)
 
     def put(self, key: K, value: V) -> None:
         """Keep a value that the caller already has."""
@@ -49,9 +75,12 @@ class Cache(Generic[K, V]):
                 return
             self._entries[key] = (value, size)
             self._used += size
-            while self._used > self._budget:
-                _, (_, dropped) = self._entries.popitem(last=False)
-                self._used -= dropped
+            self._shrink()
+
+    def _shrink(self) -> None:
+        while self._used > self._budget:
+            _, (_, dropped) = self._entries.popitem(last=False)
+            self._used -= dropped
 
     def load(self, key: K, fetch: Callable[[], V]) -> V:
         """The cached value, or what `fetch` returns; only one thread fetches a key."""
@@ -59,10 +88,12 @@ class Cache(Generic[K, V]):
             entry = self._entries.get(key)
             if entry is not None:
                 self._entries.move_to_end(key)
+                self._hits += 1
                 return entry[0]
             fetch_id = (os.getpid(), key)
             running = self._loading.get(fetch_id)
             if running is None:
+                self._misses += 1
                 mine: Future[V] = Future()
                 self._loading[fetch_id] = mine
         if running is not None:

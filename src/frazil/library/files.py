@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,9 +18,11 @@ from frazil.format.transaction_log import (
     encode_transaction_log,
 )
 from frazil.ids import ManifestId, ObjectId, SnapshotId
-from frazil.library.cache import Cache
+from frazil.library.cache import Cache, CacheUse
+from frazil.library.chunk_cache import ChunkCached, Range
 from frazil.library.uploads import Uploads
 from frazil.storage.base import Backend
+from frazil.storage.metered import Meter, Metered
 
 Id = TypeVar("Id", bound=ObjectId)
 
@@ -31,6 +34,16 @@ LOG_BUDGET = 64 * 1024 * 1024
 def system_now() -> int:
     """Microseconds since the Unix epoch."""
     return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Bytes that are kept in memory of snapshots, manifests, transaction logs and chunks."""
+
+    snapshots: int = SNAPSHOT_BUDGET
+    manifests: int = MANIFEST_BUDGET
+    logs: int = LOG_BUDGET
+    chunks: int = 0
 
 
 class Library:
@@ -49,7 +62,9 @@ class Library:
         now: Callable[[], int] = system_now,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self.backend = backend
+        self.meter = Meter()
+        self._chunks: Cache[Range, bytes] = Cache(0, len)
+        self.connect(backend)
         self.spec = spec
         self.level = level
         self.location_compression = LocationCompression()
@@ -59,6 +74,29 @@ class Library:
         self._manifests: Cache[ManifestId, Manifest] = Cache(MANIFEST_BUDGET, memory_of)
         self._logs: Cache[SnapshotId, TransactionLog] = Cache(LOG_BUDGET, memory_of)
 
+    def connect(
+        self, backend: Backend, budgets: Budgets | None = None, at_once: int | None = None
+    ) -> None:
+        """Use this storage from now on, with at most `at_once` requests at the same time."""
+        self.place = backend
+        self.backend: Backend = Metered(backend, self.meter, at_once)
+        if budgets is not None:
+            self._snapshots.resize(budgets.snapshots)
+            self._manifests.resize(budgets.manifests)
+            self._logs.resize(budgets.logs)
+            self._chunks.resize(budgets.chunks)
+            if budgets.chunks:
+                self.backend = ChunkCached(self.backend, self._chunks)
+
+    def use_of_caches(self) -> dict[str, CacheUse]:
+        """What is in memory, by kind."""
+        return {
+            "snapshots": self._snapshots.use(),
+            "manifests": self._manifests.use(),
+            "transaction_logs": self._logs.use(),
+            "chunks": self._chunks.use(),
+        }
+
     def new_id(self, kind: type[Id]) -> Id:
         """A new random id."""
         return kind(self._random_bytes(kind.SIZE))
@@ -67,6 +105,11 @@ class Library:
         """A snapshot; `StorageError` of kind `object-not-found` if there is no such file."""
         key = f"snapshots/{id_}"
         return self._snapshots.load(id_, lambda: decode_snapshot(self.backend.get(key), where=key))
+
+    @property
+    def keeps_snapshots(self) -> bool:
+        """Whether there is room for any in memory."""
+        return self._snapshots.use().budget > 0
 
     def known_snapshot(self, id_: SnapshotId) -> Snapshot | None:
         """A snapshot if it is in memory."""

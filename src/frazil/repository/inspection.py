@@ -1,4 +1,4 @@
-"""Looking into a repository: at single files, and at the files of virtual chunks."""
+"""Looking into a repository: at files, at those of virtual chunks, at what it has asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from frazil.engine.doctor import examine
 from frazil.engine.source_kinds import usable_containers
 from frazil.ids import ManifestId, SnapshotId
 from frazil.repository.base import RepositoryBase
+from frazil.stats import CacheStats, RepositoryStats
 from frazil.twins import twin
 
 
@@ -19,6 +20,20 @@ class Inspection(RepositoryBase):
     Each raises `StorageError` (`object-not-found`) if there is no such file. All begin with a
     `header`: who wrote the file, by which version of the format, and what it is.
     """
+
+    @property
+    def stats(self) -> RepositoryStats:
+        """What this object and its sessions have asked the storage for, and kept in memory.
+
+        Costs no request. The difference of two of them tells of what went on in between.
+        """
+        library = self._core.library
+        requests, read, written = library.meter.totals()
+        caches = {
+            name: CacheStats(use.hits, use.misses, use.entries, use.nbytes, use.budget)
+            for name, use in library.use_of_caches().items()
+        }
+        return RepositoryStats(requests, read, written, caches)
 
     def inspect_snapshot(self, snapshot_id: str) -> dict[str, Any]:
         """A snapshot file: message, metadata, manifests, nodes with shapes and manifests."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frazil.library.cache import Cache
+from frazil.library.cache import Cache, CacheUse
 
 
 def cache(budget: int) -> Cache[str, bytes]:
@@ -132,3 +132,22 @@ def test_a_forked_child_does_not_wait_for_its_parents_fetch() -> None:
     reader.join()
     assert os.waitstatus_to_exitcode(status) == 0
     assert kept.get("a") == b"parent"
+
+
+def test_what_good_it_has_done() -> None:
+    cache: Cache[str, bytes] = Cache(10, len)
+    cache.load("a", lambda: b"aaaa")
+    cache.load("a", lambda: b"aaaa")
+    assert cache.get("a") == b"aaaa"
+    assert cache.get("b") is None
+    assert cache.use() == CacheUse(hits=2, misses=1, entries=1, nbytes=4, budget=10)
+
+
+def test_a_smaller_budget_takes_effect_at_once() -> None:
+    cache: Cache[str, bytes] = Cache(10, len)
+    cache.put("a", b"aaaa")
+    cache.put("b", b"bbbb")
+    cache.resize(5)
+    assert (cache.get("a"), cache.get("b")) == (None, b"bbbb")
+    cache.resize(0)
+    assert cache.use().entries == 0

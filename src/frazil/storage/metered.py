@@ -1,0 +1,98 @@
+"""A storage that counts its requests and bounds how many go on at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+from typing_extensions import override
+
+from frazil.storage.base import Backend, Fetched
+from frazil.storage.fork import ForksafeLock
+from frazil.storage.wrapper import Wrapper
+
+T = TypeVar("T")
+
+_OPEN = nullcontext()
+
+
+class Meter:
+    """Requests by operation, and the bytes that they brought and took."""
+
+    def __init__(self) -> None:
+        self._lock = ForksafeLock()
+        self._requests: Counter[str] = Counter()
+        self._read = 0
+        self._written = 0
+
+    def count(self, operation: str, read: int, written: int) -> None:
+        """Add one request."""
+        with self._lock:
+            self._requests[operation] += 1
+            self._read += read
+            self._written += written
+
+    def totals(self) -> tuple[dict[str, int], int, int]:
+        """Requests by operation, bytes read, bytes written."""
+        with self._lock:
+            return dict(self._requests), self._read, self._written
+
+
+class Metered(Wrapper):
+    """Counts all requests, `sync` left out, which is none; at most `at_once` go on together."""
+
+    def __init__(self, inner: Backend, meter: Meter, at_once: int | None = None) -> None:
+        super().__init__(inner)
+        self._meter = meter
+        self._at_once = at_once
+        # By process: what threads of the parent hold is never given back in a forked child.
+        self._gates: dict[int, threading.Semaphore] = {}
+
+    def _gate(self) -> AbstractContextManager[object]:
+        if self._at_once is None:
+            return _OPEN
+        process = os.getpid()
+        gate = self._gates.get(process)
+        return gate or self._gates.setdefault(process, threading.Semaphore(self._at_once))
+
+    @override
+    def request(self, operation: str, key: str, call: Callable[[], T], sent: int = 0) -> T:
+        received = 0
+        try:
+            with self._gate():
+                response = call()
+            received = _size(response)
+            return response
+        finally:
+            self._meter.count(operation, received, sent)
+
+    @override
+    def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
+        # As `request`, without a function for each of many small reads.
+        data = b""
+        try:
+            with self._gate():
+                data = self.inner.get(key, start=start, end=end)
+            return data
+        finally:
+            self._meter.count("get", len(data), 0)
+
+    @override
+    def sync(self) -> None:
+        self.inner.sync()
+
+
+def _size(response: object) -> int:
+    match response:
+        case bytes():
+            return len(response)
+        case Fetched(data=data):
+            return len(data)
+        case Sequence():
+            return sum(map(len, response))
+        case _:
+            return 0

@@ -20,7 +20,7 @@ import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from benchmarks import scale
+from benchmarks import scale, virtual
 from benchmarks.common import Case, Clock, Lib, Sizes, checked, create, open_
 
 # Many chunks, small and large -------------------------------------------------------------
@@ -264,5 +264,6 @@ CASES = (
     Case("collect", _history_title("plan a collection"), plan_collection, shares="stats"),
     # Their files are of format 2, which icechunk reads since version 2.
     *(scale.CASES if int(version("icechunk").split(".")[0]) >= 2 else ()),
+    *(virtual.CASES if virtual.IS_MEASURED else ()),
 )
 BY_NAME = {case.name: case for case in CASES}

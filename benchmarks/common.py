@@ -26,6 +26,7 @@ class Sizes:
     many_nodes: int = 100_000
     snapshots: int = 100_000
     compared: int = 1_000
+    virtual_reads: int = 10_000
 
 
 FULL = Sizes()
@@ -39,6 +40,7 @@ QUICK = Sizes(
     many_nodes=1_000,
     snapshots=1_000,
     compared=10,
+    virtual_reads=200,
 )
 
 

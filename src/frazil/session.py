@@ -16,6 +16,7 @@ from frazil.display import Displayed, Shown, record
 from frazil.engine import reindexing
 from frazil.engine.forks import ForkFamily
 from frazil.engine.history import status
+from frazil.engine.materialize import materialize
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.resuming import saved_fork
 from frazil.engine.session_state import SessionState
@@ -308,6 +309,19 @@ class Session(NodeMapping, Displayed):
         the grid (`InvalidInputError`). Only for arrays with a regular chunk grid.
         """
         reindexing.reindex(self._workspace, self._array(array_path), forward, backward)
+
+    def materialize(self, path: str = "/", region: Sequence[slice] | None = None) -> int:
+        """Copy the bytes of virtual chunks into the repository; returns how many chunks.
+
+        path: an array, or a group for all arrays below it; region: of an array, a slice of
+        elements for each of its first dimensions: whole chunks that it touches are copied. Only
+        what is still virtual is: what was copied before an error, or before a commit, is not
+        copied again by the next call. Checksums are checked as `virtual_checksums` says. The
+        copies become visible to others with the next commit.
+        """
+        return materialize(self._workspace, self._node(path).path, region)
+
+    materialize_async = twin(materialize)
 
     def get_node_id(self, path: str) -> str:
         """The id of the node at an absolute path; it survives updates of the node."""

@@ -543,3 +543,107 @@ def test_the_doctor_misses_credentials(repo: Repository, source: Path) -> None:
 def test_without_virtual_chunks_the_doctor_has_nothing_to_say(repo: Repository) -> None:
     assert repo.doctor().is_healthy
     assert Repository.create(frazil.in_memory_storage()).doctor().containers == {}
+
+
+# Materializing
+
+
+def _grid(repo: Repository, source: Path, name: str = "grid") -> np.ndarray:
+    """An array of 8 by 8 virtual chunks of 2 by 4 values, committed; returns its values."""
+    session = repo.writable_session("main")
+    a = zarr.create_array(
+        session.store, name=name, shape=(16, 32), chunks=(2, 4), dtype="u1", compressors=None
+    )
+    url = prefix(source) + "data.bin"
+    offsets, lengths = np.arange(64, dtype="u8") * SIZE, np.full(64, SIZE, "u8")
+    session.store.set_virtual_refs_arr(name, (8, 8), [url] * 64, offsets, lengths)
+    expected: np.ndarray = a[...]
+    session.commit("virtual")
+    return expected
+
+
+def _kinds(session: frazil.Session, name: str = "/grid") -> np.ndarray:
+    kinds = [session.chunk_type(name, [i, j]) for i in range(8) for j in range(8)]
+    return np.array(kinds).reshape(8, 8) == frazil.ChunkType.virtual
+
+
+def test_materialize_a_region_then_the_rest(repo: Repository, source: Path) -> None:
+    expected = _grid(repo, source)
+    session = repo.writable_session("main")
+    assert session.materialize("/grid", (slice(3, 9), slice(-4, None))) == 4
+    wanted = np.ones((8, 8), bool)
+    wanted[1:5, 7] = False
+    np.testing.assert_array_equal(_kinds(session), wanted)
+    session.commit("some")
+    seen: list[Any] = []
+    session = repo.writable_session("main")
+    with frazil.progress.report(seen.append):
+        assert session.materialize() == 60
+    assert (seen[-1].done, seen[-1].total) == (60, 60)
+    assert session.materialize("/") == 0
+    session.commit("all")
+    (source / "data.bin").unlink()
+    session = Repository.open(repo.storage).readonly_session("main")
+    assert session.all_virtual_chunk_locations() == []
+    np.testing.assert_array_equal(zarr.open_array(session.store, path="grid")[...], expected)
+
+
+def test_a_materialization_goes_on_where_it_failed(
+    repo: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frazil.engine.materialize.BATCH_CHUNKS", 10)
+    expected = _grid(repo, source)
+    session = repo.writable_session("main")
+    gone = VirtualChunkSpec([4, 0], prefix(source) + "gone.bin", 0, SIZE)
+    session.store.set_virtual_refs("grid", [gone])
+    with pytest.raises(frazil.StorageError, match=r"chunk \(4, 0\) of /grid"):
+        session.materialize("/grid")
+    assert 0 < _kinds(session).sum() < 64
+    session.commit("as far as it went")
+    data = DATA.tobytes()[32 * SIZE : 33 * SIZE]
+    (source / "gone.bin").write_bytes(data)
+    session = repo.writable_session("main")
+    left = int(_kinds(session).sum())
+    assert asyncio.run(session.materialize_async("/grid")) == left
+    np.testing.assert_array_equal(zarr.open_array(session.store, path="grid")[...], expected)
+
+
+def test_own_changes_are_not_materialized_over(
+    repo: Repository, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _grid(repo, source)
+    session = repo.writable_session("main")
+    a = zarr.open_array(session.store, path="grid")
+    a[0:2, 0:4] = 99  # before
+    sources = session._workspace.virtual
+    read_many = sources.read_many
+
+    def meanwhile(refs: Any, path: str) -> list[bytes]:
+        data = read_many(refs, path)
+        a[2:4, 0:4] = 77
+        session.store.delete_sync("grid/c/7/7")
+        return data
+
+    monkeypatch.setattr(sources, "read_many", meanwhile)
+    session.materialize("/grid")
+    expected[0:2, 0:4], expected[2:4, 0:4], expected[14:, 28:] = 99, 77, 0
+    np.testing.assert_array_equal(a[...], expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "region", "error"),
+    [
+        ("/", (slice(1),), frazil.InvalidInputError),
+        ("/grid", (slice(1),) * 3, frazil.InvalidInputError),
+        ("/grid", (slice(0, 4, 2),), ValueError),
+        ("/nothing", None, frazil.NodeNotFoundError),
+    ],
+)
+def test_what_cannot_be_materialized(
+    repo: Repository, source: Path, path: str, region: Any, error: type[Exception]
+) -> None:
+    _grid(repo, source)
+    with pytest.raises(error):
+        repo.writable_session("main").materialize(path, region)
+    with pytest.raises(frazil.ReadOnlyError):
+        repo.readonly_session("main").materialize("/grid")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final
 
@@ -20,6 +20,9 @@ from frazil.format.snapshot import ManifestRef, Node
 from frazil.library.files import Library
 from frazil.model.overlay import contains, inside
 from frazil.storage.pool import map_parallel
+
+_AT_ONCE = 8
+"""Manifests that are fetched together where not all of them are needed at once."""
 
 
 class Later(Enum):
@@ -103,9 +106,17 @@ class ChunkReader:
 
     def all_refs(self, node: Node) -> list[ChunkRefs]:
         """The node's references in all its manifests, fetched in parallel."""
-        found = map_parallel(lambda manifest: self.refs(node, manifest), node.manifests)
+        return self._fetched(node, node.manifests)
+
+    def ref_batches(self, node: Node) -> Iterator[ChunkRefs]:
+        """The node's references, manifest by manifest; a few are fetched at a time."""
+        for start in range(0, len(node.manifests), _AT_ONCE):
+            yield from self._fetched(node, node.manifests[start : start + _AT_ONCE])
+
+    def _fetched(self, node: Node, manifests: Sequence[ManifestRef]) -> list[ChunkRefs]:
+        found = map_parallel(lambda manifest: self.refs(node, manifest), manifests)
         result = []
-        for manifest, refs in zip(node.manifests, found, strict=True):
+        for manifest, refs in zip(manifests, found, strict=True):
             if refs is not None:
                 mask = inside(refs.index, manifest.extents)
                 result.append(refs if mask.all() else refs.take(mask))

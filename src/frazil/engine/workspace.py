@@ -207,6 +207,12 @@ class Workspace(Tree):
         assert self.writer is not None
         return self._stored(self.writer, data)
 
+    def store_chunks(self, index: npt.NDArray[np.uint32], data: ByteColumn) -> ChunkRefs:
+        """As `store_chunk`, for many chunks: the references of `index[n, ndim]`, sorted."""
+        self._check_writable(ErrorKind.READ_ONLY_SESSION)
+        assert self.writer is not None
+        return self._stored_many(self.writer, index, data)
+
     def _stored(self, writer: ChunkWriter, data: bytes | memoryview) -> Ref:
         inline = self._inline_bytes or 0
         return InlineRef(bytes(data)) if len(data) <= inline else writer.write(data)
@@ -253,10 +259,36 @@ class Workspace(Tree):
             self.check_editable()
             self.changes.edits(self._array_with(path, coords)).set(coords, ref)
 
+    def replace_refs(self, node: Node, old: ChunkRefs, new: ChunkRefs) -> None:
+        """Put references in the place of others of the same chunks, in the same order.
+
+        Chunks that have been written, erased or cut off since `old` was read stay as they are.
+        """
+        with self.lock:
+            self.check_editable()
+            now = self.node(node.path)
+            if now is None or now.id != node.id:
+                return
+            edits = self.changes.edits(now)
+            found, unedited = edits.find_many(new.index)
+            same = np.zeros(len(new), np.bool_)
+            same[unedited] = True
+            for rows, refs in found:
+                for i, row in enumerate(rows.tolist()):
+                    same[row] = refs.row(i) == old.row(row)
+            edits.add(new.take(same & _all_in_grid(now, new.index)))
+
     def ref_batches(self, node: Node) -> Iterator[ChunkRefs]:
-        """The references of all initialised chunks, a manifest at a time, none twice."""
-        stored, edited = self.stored_refs(node)
-        for refs in stored:
+        """The references of all initialised chunks, a manifest at a time, none twice.
+
+        A few manifests are fetched at a time, so that those of any array fit into memory.
+        """
+        with self.lock:
+            edits = self.changes.chunks.get(node.id)
+            edited = None if edits is None else edits.columns()
+            visible = [count for _, count in node.shape] if edits is None else edits.visible
+        for refs in self._reader.ref_batches(node):
+            refs = clip(refs, visible)
             if edited is not None and len(edited):
                 refs = refs.take(edited.find_many(refs.index) < 0)
             yield refs

@@ -69,6 +69,11 @@ def has_regular_grid(document: bytes) -> bool:
     return bool(json.loads(document)["chunk_grid"]["name"] == "regular")
 
 
+def chunk_shape(document: bytes) -> tuple[int, ...]:
+    """The shape of the chunks, in elements, of an array that has a regular grid."""
+    return tuple(json.loads(document)["chunk_grid"]["configuration"]["chunk_shape"])
+
+
 def _chunk_counts(grid: Any, lengths: list[int], path: str, spec: int) -> list[int]:
     name = grid.get("name") if isinstance(grid, dict) else None
     configuration = grid.get("configuration") if isinstance(grid, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from frazil.engine import collect as engine
 from frazil.model.sweep import Depends
 from frazil.storage.doubles import Fault, Faulty, Wrapper
 from frazil.storage.memory import MemoryBackend
+from frazil.storage.osfiles import scratch_name
 from tests.scenario.places import everywhere, storage_around
 
 LARGE = 1_100_000
@@ -503,3 +505,18 @@ def test_commits_during_a_collection_keep_their_data(storage: Storage, spec: int
         session.commit("survives")
         repo.expire_snapshots(cutoff)
     assert values(repo) == [7, 8, 6]
+
+
+def test_a_collection_removes_what_a_killed_process_did_not_finish(
+    tmp_path: Path, spec: int
+) -> None:
+    repo = Repository.create(frazil.local_filesystem_storage(str(tmp_path)), spec_version=spec)
+    commit(repo, 0)
+    half = tmp_path / "chunks" / scratch_name()
+    half.parent.mkdir(exist_ok=True)
+    half.write_bytes(b"half")
+    repo.garbage_collect(datetime.now(UTC) - timedelta(hours=1))
+    repo.garbage_collect(future(), dry_run=True)
+    assert half.exists()
+    repo.garbage_collect(future())
+    assert not half.exists()

@@ -6,13 +6,14 @@ leaves a repository that is whole, with some garbage left.
 
 Objects younger than the cutoff are never deleted: a session that is being written has stored
 things that nothing refers to yet. Only objects named by an id, in the four folders of ids, are
-ever deleted.
+ever deleted, and, where the storage has such things, files that killed writers did not finish.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from frazil.engine.census import Census, Limits, check_positive, tips_of
 from frazil.engine.deleting import Deleter
 from frazil.engine.expire import check_writable
-from frazil.engine.times import microseconds
+from frazil.engine.times import EPOCH, microseconds
 from frazil.errors import ConflictError, ErrorKind
 from frazil.format.manifest import decode_objects
 from frazil.format.ragged import sort_keys
@@ -87,6 +88,8 @@ def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
     with task("Deleting", sum(map(len, doomed.values()))) as progress:
         for folder in FOLDERS:
             deleter.delete(folder, doomed[folder], progress)
+    if not options.dry_run:
+        library.backend.remove_unfinished(EPOCH + timedelta(microseconds=options.cutoff))
     return deleter.summary()
 
 

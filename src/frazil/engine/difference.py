@@ -11,6 +11,7 @@ from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
 from frazil.model.overlay import clip, inside
 from frazil.model.snapshot_diff import compare_nodes, compare_refs
+from frazil.progress import task
 from frazil.storage.pool import map_parallel
 
 
@@ -32,7 +33,14 @@ def changes_between(
         changes.update(new, old)
     arrays: list[tuple[Node | None, Node]] = [*found.rewritten]
     arrays += [(None, node) for node in found.created if node.kind is NodeKind.ARRAY]
-    edits = map_parallel(lambda pair: _edits_between(library, *pair), arrays)
+
+    def compare(pair: tuple[Node | None, Node]) -> ChunkRefs:
+        edits = _edits_between(library, *pair)
+        progress.step()
+        return edits
+
+    with task("Comparing arrays", len(arrays)) as progress:
+        edits = map_parallel(compare, arrays)
     for (before_, after_), refs in zip(arrays, edits, strict=True):
         if len(refs):
             changes.edits(before_ or after_).add(refs)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
@@ -12,8 +14,11 @@ from frazil.ids import NodeId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.files import Library
 from frazil.model.diff import diff
+from frazil.progress import task
 from frazil.snapshots import Diff
 from frazil.storage.pool import map_parallel
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +57,20 @@ def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: S
                 return nodes.path_of(row)
         return None
 
-    logs = map_parallel(lambda id_: _log_if_any(library, id_), ids)
+    logs = read_logs(ids, lambda id_: _log_if_any(library, id_))
     return diff([log for log in logs if log is not None], path_of)
+
+
+def read_logs(ids: Sequence[SnapshotId], read: Callable[[SnapshotId], T]) -> list[T]:
+    """What `read` returns for each of these commits."""
+
+    def step(id_: SnapshotId) -> T:
+        log = read(id_)
+        progress.step()
+        return log
+
+    with task("Reading transaction logs", len(ids)) as progress:
+        return map_parallel(step, ids)
 
 
 def commits_between(catalog: Catalog, older: SnapshotId, newer: SnapshotId) -> list[SnapshotRecord]:

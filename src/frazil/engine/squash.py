@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from frazil.engine.difference import changes_between
-from frazil.engine.history import commits_between
+from frazil.engine.history import commits_between, read_logs
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.format.history import SnapshotRecord
@@ -96,7 +96,7 @@ def _log_between(
     commits = commits_between(core.catalog, before.id, after.id)
     ids = [i for record in commits for i in (*record.pruned, record.id)]
     try:
-        logs = map_parallel(core.library.transaction_log, ids)
+        logs = read_logs(ids, core.library.transaction_log)
     except StorageError as error:
         if error.kind != ErrorKind.OBJECT_NOT_FOUND:
             raise
@@ -104,6 +104,8 @@ def _log_between(
     if not logs:
         changes, moves = changes_between(core.library, before, after)
         return changes.log(id_, moves)
+    if not any(log.moves for log in logs):
+        return TransactionLog.union(logs, id=id_)
     union = logs[0]
     for log in logs[1:]:
         moves = compound(union, log)

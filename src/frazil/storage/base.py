@@ -158,6 +158,10 @@ class Backend(ABC):
         process's objects are that process's to sync.
         """
 
+    def remove_unfinished(self, before: datetime) -> int:
+        """Remove what is no object: files of writers that died before then. Returns how many."""
+        return 0
+
     def check_conditions(self, key: str) -> None:
         """Raise `StorageError` (`storage-config`) if conditions are not obeyed by the storage.
 

@@ -189,14 +189,29 @@ class LocalBackend(Backend):
     @override
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         start = folder_prefix(prefix).removesuffix("/")
-        waiting = [encode_key(start) if start else ""]
+        for spelling, status in self._files(encode_key(start) if start else ""):
+            key = decode_key(spelling)
+            if key is not None:
+                yield ObjectInfo(key, status.st_size, _time(status))
+
+    @override
+    def remove_unfinished(self, before: datetime) -> int:
+        limit, count = before.timestamp(), 0
+        for spelling, status in self._files(""):
+            folder, _, name = spelling.rpartition("/")
+            # Not by the time of its bytes alone: a copy in the making is a link to old ones.
+            if osfiles.is_scratch(name) and max(status.st_mtime, status.st_ctime) < limit:
+                with suppress(OSError):
+                    count += osfiles.remove(f"{self._folders.path(folder)}{os.sep}{name}")
+        return count
+
+    def _files(self, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+        """All files below a folder, as spelled on the disk."""
+        waiting = [folder]
         while waiting:
-            folder = waiting.pop()
-            for spelling, status in self._entries(folder):
+            for spelling, status in self._entries(waiting.pop()):
                 if stat.S_ISREG(status.st_mode):
-                    key = decode_key(spelling)
-                    if key is not None:
-                        yield ObjectInfo(key, status.st_size, _time(status))
+                    yield spelling, status
                 elif stat.S_ISDIR(status.st_mode) and not osfiles.is_link(status):
                     waiting.append(spelling)
 

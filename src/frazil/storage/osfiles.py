@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import stat
 import sys
 import time
@@ -31,6 +32,7 @@ _PREAD = hasattr(os, "pread")
 # number) and a count: digits only after the "#", which Icechunk asks for as well.
 _RANDOM = int.from_bytes(os.urandom(6), "big")
 _COUNT = itertools.count()
+_SCRATCH = re.compile(rf"\.frazil{UNLISTED}[0-9]{{12,}}")
 
 _ADVICE = {
     errno.EACCES: "check who may read and write there",
@@ -106,6 +108,11 @@ def _read_once(fd: int, size: int, offset: int) -> bytes:
 def scratch_name() -> str:
     """A new name for an unfinished file, which no listing shows."""
     return f".frazil{UNLISTED}{_RANDOM}{os.getpid()}{next(_COUNT):010d}"
+
+
+def is_scratch(name: str) -> bool:
+    """Whether a file has such a name."""
+    return _SCRATCH.fullmatch(name) is not None
 
 
 def write_new(path: str, data: bytes | memoryview, *, durable: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import TypeVar
 
 from typing_extensions import override
@@ -62,6 +63,10 @@ class Wrapper(Backend):
     @override
     def info(self, key: str) -> ObjectInfo:
         return self.request("info", key, lambda: self.inner.info(key))
+
+    @override
+    def remove_unfinished(self, before: datetime) -> int:
+        return self.inner.remove_unfinished(before)
 
     @override
     def delete(self, keys: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,6 +79,36 @@ def test_unfinished_files_the_lock_and_empty_folders_are_not_listed(
     (root / "chunks" / "0123456789ABCDEFGHJK#1").write_bytes(b"half, of Icechunk")
     (root / "manifests" / "empty").mkdir(parents=True)
     assert keys(backend) == []
+
+
+def test_unfinished_files_of_the_dead_can_be_removed(backend: LocalBackend, root: Path) -> None:
+    backend.put("repo", b"r", mode=CREATE)
+    backend.put("chunks/a", b"a")
+    old = [root / osfiles.scratch_name(), root / "chunks" / osfiles.scratch_name()]
+    strange = [root / ".frazil#1", root / "chunks" / "0123456789ABCDEFGHJK#1", root / "notes"]
+    for path in [*old, *strange]:
+        path.write_bytes(b"half")
+    (root / ".frazil#123456789012345").mkdir()
+    (root / ".frazil#123456789012346").symlink_to(root / "notes")
+    assert backend.remove_unfinished(datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert all(path.exists() for path in old)
+    assert backend.remove_unfinished(datetime.now(UTC) + timedelta(hours=1)) == 2
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in strange)
+    assert (root / ".frazil#123456789012345").is_dir()
+    assert (root / ".frazil#123456789012346").is_symlink()
+    assert keys(backend) == ["chunks/a", "notes", "repo"]
+
+
+@pytest.mark.skipif(osfiles.WINDOWS, reason="no time of the last change there")
+def test_a_copy_in_the_making_is_not_unfinished(backend: LocalBackend, root: Path) -> None:
+    backend.put("repo", b"r", mode=CREATE)
+    os.utime(root / "repo", (0, 0))
+    (root / "overwritten").mkdir()
+    scratch = root / "overwritten" / osfiles.scratch_name()
+    os.link(root / "repo", scratch)
+    assert backend.remove_unfinished(datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert scratch.exists()
 
 
 def test_a_path_relative_to_the_working_folder_stays_where_it_was(

@@ -18,7 +18,7 @@ def python_blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.S | re.M)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/storage.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/storage.md", "docs/virtual.md"])
 def test_code_runs_and_prints_what_it_claims(tmp_path: Path, page: str) -> None:
     """All blocks as one program; `print(...)  # text` claims exactly that line of output."""
     program = "\n".join(python_blocks(ROOT / page))

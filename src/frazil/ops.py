@@ -198,10 +198,13 @@ class ConfigChange(Displayed):
     changes: the value before and after of each setting that changed, by its name in the
     configuration document: `{"inline_chunk_threshold_bytes": (None, 1024)}`,
     `{"manifest.preload.max_total_refs": (10, None)}`. None: not set, so the default holds.
+    written_by: the program that made the change, as it signs its files: `fz-0.1.0` for this one.
+    That is all that the format has to say about who it was.
     """
 
     updated_at: datetime
     changes: dict[str, tuple[Any, Any]]
+    written_by: str
 
     _public_name: ClassVar[str] = "frazil.ops.ConfigChange"
 
@@ -209,7 +212,7 @@ class ConfigChange(Displayed):
         return hash((self.updated_at, tuple(self.changes)))
 
     def _shown(self) -> Iterable[Shown]:
-        return record(("updated_at", "changes"), self)
+        return record(("updated_at", "changes", "written_by"), self)
 
 
 @dataclass(frozen=True, repr=False, slots=True)

@@ -98,4 +98,5 @@ def test_the_history_begins_with_the_migration(storage: Storage) -> None:
     repo.save_config()
     newest, oldest = repo.config_history()
     assert newest.changes == {"inline_chunk_threshold_bytes": (5, 6)}
+    assert newest.written_by == oldest.written_by == f"fz-{frazil.__version__}"
     assert oldest.changes["inline_chunk_threshold_bytes"] == (None, 5)

@@ -6,9 +6,10 @@ from typing import Any
 
 from frazil import ops
 from frazil.engine.times import moment
+from frazil.format.header import peek
 from frazil.format.repo_info import decode_repo_info
 from frazil.format.updates import Status, Update, UpdateKind
-from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.catalog_v2 import KEY, CatalogV2
 from frazil.library.files import Library
 from frazil.model.document_diff import document_diff
 from frazil.status import RepoStatus
@@ -64,24 +65,24 @@ def config_history(library: Library, catalog: CatalogV2) -> list[ops.ConfigChang
     The states in between are in the copies of the repo object that each operation leaves.
     What the repository began with counts as a change if it is not the default.
     """
-    info = catalog.info()
+    present = library.backend.get(KEY)
     marks = []
-    for update in catalog.ops_log(info):
+    for update in catalog.ops_log(decode_repo_info(present, where=KEY)):
         if update.kind in _CONFIGURING:
             marks.append(update)
         if update.kind in _BEGINNINGS:
             break
 
-    def document(update: Update) -> dict[str, Any] | None:
-        if update.backup_path is None:
-            return info.config
-        key = f"overwritten/{update.backup_path}"
-        return decode_repo_info(library.backend.get(key), where=key).config
+    def state(update: Update) -> tuple[dict[str, Any] | None, str]:
+        """The configuration after it, and who signed the file."""
+        key = KEY if update.backup_path is None else f"overwritten/{update.backup_path}"
+        data = present if update.backup_path is None else library.backend.get(key)
+        return decode_repo_info(data, where=key).config, peek(data, where=key).written_by
 
-    documents = [*map_parallel(document, marks), None]
+    states = [*map_parallel(state, marks), (None, "")]
     changes = [
-        ops.ConfigChange(moment(mark.updated_at), document_diff(before, after))
-        for mark, after, before in zip(marks, documents, documents[1:], strict=False)
+        ops.ConfigChange(moment(mark.updated_at), document_diff(before, after), written_by)
+        for mark, (after, written_by), (before, _) in zip(marks, states, states[1:], strict=False)
     ]
     return changes if changes and changes[-1].changes else changes[:-1]
 

@@ -63,7 +63,7 @@ class Settings(RepositoryBase):
         """When which settings of the stored configuration changed, newest first.
 
         Spec 2 only (`FormatError`). It is read from the log of operations and the states that
-        it keeps; who it was is not recorded there.
+        it keeps, which tell by which program, but not by whom.
         """
         return config_history(self._core.library, self._v2("the history of the configuration"))
 

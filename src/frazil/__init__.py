@@ -87,6 +87,7 @@ from frazil.errors import (
     SnapshotNotFoundError,
     StorageError,
 )
+from frazil.explaining import explain
 from frazil.logs import initialize_logs, set_logs_filter, shutdown_telemetry
 from frazil.opening import open, open_async
 from frazil.ops import GCSummary, Update, UpdateType
@@ -251,6 +252,7 @@ __all__ = [
     "azure_static_credentials",
     "azure_storage",
     "containers_credentials",
+    "explain",
     "gcs_credentials",
     "gcs_from_env_credentials",
     "gcs_refreshable_credentials",

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, get_args
 from frazil.config import RepositoryConfig
 from frazil.conflicts import ConflictSolver
 from frazil.display import Displayed, Shown, record
-from frazil.engine import reindexing
+from frazil.engine import explaining, reindexing
 from frazil.engine.forks import ForkFamily
 from frazil.engine.history import status
 from frazil.engine.materialize import materialize
@@ -29,6 +29,7 @@ from frazil.mapping import NodeMapping
 from frazil.model.joining import Part
 from frazil.paths import check_path
 from frazil.snapshots import Diff
+from frazil.stats import CommitEstimate
 from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.pool import map_parallel
@@ -189,6 +190,15 @@ class Session(NodeMapping, Displayed):
         )
 
     commit_async = twin(commit)
+
+    def explain_commit(self) -> CommitEstimate:
+        """How many requests, bytes and manifests a commit will take now, without committing.
+
+        Reads the manifests that the commit would read.
+        """
+        return explaining.explain_commit(self._workspace, self._core.catalog, self._core.layout)
+
+    explain_commit_async = twin(explain_commit)
 
     def amend(
         self,

@@ -77,3 +77,49 @@ class RepositoryStats(Displayed):
 
     def _shown(self) -> Iterable[Shown]:
         return record(("requests", "bytes_read", "bytes_written", "caches"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class ReadEstimate(Displayed):
+    """What reading chunks will ask the storage for.
+
+    chunks: those of the selection; initialized: of these, those that have been written; virtual:
+    of these, those in other files, whose requests are not counted; manifests: files of references
+    to be read, as they are not in memory; requests and bytes_read: of manifests and chunks.
+    """
+
+    chunks: int
+    initialized: int
+    virtual: int
+    manifests: int
+    requests: int
+    bytes_read: int
+
+    _public_name: ClassVar[str] = "frazil.stats.ReadEstimate"
+
+    def _shown(self) -> Iterable[Shown]:
+        names = ("chunks", "initialized", "virtual", "manifests", "requests", "bytes_read")
+        return record(names, self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class CommitEstimate(Displayed):
+    """What a commit will ask the storage for, if nobody else commits meanwhile.
+
+    arrays: those with changed chunks; manifests_read, manifests_written: files of references;
+    requests: of all kinds; bytes_read, bytes_written: of everything but the repo object or the
+    branch.
+    """
+
+    arrays: int
+    manifests_read: int
+    manifests_written: int
+    requests: int
+    bytes_read: int
+    bytes_written: int
+
+    _public_name: ClassVar[str] = "frazil.stats.CommitEstimate"
+
+    def _shown(self) -> Iterable[Shown]:
+        names = ("arrays", "manifests_read", "manifests_written", "requests")
+        return record((*names, "bytes_read", "bytes_written"), self)

@@ -198,6 +198,10 @@ class Committer:
 
         return self._store("fork", metadata, publish, self._plan()).id
 
+    def rehearse(self, uploads: Uploads) -> None:
+        """Hand what a commit stores to `uploads`, and leave it at that."""
+        self._upload(uploads, "", {}, self._plan(), None)
+
     def _check_changes(self, allow_empty: bool) -> None:
         changes = self._workspace.changes
         # Changes that a rebase found in the other commits are no mistake of the caller.

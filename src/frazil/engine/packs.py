@@ -128,6 +128,11 @@ class ChunkWriter:
                 return None
             return [bytes(memoryview(data)[start:end]) for start, end in ranges]
 
+    def held_back(self) -> tuple[int, int]:
+        """Objects that are not on their way to the storage yet, and their bytes."""
+        with self._lock:
+            return int(self._open_id is not None), len(self._open)
+
     def flush(self) -> None:
         """Store what is held back and wait until all of it is in the storage."""
         with self._lock:

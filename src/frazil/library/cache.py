@@ -53,6 +53,13 @@ class Cache(Generic[K, V]):
             self._hits += 1
             return entry[0]
 
+    def copy(self) -> Cache[K, V]:
+        """Another one, with the same values."""
+        with self._lock:
+            other = Cache[K, V](self._budget, self._size_of)
+            other._entries, other._used = OrderedDict(self._entries), self._used
+        return other
+
     def resize(self, budget: int) -> None:
         """Keep up to so many bytes from now on."""
         with self._lock:

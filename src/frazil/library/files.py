@@ -88,6 +88,20 @@ class Library:
             if budgets.chunks:
                 self.backend = ChunkCached(self.backend, self._chunks)
 
+    def aside(self) -> Library:
+        """The same files, with what is read from now on neither counted nor kept here."""
+        other = Library(
+            self.place,
+            spec=self.spec,
+            level=self.level,
+            now=self.now,
+            random_bytes=self._random_bytes,
+        )
+        other.location_compression = self.location_compression
+        other._snapshots, other._manifests = self._snapshots.copy(), self._manifests.copy()
+        other._logs = self._logs.copy()
+        return other
+
     def use_of_caches(self) -> dict[str, CacheUse]:
         """What is in memory, by kind."""
         return {

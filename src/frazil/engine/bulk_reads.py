@@ -7,7 +7,7 @@ at the same time, and works on the chunks of one while others wait for the stora
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
 from frazil.format.columns import ByteColumn
 from frazil.model.coalescing import Reads, coalesce
 from frazil.storage.base import Backend
+from frazil.storage.pool import map_parallel
 
 LOCAL_GAP = 16 * 1024
 REMOTE_GAP = 512 * 1024
@@ -67,6 +68,34 @@ class ReadPlan:
 
     fetches: list[Fetch]
     quick: bool
+
+
+def read_all(plan: ReadPlan) -> list[tuple[Rows, ByteColumn]]:
+    """All chunks of a plan, read in parallel: positions, and the bytes for them."""
+    return map_parallel(lambda fetch: (fetch.rows, fetch.read()), plan.fetches)
+
+
+def part_of(
+    refs: ChunkRefs,
+    rows: Rows,
+    start: npt.NDArray[np.uint64],
+    length: npt.NDArray[np.uint64],
+) -> ChunkRefs:
+    """Parts of chunks, as if they were chunks: `length` bytes from `start` on, inside of them.
+
+    A chunk may be among the `rows` any number of times.
+    """
+    part = refs.take(rows)
+    payload = part.payload
+    if payload is not None:
+        inline = part.kind == INLINE
+        payload = ByteColumn(
+            payload.heap,
+            payload.start + np.where(inline, start.astype(np.int64), 0),
+            np.where(inline, length.astype(np.int64), payload.size),
+        )
+    offset = part.offset + np.where(part.kind == INLINE, np.uint64(0), start)
+    return replace(part, offset=offset, length=length, payload=payload)
 
 
 class BulkReader:

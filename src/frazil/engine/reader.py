@@ -122,13 +122,13 @@ class ChunkReader:
                 result.append(refs if mask.all() else refs.take(mask))
         return result
 
-    def is_quick(self, ref: Ref) -> bool:
-        """Whether reading is so short that it is best done without another thread."""
+    def is_quick(self, ref: Ref, nbytes: int) -> bool:
+        """Whether reading so many bytes is so short that it is best done where one stands."""
         match ref:
             case InlineRef():
                 return True
             case NativeRef():
-                return self._library.backend.local and ref.length <= QUICK_BYTES
+                return self._library.backend.local and nbytes <= QUICK_BYTES
             case VirtualRef():
                 return False
 

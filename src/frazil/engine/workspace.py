@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.bulk_reads import Fetch, Found, ReadPlan
+from frazil.engine.bulk_reads import Found, ReadPlan, read_all
 from frazil.engine.packs import ChunkWriter
 from frazil.engine.reader import LATER, Later, ref_length, resolve_range
 from frazil.engine.sources import Chunk
@@ -19,7 +19,6 @@ from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import ChunkId
 from frazil.model.changes import UNEDITED, Unedited
 from frazil.model.overlay import clip, inside
-from frazil.storage.pool import map_parallel
 
 
 class Workspace(Tree):
@@ -51,14 +50,21 @@ class Workspace(Tree):
         suffix: int | None = None,
     ) -> bytes | Later | None:
         """As `get_chunk`, or LATER if that is worth another thread: a request, or many bytes."""
-        ref: Ref | Unedited | Later | None = self._edit(node, coords)
-        if ref is UNEDITED:
-            ref = self._reader.locate_now(node, coords)
+        ref = self.locate_now(node, coords)
         if ref is None or isinstance(ref, Later):
             return ref
-        if not self._reader.is_quick(ref):
+        return self.read_now(ref, *resolve_range(ref_length(ref), start, end, suffix))
+
+    def locate_now(self, node: Node, coords: tuple[int, ...]) -> Ref | Later | None:
+        """As `locate`, or LATER if that needs a request."""
+        edit = self._edit(node, coords)
+        return self._reader.locate_now(node, coords) if edit is UNEDITED else edit
+
+    def read_now(self, ref: Ref, start: int, end: int) -> bytes | Later:
+        """Bytes `start` to `end` of a chunk, or LATER if that is worth another thread."""
+        if not self._reader.is_quick(ref, end - start):
             return LATER
-        return self._reader.read(ref, *resolve_range(ref_length(ref), start, end, suffix))
+        return self._reader.read(ref, start, end)
 
     def get_chunk(
         self,
@@ -80,14 +86,24 @@ class Workspace(Tree):
 
     def plan_reads(self, node: Node, index: npt.NDArray[np.uint32]) -> ReadPlan:
         """How to read the chunks `index[n, ndim]` of one array; none that is not initialised."""
-        return self._plan(node, index, *self._edits(node, index))
+        return self._reader.plan(node, self.locate_many(node, index))
 
     def plan_reads_now(self, node: Node, index: npt.NDArray[np.uint32]) -> ReadPlan | Later:
         """As `plan_reads`, or LATER if that needs a request."""
         edited, rows = self._edits(node, index)
         if not self._reader.knows(node, index, rows):
             return LATER
-        return self._plan(node, index, edited, rows)
+        found = [*edited, *self._reader.locate_many(node, index, rows)]
+        return self._reader.plan(node, found)
+
+    def locate_many(self, node: Node, index: npt.NDArray[np.uint32]) -> list[Found]:
+        """Where the chunks `index[n, ndim]` are, as far as they are initialised."""
+        edited, rows = self._edits(node, index)
+        return [*edited, *self._reader.locate_many(node, index, rows)]
+
+    def plan_found(self, node: Node, found: Sequence[Found]) -> ReadPlan:
+        """How to read chunks, or parts of chunks, that have been located."""
+        return self._reader.plan(node, found)
 
     def _edits(
         self, node: Node, index: npt.NDArray[np.uint32]
@@ -101,28 +117,15 @@ class Workspace(Tree):
             found, unedited = edits.find_many(index[rows])
         return [Found(rows[at], refs) for at, refs in found], rows[unedited]
 
-    def _plan(
-        self,
-        node: Node,
-        index: npt.NDArray[np.uint32],
-        edited: list[Found],
-        rows: npt.NDArray[np.intp],
-    ) -> ReadPlan:
-        return self._reader.plan(node, [*edited, *self._reader.locate_many(node, index, rows)])
-
     def get_chunks(self, node: Node, coords: Sequence[tuple[int, ...]]) -> list[bytes | None]:
         """Several whole chunks of one array, near ones read together, far ones in parallel."""
         chunks: list[bytes | None] = [None] * len(coords)
-
-        def read(fetch: Fetch) -> None:
-            data = fetch.read()
-            for i, row in enumerate(fetch.rows.tolist()):
-                chunks[fitting[row]] = data[i]
-
         rank = len(node.shape)
         fitting = [i for i, chunk in enumerate(coords) if len(chunk) == rank]
         index = np.array([coords[i] for i in fitting], np.uint32).reshape(len(fitting), rank)
-        map_parallel(read, self.plan_reads(node, index).fetches)
+        for rows, data in read_all(self.plan_reads(node, index)):
+            for i, row in enumerate(rows.tolist()):
+                chunks[fitting[row]] = data[i]
         return chunks
 
     def chunk_size(self, node: Node, coords: tuple[int, ...]) -> int | None:

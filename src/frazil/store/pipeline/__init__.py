@@ -9,7 +9,7 @@ by threads into the result; and the other way round.
     batch       what Zarr asks for, in columns
     chain       the codecs of an array, and chunks through them, one by one
     zstd        many chunks through zstd in one call
-    reading, writing, sharded      selections
+    reading, writing, sharded      selections (`shard_index`: where inner chunks are)
     held        chunks in memory, for codecs that only Zarr's own pipelines can run
 
 Codecs that are not Zarr's are run as Zarr runs them.

@@ -15,11 +15,12 @@ from zarr.core.buffer import Buffer, NDBuffer
 from zarr.registry import get_pipeline_class
 
 from frazil.engine.bulk_reads import ReadPlan
-from frazil.engine.reader import Later
+from frazil.engine.reader import LATER, Later
 from frazil.engine.workspace import Workspace
 from frazil.format.columns import ByteColumn
+from frazil.format.snapshot import Node
 from frazil.store.access import DIRECT_BYTES, array_at, in_pool
-from frazil.store.pipeline import reading, writing
+from frazil.store.pipeline import reading, sharded, writing
 from frazil.store.pipeline.batch import Batch, Item, batch_of, store_of
 from frazil.store.pipeline.chain import Chain
 from frazil.store.pipeline.held import HeldChunk
@@ -73,9 +74,10 @@ class SelectionPipeline(CodecPipeline):
         chain = self._chain
         if chain is None:
             return await self._read_held(workspace, batch, out, drop_axes)
-        if chain.sharded:
-            return await self.inner.read(items, out, drop_axes)
         node = array_at(workspace, batch.path)
+        if chain.sharded:
+            found = await self._read_shards(workspace, node, batch, chain, out)
+            return await self.inner.read(items, out, drop_axes) if found is None else found
         if len(items) <= _FEW and node is not None:
             present = reading.read_now(workspace, node, batch, chain, out, drop_axes)
             if not isinstance(present, Later):
@@ -111,6 +113,20 @@ class SelectionPipeline(CodecPipeline):
             writing.write(workspace, batch, chain, value, drop_axes)
         else:
             await in_pool(writing.write, workspace, batch, chain, value, drop_axes)
+
+    async def _read_shards(
+        self, workspace: Workspace, node: Node | None, batch: Batch, chain: Chain, out: NDBuffer
+    ) -> Any:
+        """Read parts of shards; None if that is for the other pipeline to do."""
+        shards = sharded.shards_of(batch, chain, out) if sharded.can_read(chain) else None
+        if shards is None:
+            return None
+        present: Sequence[bool] | Later | None = LATER
+        if len(batch) <= _FEW and node is not None:
+            present = sharded.read_now(workspace, node, batch, chain, shards)
+        if isinstance(present, Later):
+            present = await in_pool(sharded.read, workspace, node, batch, chain, shards)
+        return None if present is None else _statuses(present)
 
     async def _read_held(
         self, workspace: Workspace, batch: Batch, out: NDBuffer, drop_axes: tuple[int, ...]

@@ -52,7 +52,7 @@ def read_now(
     for row, data in enumerate(chunks):
         spec = batch.items[row][1]
         chunk = None if data is None else decode_one(ChunkCoder.of(chain, spec), data)
-        _put(batch.items[row], chunk, out, drop_axes)
+        put(batch.items[row], chunk, out, drop_axes)
     return [data is not None for data in chunks]
 
 
@@ -66,31 +66,45 @@ def read(
 ) -> Sequence[bool]:
     """Put what is asked for into `out`; returns which of the chunks there are."""
     items = batch.items
-    target: Any = out.as_ndarray_like()
     present = np.zeros(len(batch), np.bool_)
     for fetch in plan.fetches:
         present[fetch.rows] = True
     for row in np.flatnonzero(~present).tolist():
-        _put(items[row], None, out, drop_axes)
+        put(items[row], None, out, drop_axes)
 
-    def scatter(rows: npt.NDArray[np.intp], chunks: Sequence[Any]) -> None:
-        if drop_axes or not isinstance(chunks, np.ndarray):
-            runs: Any = [(0, len(rows), None)]
-        else:
-            runs = batch.strips(rows, target)
-        for start, stop, strip in runs:
-            if strip is not None:
-                strip[...] = chunks[start:stop]
-                continue
-            for i in range(start, stop):
-                _put(items[int(rows[i])], chunks[i], out, drop_axes)
-
-    decode_all(workspace, plan, batch, chain, scatter)
+    fetch_all(
+        workspace,
+        plan,
+        batch,
+        chain,
+        lambda rows, chunks: put_many(batch, rows, chunks, out, drop_axes),
+    )
     found: list[bool] = present.tolist()
     return found
 
 
-def _put(item: Item, chunk: Any, out: NDBuffer, drop_axes: tuple[int, ...]) -> None:
+def put_many(
+    batch: Batch,
+    rows: npt.NDArray[np.intp],
+    chunks: Sequence[Any],
+    out: NDBuffer,
+    drop_axes: tuple[int, ...],
+) -> None:
+    """Put what is asked for of the decoded chunks at the positions `rows` into `out`."""
+    target: Any = out.as_ndarray_like()
+    if drop_axes or not isinstance(chunks, np.ndarray):
+        runs: Any = [(0, len(rows), None)]
+    else:
+        runs = batch.strips(rows, target)
+    for start, stop, strip in runs:
+        if strip is not None:
+            strip[...] = chunks[start:stop]
+            continue
+        for i in range(start, stop):
+            put(batch.items[int(rows[i])], chunks[i], out, drop_axes)
+
+
+def put(item: Item, chunk: Any, out: NDBuffer, drop_axes: tuple[int, ...]) -> None:
     """Put what is asked for of a chunk into `out`; None: the chunk is not initialised."""
     _, spec, selection, where, _ = item
     if chunk is None:
@@ -100,7 +114,7 @@ def _put(item: Item, chunk: Any, out: NDBuffer, drop_axes: tuple[int, ...]) -> N
     out[where] = part.squeeze(axis=drop_axes) if drop_axes else part
 
 
-def decode_all(
+def fetch_all(
     workspace: Workspace,
     plan: ReadPlan,
     batch: Batch,

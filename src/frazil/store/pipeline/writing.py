@@ -16,7 +16,7 @@ from frazil.storage.pool import WORKERS, map_parallel
 from frazil.store.pipeline import zstd
 from frazil.store.pipeline.batch import Batch
 from frazil.store.pipeline.chain import Chain, ChunkCoder, fill_of
-from frazil.store.pipeline.reading import decode_all, threads
+from frazil.store.pipeline.reading import fetch_all, threads
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """Chunks of together this size, before they are encoded, are one thread's work at a time."""
@@ -120,7 +120,7 @@ def _fill_with_old(
         for row, chunk in zip(rows[positions].tolist(), chunks, strict=True):
             cells[row] = chunk
 
-    decode_all(workspace, _plan(workspace, old), old, chain, take)
+    fetch_all(workspace, _plan(workspace, old), old, chain, take)
 
 
 def _merged(
@@ -136,7 +136,7 @@ def _merged(
             for row, chunk in zip(rows[positions].tolist(), chunks, strict=True):
                 old[row] = chunk if isinstance(chunk, NDBuffer) else _buffer(batch, row, chunk)
 
-        decode_all(workspace, _plan(workspace, parts), parts, chain, take)
+        fetch_all(workspace, _plan(workspace, parts), parts, chain, take)
     merged = []
     for i, (_, spec, selection, where, whole) in enumerate(batch.items):
         if whole and value.shape != ():

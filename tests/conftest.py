@@ -27,7 +27,7 @@ def spec(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(params=["memory", "disk"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> frazil.Storage:
-    """An empty place; of `tests.scenario.places.EVERY_PLACE` where a test asks for it."""
+    """An empty place; in an object store where a test says `everywhere`."""
     if request.param == "memory":
         return frazil.in_memory_storage()
     if request.param == "disk":

@@ -86,7 +86,7 @@ def processes() -> Iterator[multiprocessing.context.BaseContext]:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["tests.scenario.committers"])
+        context.set_forkserver_preload(["tests.scenario.committers", "tests.scenario.faults"])
     yield context
 
 

@@ -19,6 +19,7 @@ from frazil.storage.base import OVERWRITE, Backend, Overwrite, PreconditionFaile
 from frazil.storage.doubles import WRITES
 from frazil.storage.wrapper import Wrapper
 from tests.scenario.trees import array, change, commit, content, group, grown
+from tests.servers.s3 import S3
 
 T = TypeVar("T")
 
@@ -173,6 +174,12 @@ def expires_and_collects(storage: Storage, other: Storage) -> object:
     """Both, one after the other."""
     expires(storage, other)
     return collects(storage, other)
+
+
+def run_on(flow: Flow, server: S3, prefix: str) -> None:
+    """The flow in a process of its own."""
+    storage = server.storage(frazil, prefix)
+    flow(storage, storage)
 
 
 def _future() -> datetime:

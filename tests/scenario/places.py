@@ -12,10 +12,18 @@ from frazil.storage.api import Location, storage_at
 from frazil.storage.base import Backend
 from tests.servers.fixtures import CLOUDS
 
-EVERY_PLACE = ("memory", "disk", *CLOUDS)
-everywhere = pytest.mark.parametrize("storage", EVERY_PLACE, indirect=True)
-"""For a test that uses `storage` or `repo`: not only in memory and on disk, but on each object
-store as well. Meant for what depends on the storage, as it takes time."""
+_HERE = ("memory", "disk")
+_SPECS = {"ministack": 2, "moto": 1, "azurite": 2, "gcs-standin": 1}
+everywhere = pytest.mark.parametrize(
+    ("storage", "spec"),
+    [*((here, spec) for here in _HERE for spec in (1, 2)), *_SPECS.items()],
+    indirect=True,
+)
+"""For a test that uses `repo`, or `storage` and `spec`: not only in memory and on disk, but on each
+object store as well, with one version of the format there, as it takes time. Meant for what depends
+on the storage."""
+everywhere_alike = pytest.mark.parametrize("storage", [*_HERE, *CLOUDS], indirect=True)
+"""The same for a test that uses `storage` alone."""
 
 
 class Around(Location):

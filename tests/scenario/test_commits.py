@@ -25,7 +25,7 @@ from frazil.format.transaction_log import Move
 from frazil.ids import NodeId, SnapshotId
 from frazil.storage.doubles import Fault, Faulty, Slow, Wrapper
 from frazil.storage.memory import MemoryBackend
-from tests.scenario.places import everywhere, storage_around
+from tests.scenario.places import everywhere, everywhere_alike, storage_around
 from tests.scenario.trees import array, change, chunks, commit, content, get, group, grown, tip
 
 METADATA: dict[str, Any] = {
@@ -222,7 +222,7 @@ def test_a_storage_behind_a_network(spec: int) -> None:
 # Amending
 
 
-@everywhere
+@everywhere_alike
 def test_an_amended_commit_takes_the_place_of_the_tip(repo2: Repository) -> None:
     base = grown(repo2)
     replaced = commit(repo2, {"a/c/0": b"one", "g": group()}, "first try", metadata={"a": 1})

@@ -18,7 +18,7 @@ from frazil import (
     SpecVersion,
 )
 from frazil.errors import ErrorKind
-from tests.scenario.places import everywhere
+from tests.scenario.places import everywhere, everywhere_alike
 from tests.scenario.trees import commit, group, put
 
 SMALL = RepositoryConfig(inline_chunk_threshold_bytes=3)
@@ -46,7 +46,7 @@ def test_spec_2_is_the_default() -> None:
     assert Repository.create(frazil.in_memory_storage()).spec_version == 2
 
 
-@everywhere
+@everywhere_alike
 def test_where_there_is_no_repository(storage: frazil.Storage) -> None:
     assert not Repository.exists(storage)
     assert Repository.fetch_spec_version(storage) is None
@@ -213,7 +213,7 @@ def test_reopening_merges_over_what_is_in_force(storage: frazil.Storage, spec: i
     assert Repository.open(storage).config.get_partial_values_concurrency == 4
 
 
-@everywhere
+@everywhere_alike
 def test_in_spec_1_a_configuration_that_others_changed_is_not_overwritten(
     storage: frazil.Storage,
 ) -> None:

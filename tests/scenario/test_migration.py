@@ -13,7 +13,7 @@ import frazil
 from frazil import Repository, Storage, upgrade_icechunk_repository
 from frazil.storage.doubles import Fault, Faulty, Wrapper
 from frazil.storage.memory import MemoryBackend
-from tests.scenario.places import everywhere, storage_around
+from tests.scenario.places import everywhere_alike, storage_around
 
 
 def build(storage: Storage) -> Repository:
@@ -30,7 +30,7 @@ def keys(storage: Storage) -> set[str]:
     return {info.key for info in storage.backend().list()}
 
 
-@everywhere
+@everywhere_alike
 @pytest.mark.parametrize("prefetch", [None, 1])
 def test_migration(storage: Storage, prefetch: int | None) -> None:
     old = build(storage)

@@ -7,7 +7,7 @@ import zarr
 
 import frazil
 from frazil import RepoAvailability, Repository, RepositoryConfig, RepoStatus, Storage
-from tests.scenario.places import everywhere
+from tests.scenario.places import everywhere_alike
 
 
 def archived(storage: Storage) -> Repository:
@@ -56,7 +56,7 @@ def test_an_archived_repository_takes_no_changes_but_of_its_status(storage: Stor
     assert status.status.availability == RepoAvailability.archived
 
 
-@everywhere
+@everywhere_alike
 def test_the_history_of_the_configuration(storage: Storage) -> None:
     config = RepositoryConfig(inline_chunk_threshold_bytes=5, num_updates_per_repo_info_file=2)
     repo = Repository.create(storage, config)

@@ -98,7 +98,7 @@ def rclone(folder: Path) -> Iterator[S3]:
     served = folder / "served"
     (served / BUCKET).mkdir(parents=True)
     command = [program, "serve", "s3", "--addr", f"{HOST}:{port}", "--config", "/dev/null"]
-    command += ["--cache-dir", str(folder), "--vfs-cache-mode", "off", "--dir-cache-time", "0"]
+    command += ["--cache-dir", str(folder), "--vfs-cache-mode", "off"]
     with running(
         [*command, "--auth-key", f"{KEY},{SECRET}", str(served)], folder, lambda: listens(port)
     ):

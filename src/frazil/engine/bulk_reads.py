@@ -31,7 +31,9 @@ REMOTE_READ = 8 * 1024 * 1024
 threads can divide."""
 QUICK_BYTES = 256 * 1024
 """Up to this many bytes from a local disk are read where the caller stands."""
-_VIRTUAL_ROWS = 64
+_VIRTUAL_ROWS = 1024
+_VIRTUAL_BYTES = 4 * 1024 * 1024
+"""Virtual chunks that are asked for together; those who read them find out how."""
 
 Rows = npt.NDArray[np.intp]
 
@@ -200,14 +202,19 @@ class BulkReader:
         return ByteColumn(np.frombuffer(heap, np.uint8), start, at.length[ranges].astype(np.int64))
 
     def _virtual(self, found: Found, path: str) -> Iterator[Fetch]:
-        for begin in range(0, len(found.rows), _VIRTUAL_ROWS):
-            part = slice(begin, begin + _VIRTUAL_ROWS)
+        end = np.cumsum(found.refs.length)
+        begin = 0
+        while begin < len(found.rows):
+            done = int(end[begin]) - int(found.refs.length[begin])
+            stop = int(np.searchsorted(end, np.uint64(done + _VIRTUAL_BYTES), side="right"))
+            part = slice(begin, min(max(stop, begin + 1), begin + _VIRTUAL_ROWS))
             refs = found.refs.take(part)
             yield Fetch(
                 found.rows[part],
                 int(refs.length.sum()),
                 partial(self._fetch_virtual, refs, path),
             )
+            begin = part.stop
 
     def _fetch_virtual(self, refs: ChunkRefs, path: str) -> ByteColumn:
         return ByteColumn.of(self._read_virtual(refs, path))

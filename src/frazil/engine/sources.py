@@ -14,16 +14,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from frazil.engine.source import Found, Source, Stamp, bare_etag
 from frazil.engine.source_table import SourceTable
 from frazil.errors import ErrorKind, IcechunkError, StorageError
 from frazil.format.chunk_refs import ChunkRefs, VirtualRef
-from frazil.model.virtual_reads import Read, plan
+from frazil.model.coalescing import coalesce
 from frazil.model.virtual_urls import Target
 from frazil.storage.pool import map_parallel
 from frazil.types import ChecksumPolicy
 
 logger = logging.getLogger(__name__)
+
+
+_OWN_KINDS = frozenset(
+    {
+        ErrorKind.VIRTUAL_CHUNK_FETCH,
+        ErrorKind.VIRTUAL_CHUNK_MODIFIED,
+        ErrorKind.INVALID_OBJECT_SIZE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,36 +82,64 @@ class VirtualSources:
 
         path: of the array, for errors.
         """
-        rows: dict[bytes, list[int]] = {}
-        for i in range(len(refs)):
-            assert refs.payload is not None
-            rows.setdefault(refs.payload[i] or b"", []).append(i)
-        jobs: list[tuple[Source, Target, Read]] = []
-        for location, own in rows.items():
-            first = Chunk(path, refs.index[own[0]])
-            try:
-                source, target = self.table.find(location.decode(errors="surrogateescape"))
-            except IcechunkError as error:
-                raise _of_chunk(error, first) from error.__cause__
-            spans = refs.offset[own].tolist(), refs.length[own].tolist()
-            jobs += [(source, target, read) for read in plan(own, *spans, source.gap, source.piece)]
+        if not len(refs):
+            return []
+        files, code = self._files(refs, path)
+        # As if each file were an object: its number in place of an id.
+        object_ = np.zeros((len(refs), 3), np.uint32)
+        object_[:, 0] = code
+        reads = coalesce(
+            object_.view(np.uint8),
+            refs.offset,
+            refs.length,
+            gap=min(source.gap for source, _ in files),
+            limit=min(source.piece for source, _ in files),
+        )
         result = [b""] * len(refs)
-        guarded = refs.etag is not None or refs.modified is not None
+        offset, length = refs.offset.tolist(), refs.length.tolist()
+        checked = self.checksums != "off" and (refs.etag is not None or refs.modified is not None)
 
-        def run(job: tuple[Source, Target, Read]) -> None:
-            source, target, read = job
+        def run(i: int) -> None:
+            rows = reads.order[reads.first[i] : reads.first[i + 1]].tolist()
+            source, target = files[code[rows[0]]]
+            start = int(reads.start[i])
             try:
-                found = _read(source, target, read.start, read.stop)
+                found = _read(source, target, start, int(reads.end[i]))
             except IcechunkError as error:
-                raise _of_chunk(error, Chunk(path, refs.index[read.rows[0]])) from error.__cause__
-            data, base = found.data, read.start
-            for row, begin, end in zip(read.rows, read.begins, read.ends, strict=True):
-                result[row] = data[begin - base : end - base]
-            if guarded and self.checksums != "off":
-                self._check_rows(refs, path, target, found.stamp, read.rows)
+                if len(rows) == 1:
+                    chunk = Chunk(path, refs.index[rows[0]])
+                    raise _of_chunk(error, chunk) from error.__cause__
+                for row in rows:  # which of them is it?
+                    ref, chunk = refs.row(row), Chunk(path, refs.index[row])
+                    assert isinstance(ref, VirtualRef)
+                    result[row] = self.read(ref, 0, ref.length, chunk=chunk)
+                return
+            for row in rows:
+                begin = offset[row] - start
+                result[row] = found.data[begin : begin + length[row]]
+            if checked:
+                self._check_rows(refs, path, target, found.stamp, rows)
 
-        map_parallel(run, jobs)
+        map_parallel(run, range(len(reads.start)))
         return result
+
+    def _files(self, refs: ChunkRefs, path: str) -> tuple[list[tuple[Source, Target]], list[int]]:
+        """The distinct files of the references, and for each reference which one it is."""
+        assert refs.payload is not None
+        place: dict[bytes, int] = {}
+        files: list[tuple[Source, Target]] = []
+        code = []
+        for i in range(len(refs)):
+            location = refs.payload[i] or b""
+            number = place.setdefault(location, len(files))
+            code.append(number)
+            if number == len(files):
+                try:
+                    files.append(self.table.find(location.decode(errors="surrogateescape")))
+                except IcechunkError as error:
+                    chunk = Chunk(path, refs.index[i])
+                    raise _of_chunk(error, chunk) from error.__cause__
+        return files, code
 
     def _check_rows(
         self,
@@ -130,9 +169,13 @@ def _read(source: Source, target: Target, start: int, end: int) -> Found:
         if end - start <= source.piece + source.piece // 2:
             found = source.read(target.key, start, end)
         else:
-            starts = range(start, end, source.piece)
+            # The first piece tells the size: what a reference says is not to be relied on.
+            first = source.read(target.key, start, start + source.piece)
+            if first.size < end:
+                raise _too_short(target, start, end, first.size)
+            starts = range(start + source.piece, end, source.piece)
             pieces = [(s, min(s + source.piece, end)) for s in starts]
-            parts = map_parallel(lambda piece: source.read(target.key, *piece), pieces)
+            parts = [first, *map_parallel(lambda p: source.read(target.key, *p), pieces)]
             if len({part.stamp for part in parts}) > 1:
                 raise StorageError(
                     f"{target.url} was changed while it was read: try again",
@@ -146,19 +189,22 @@ def _read(source: Source, target: Target, start: int, end: int) -> Found:
                 f"the file {target.url} is not there: restore it, or set other references",
                 ErrorKind.VIRTUAL_CHUNK_FETCH,
             ) from error
-        if error.kind in (ErrorKind.VIRTUAL_CHUNK_FETCH, ErrorKind.VIRTUAL_CHUNK_MODIFIED):
+        if error.kind in _OWN_KINDS:
             raise
         raise StorageError(
             f"cannot read {target.url}: {error.message}", ErrorKind.VIRTUAL_CHUNK_FETCH
         ) from error
     if len(found.data) != end - start:
-        beyond = start >= found.size
-        raise StorageError(
-            f"{target.url} has {found.size} bytes, and the reference is to bytes {start} to {end}: "
-            "the file was cut or replaced, or the reference is wrong",
-            ErrorKind.VIRTUAL_CHUNK_FETCH if beyond else ErrorKind.INVALID_OBJECT_SIZE,
-        )
+        raise _too_short(target, start, end, found.size)
     return found
+
+
+def _too_short(target: Target, start: int, end: int, size: int) -> StorageError:
+    return StorageError(
+        f"{target.url} has {size} bytes, and the reference is to bytes {start} to {end}: the file "
+        "was cut or replaced, or the reference is wrong",
+        ErrorKind.VIRTUAL_CHUNK_FETCH if start >= size else ErrorKind.INVALID_OBJECT_SIZE,
+    )
 
 
 def mismatch(stamp: Stamp, etag: str | None, modified: int | None) -> str | None:

@@ -41,6 +41,7 @@ def path_of(repo: Repository, tmp_path: Path) -> Path:
 
 SOURCES: dict[str, Callable[[Repository, Path], Any]] = {
     "path": path_of,
+    "url": lambda repo, tmp_path: path_of(repo, tmp_path).as_uri(),
     "text": lambda repo, tmp_path: str(path_of(repo, tmp_path)),
     "storage": lambda repo, tmp_path: repo.storage,
     "repository": lambda repo, tmp_path: repo,
@@ -114,6 +115,13 @@ def test_what_is_not_there(repo: Repository, versions: list[str], tmp_path: Path
         frazil.open_dataset(repo, tag="v1", branch="main")
     with pytest.raises(AttributeError, match="open_nothing"):
         frazil.open_nothing  # noqa: B018
+
+
+def test_options_of_a_storage(repo: Repository, versions: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="go with a URL"):
+        frazil.open_dataset(repo, storage_options={"region": "eu-west-1"})
+    with pytest.raises((TypeError, frazil.IcechunkError), match="colour"):
+        frazil.open_dataset(path_of(repo, tmp_path), storage_options={"colour": "red"})
 
 
 def test_xarray_finds_the_engine(repo: Repository, versions: list[str], tmp_path: Path) -> None:

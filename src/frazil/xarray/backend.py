@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -44,6 +44,7 @@ class FrazilBackendEntrypoint(ZarrBackendEntrypoint):
         "tag",
         "snapshot_id",
         "as_of",
+        "storage_options",
         "use_zarr_fill_value_as_mask",
     )
 
@@ -69,12 +70,18 @@ class FrazilBackendEntrypoint(ZarrBackendEntrypoint):
         tag: str | None = None,
         snapshot_id: str | None = None,
         as_of: datetime | None = None,
+        storage_options: Mapping[str, Any] | None = None,
         consolidated: Any = None,
         **options: Any,
     ) -> xr.Dataset:
         """One group of one version."""
         store = store_of(
-            filename_or_obj, branch=branch, tag=tag, snapshot_id=snapshot_id, as_of=as_of
+            filename_or_obj,
+            branch=branch,
+            tag=tag,
+            snapshot_id=snapshot_id,
+            as_of=as_of,
+            storage_options=storage_options,
         )
         return super().open_dataset(cast(Any, store), consolidated=False, zarr_format=3, **options)
 
@@ -87,12 +94,18 @@ class FrazilBackendEntrypoint(ZarrBackendEntrypoint):
         tag: str | None = None,
         snapshot_id: str | None = None,
         as_of: datetime | None = None,
+        storage_options: Mapping[str, Any] | None = None,
         consolidated: Any = None,
         **options: Any,
     ) -> xr.DataTree:
         """All groups of one version, or those at and below `group`."""
         store = store_of(
-            filename_or_obj, branch=branch, tag=tag, snapshot_id=snapshot_id, as_of=as_of
+            filename_or_obj,
+            branch=branch,
+            tag=tag,
+            snapshot_id=snapshot_id,
+            as_of=as_of,
+            storage_options=storage_options,
         )
         return super().open_datatree(cast(Any, store), consolidated=False, zarr_format=3, **options)
 
@@ -105,13 +118,19 @@ class FrazilBackendEntrypoint(ZarrBackendEntrypoint):
         tag: str | None = None,
         snapshot_id: str | None = None,
         as_of: datetime | None = None,
+        storage_options: Mapping[str, Any] | None = None,
         drop_variables: str | Iterable[str] | None = None,
         consolidated: Any = None,
         **options: Any,
     ) -> dict[str, xr.Dataset]:
         """The groups of one version by path."""
         store = store_of(
-            filename_or_obj, branch=branch, tag=tag, snapshot_id=snapshot_id, as_of=as_of
+            filename_or_obj,
+            branch=branch,
+            tag=tag,
+            snapshot_id=snapshot_id,
+            as_of=as_of,
+            storage_options=storage_options,
         )
         options |= {"consolidated": False, "zarr_format": 3, "drop_variables": drop_variables}
         return super().open_groups_as_dict(cast(Any, store), **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ def open_dataset(
     tag: str | None = None,
     snapshot_id: str | None = None,
     as_of: datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     chunks: Any = None,
     **options: Any,
 ) -> xr.Dataset:
@@ -26,13 +28,21 @@ def open_dataset(
 
     source: a path, URL, `Storage` or `Repository`, of which the version is read that `branch`
     (`main` by default), `tag`, `snapshot_id`, or `branch` and `as_of` name; or a session or store.
+    storage_options: arguments of the function that makes the storage of a URL, such as credentials.
     chunks: as in `xarray.open_dataset`: `{}` for Dask arrays with the chunks that are stored, None
     for no Dask. options: further ones of `xarray.open_dataset`.
 
     `RepositoryNotFoundError`, `RefNotFoundError`, `SnapshotNotFoundError` for what is not there;
     `FileNotFoundError` for a missing group.
     """
-    store = store_of(source, branch=branch, tag=tag, snapshot_id=snapshot_id, as_of=as_of)
+    store = store_of(
+        source,
+        branch=branch,
+        tag=tag,
+        snapshot_id=snapshot_id,
+        as_of=as_of,
+        storage_options=storage_options,
+    )
     return xr.open_dataset(
         store,  # type: ignore[arg-type]
         engine=FrazilBackendEntrypoint,
@@ -50,11 +60,19 @@ def open_datatree(
     tag: str | None = None,
     snapshot_id: str | None = None,
     as_of: datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     chunks: Any = None,
     **options: Any,
 ) -> xr.DataTree:
     """All groups of a repository, or those at and below `group`; otherwise as `open_dataset`."""
-    store = store_of(source, branch=branch, tag=tag, snapshot_id=snapshot_id, as_of=as_of)
+    store = store_of(
+        source,
+        branch=branch,
+        tag=tag,
+        snapshot_id=snapshot_id,
+        as_of=as_of,
+        storage_options=storage_options,
+    )
     return xr.open_datatree(
         store,  # type: ignore[arg-type]
         engine=FrazilBackendEntrypoint,

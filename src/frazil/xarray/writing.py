@@ -225,9 +225,6 @@ def _as_dataset(array: xr.DataArray) -> xr.Dataset:
 def _dump(
     dataset: xr.Dataset, store: ZarrStore, writer: ArrayWriter, encoding: Mapping[Any, Any]
 ) -> None:
-    for name in dataset.variables:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"names of variables are texts that are not empty, not {name!r}")
     dataset = store._validate_and_autodetect_region(dataset)
     store._validate_encoding(encoding)
     encode_into(dataset, store, writer, encoding)
@@ -241,11 +238,16 @@ def encode_into(
 ) -> None:
     """Write metadata, and give the writer the values as they are to be stored."""
     encoding = {} if encoding is None else encoding
+    for name in dataset.variables:
+        if not isinstance(name, str) and name is not None:
+            raise TypeError(f"a name of a variable is a string or None, not {name!r}")
+        if name == "":
+            raise ValueError("'' is no name of a variable: the string must be length 1 or more")
     variables, attributes = conventions.encode_dataset_coordinates(dataset)
     for name, value in encoding.items():
         if name not in variables:
-            raise ValueError(f"encoding names a variable that is not there: {name!r}")
-        variables[name].encoding = dict(value)
+            raise KeyError(f"encoding names a variable that is not there: {name!r}")
+        variables[name].encoding = value
     for name, variable in variables.items():
         if variable.size == 0:  # its Dask chunks have no length, which no Zarr chunk can have
             variables[name] = variable.compute()

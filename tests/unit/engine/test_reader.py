@@ -45,7 +45,7 @@ def test_lengths() -> None:
 
 def test_a_virtual_chunk_is_never_taken_for_an_empty_one() -> None:
     reader = ChunkReader(Library(MemoryBackend(), spec=2), None)
-    assert not reader.is_quick(VIRTUAL)
+    assert not reader.is_quick(VIRTUAL, 1)
     with pytest.raises(InvalidInputError, match="s3://bucket/key") as caught:
         reader.read(VIRTUAL, 0, 9)
     assert caught.value.kind == "no-container-for-virtual-chunk"

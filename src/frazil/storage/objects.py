@@ -34,7 +34,6 @@ from frazil.storage.keys import decode_key, encode_key, folder_prefix
 from frazil.storage.lost_answers import ConditionalPut
 from frazil.storage.object_reads import read_from, read_ranges, read_unless
 from frazil.storage.object_writes import delete_all, overwrite
-from frazil.storage.pool import map_parallel
 from frazil.storage.retry import Attempts
 from frazil.storage.settings import StorageSettings
 
@@ -260,7 +259,8 @@ class ObjectBackend(Backend):
     def check_conditions(self, key: str) -> None:
         modes = [mode for mode in (CREATE, Update(_NOBODYS)) if self._keeps(mode)]
         data = self.get(key) if modes else b""
-        if all(map_parallel(lambda mode: self._is_obeyed(key, data, mode), modes)):
+        # One after the other: two puts of one object at once bring some servers to a halt.
+        if all(self._is_obeyed(key, data, mode) for mode in modes):
             return
         raise StorageError(
             f"{self._at.where} ignores the conditions of writes, so commits that are made at the "

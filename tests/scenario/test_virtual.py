@@ -299,6 +299,11 @@ def test_containers_that_make_no_sense_are_refused_or_left_out(
     config = frazil.RepositoryConfig(virtual_chunk_containers={"s3://bucket/": wrong})
     with pytest.raises(ValueError, match="url_prefix"):
         Repository.create(frazil.in_memory_storage(), config)
+    repo = Repository.create(frazil.in_memory_storage())
+    repo.save_config(config)
+    caplog.clear()
+    assert Repository.open(repo.storage).doctor().containers == {}
+    assert "container is left out" in caplog.text
     unfinished = VirtualChunkContainer("s3://bucket", frazil.s3_store())
     with pytest.raises(ValueError, match="must end with"):
         Repository.create(

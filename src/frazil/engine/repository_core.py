@@ -80,6 +80,7 @@ class RepositoryCore:
     def configure(self, config: RepositoryConfig) -> None:
         """Use this as the effective configuration."""
         self.config = config
+        self.containers = usable_containers(config)
         self.library.connect(
             self.storage.backend(config.storage), budgets(config), config.max_concurrent_requests
         )
@@ -112,11 +113,10 @@ class RepositoryCore:
 
     def authorize(self, access: Access) -> None:
         """Let virtual chunks be read: a credential for the URL prefix of each container."""
-        containers = usable_containers(self.config)
-        self.access = checked_access(access, containers)
+        self.access = checked_access(access, self.containers)
         own = self.config.storage
         settings = None if own == self.storage.default_settings() else own
-        self.sources = SourceTable(containers, self.access, settings)
+        self.sources = SourceTable(self.containers, self.access, settings)
 
     def session(self, snapshot: SnapshotId) -> SessionState:
         """A read-only session on a snapshot."""

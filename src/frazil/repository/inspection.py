@@ -7,7 +7,6 @@ from typing import Any
 from frazil.checkup import Checkup
 from frazil.engine import inspect
 from frazil.engine.doctor import examine
-from frazil.engine.source_kinds import usable_containers
 from frazil.ids import ManifestId, SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.stats import CacheStats, RepositoryStats
@@ -83,6 +82,6 @@ class Inspection(RepositoryBase):
             branch = "main"
         core = self._core
         state = core.session(core.resolve(branch, tag, snapshot_id))
-        return examine(state.workspace, usable_containers(core.config), sample)
+        return examine(state.workspace, core.containers, sample)
 
     doctor_async = twin(doctor)

@@ -10,7 +10,7 @@ from frazil.config import Attribution, RepositoryConfig
 from frazil.credentials import AnyCredential
 from frazil.engine import repository_core
 from frazil.engine.repository_core import RepositoryCore
-from frazil.engine.source_kinds import checked_access, unspecific_access, usable_containers
+from frazil.engine.source_kinds import checked_access, unspecific_access
 from frazil.errors import ConflictError, InvalidInputError
 from frazil.model.virtual_urls import checked_container
 from frazil.repository.base import RepositoryBase
@@ -268,7 +268,7 @@ def _check(config: RepositoryConfig | None, authorize: Authorization) -> None:
 
 def _authorize(core: RepositoryCore, access: Authorization) -> None:
     core.authorize(access or {})
-    for prefix, advice in unspecific_access(core.access, usable_containers(core.config)).items():
+    for prefix, advice in unspecific_access(core.access, core.containers).items():
         warnings.warn(
             f"None in authorize_virtual_chunk_access for {prefix!r} is deprecated: give {advice}",
             DeprecationWarning,

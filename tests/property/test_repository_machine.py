@@ -1,6 +1,7 @@
 """A repository under random operations, beside a model of it: a dictionary of versions.
 
-A version is the dictionary of all keys of a store with their values. After each step the
+A version is the dictionary of all keys of a store with their values, and which node is at each
+path: one that was moved is still the same, and one that was made anew is not. After each step the
 repository has the branches and tags of the model, and each version that a step makes or moves
 to shows what the model says; at the end all versions do, and the real Icechunk sees the same.
 """
@@ -12,9 +13,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,7 +55,10 @@ ARRAYS = ("a", "g/b", "g/h/d")
 Value = Any
 Tree = dict[str, Value]
 """The document of each `zarr.json`, the bytes of each chunk."""
+Nodes = dict[str, int]
+"""Which node is at each path."""
 Step = tuple[str, str, Any]
+_new_node = count()
 
 branches = st.sampled_from(["main", "b1", "b2"])
 pick = st.integers(0, 1_000)
@@ -121,6 +125,19 @@ def applied(tree: Tree, step: Step) -> Tree:
     return tree
 
 
+def placed(nodes: Nodes, steps: list[Step]) -> Nodes:
+    """Which node is where after these steps."""
+    nodes = dict(nodes)
+    for kind, path, value in steps:
+        if kind in ("group", "array") and path not in nodes:
+            nodes[path] = next(_new_node)
+        elif kind == "erase":
+            for other in list(nodes):
+                if f"{other}/".startswith(f"{path}/") and (value is None or other in value):
+                    del nodes[other]
+    return nodes
+
+
 def node_of(key: str) -> str:
     """The path of the node that a key belongs to."""
     return key.removesuffix("zarr.json").partition("/c/")[0].strip("/")
@@ -178,6 +195,49 @@ def three_way(base: Tree, ours: Tree, theirs: Tree) -> Tree:
     return merged
 
 
+@dataclass(frozen=True)
+class Version:
+    """The keys of a version, and which nodes they belong to."""
+
+    tree: Tree
+    nodes: Nodes
+
+    def by_node(self) -> dict[int, tuple[str, Tree]]:
+        """The path of each node, and the rest of each of its keys with the value."""
+        found: dict[int, tuple[str, Tree]] = {id_: (path, {}) for path, id_ in self.nodes.items()}
+        for key, value in self.tree.items():
+            path = node_of(key)
+            found[self.nodes[path]][1][key.removeprefix(path).removeprefix("/")] = value
+        return found
+
+
+def merged(base: Version, ours: Version, theirs: Version) -> Version:
+    """What a merge without conflicts makes of nodes, wherever they are."""
+    before, mine, other = base.by_node(), ours.by_node(), theirs.by_node()
+    for id_, (path, keys) in list(mine.items()):
+        there = theirs.nodes.get(path)
+        if there is not None and not {id_, there} & before.keys() and there not in mine:
+            # Both made a node there, which they agree on: it is one from now on.
+            del mine[id_]
+            mine[there] = path, keys
+
+    def flat(side: dict[int, tuple[str, Tree]]) -> Tree:
+        return {f"{id_}/{key}": v for id_, (_, keys) in side.items() for key, v in keys.items()}
+
+    paths = {}
+    for id_ in before | mine | other:
+        b, o, t = (side[id_][0] if id_ in side else None for side in (before, mine, other))
+        paths[id_] = o if b == t or t is None else t
+    tree, nodes = {}, {}
+    for name, value in three_way(flat(before), flat(mine), flat(other)).items():
+        number, _, key = name.partition("/")
+        path = paths[int(number)]
+        assert path is not None
+        assert nodes.setdefault(path, int(number)) == int(number), f"two nodes are at {path}"
+        tree[f"{path}/{key}" if path else key] = value
+    return Version(tree, nodes)
+
+
 def _merged_document(base: Any, ours: Any, theirs: Any) -> Any:
     assert None not in (ours, theirs), "one deleted what the other changed, and that is no conflict"
     attributes = {}
@@ -198,8 +258,8 @@ class Open:
     session: Session
     branch: str
     base: str
-    steps: list[Step] = field(default_factory=list)
-    tree: Tree = field(default_factory=dict)
+    steps: list[Step]
+    version: Version
 
 
 class Machine(RuleBasedStateMachine):
@@ -217,12 +277,12 @@ class Machine(RuleBasedStateMachine):
             self.storage = frazil.local_filesystem_storage(self.folder)
         self.repo = Repository.create(self.storage, spec_version=self.spec)
         self.versions: dict[str, Tree] = {ROOT: {}}
+        self.nodes: dict[str, Nodes] = {ROOT: {}}
         self.branches = {"main": ROOT}
         self.tags: dict[str, str] = {}
         self.used_tags = 0
         self.with_moves: set[str] = set()
         self.has_expired = False
-        self.has_erased = False
         self.open: list[Open] = []
 
     # Helpers
@@ -230,9 +290,14 @@ class Machine(RuleBasedStateMachine):
     def tip(self, branch: str) -> Tree:
         return self.versions[self.branches[branch]]
 
-    def made(self, branch: str, id_: str, tree: Tree) -> None:
+    def version_of(self, id_: str) -> Version:
+        return Version(self.versions[id_], self.nodes[id_])
+
+    def made(self, branch: str, id_: str, tree: Tree, nodes: Nodes) -> None:
         """A branch is now at a new version."""
         assert id_ not in self.versions
+        assert set(map(node_of, tree)) == nodes.keys()
+        self.nodes[id_] = nodes
         note(f"{branch} is at {id_}")
         self.versions[id_] = tree
         self.branches[branch] = id_
@@ -263,7 +328,6 @@ class Machine(RuleBasedStateMachine):
                 take(session, step)
                 if step[0] == "erase":
                     # Of the nodes below, those that others make meanwhile stay.
-                    self.has_erased = True
                     step = "erase", step[1], frozenset(map(node_of, below(tree, step[1])))
                 tree = applied(tree, step)
                 taken.append(step)
@@ -282,7 +346,8 @@ class Machine(RuleBasedStateMachine):
         taken = self.prepared(session, self.tip(branch), wanted)
         tree = replayed(self.tip(branch), taken)
         assert shown(session) == tree
-        self.made(branch, session.commit("commit", allow_empty=True), tree)
+        nodes = placed(self.nodes[self.branches[branch]], taken)
+        self.made(branch, session.commit("commit", allow_empty=True), tree, nodes)
 
     @precondition(lambda self: self.spec > 1)
     @rule(branch=branches, wanted=changes)
@@ -292,8 +357,9 @@ class Machine(RuleBasedStateMachine):
         if before in self.with_moves or before == ROOT:
             return
         session = self.repo.writable_session(branch)
-        tree = replayed(self.tip(branch), self.prepared(session, self.tip(branch), wanted))
-        self.made(branch, session.amend("amended", allow_empty=True), tree)
+        taken = self.prepared(session, self.tip(branch), wanted)
+        tree, nodes = replayed(self.tip(branch), taken), placed(self.nodes[before], taken)
+        self.made(branch, session.amend("amended", allow_empty=True), tree, nodes)
 
     @precondition(lambda self: self.spec > 1)
     @rule(branch=branches, source=st.sampled_from(GROUPS + ARRAYS), into=st.sampled_from(GROUPS))
@@ -313,7 +379,11 @@ class Machine(RuleBasedStateMachine):
         session.move(f"/{source}", f"/{target}")
         id_ = session.commit("moved")
         self.with_moves.add(id_)
-        self.made(branch, id_, moved(tree, source, target))
+        nodes = {
+            target + path.removeprefix(source) if f"{path}/".startswith(f"{source}/") else path: id_
+            for path, id_ in self.nodes[self.branches[branch]].items()
+        }
+        self.made(branch, id_, moved(tree, source, target), nodes)
 
     @rule(branch=branches, wanted=changes)
     def begin(self, branch: str, wanted: list[Step]) -> None:
@@ -327,7 +397,7 @@ class Machine(RuleBasedStateMachine):
                 branch,
                 self.branches[branch],
                 effective(tree, taken),
-                replayed(tree, taken),
+                Version(replayed(tree, taken), placed(self.nodes[self.branches[branch]], taken)),
             )
         )
 
@@ -338,7 +408,7 @@ class Machine(RuleBasedStateMachine):
         if mine.branch not in self.branches:
             return
         tip = self.branches[mine.branch]
-        assert shown(mine.session) == mine.tree
+        assert shown(mine.session) == mine.version.tree
         line = self.history(mine.branch)
         between = line[: line.index(mine.base)] if mine.base in line else None
         try:
@@ -353,7 +423,13 @@ class Machine(RuleBasedStateMachine):
                 theirs = changed_nodes([self.versions[i] for i in [*between, mine.base]])
                 assert any(related(one, other) for one in nodes for other in theirs)
             return
-        self.made(mine.branch, id_, replayed(self.versions[tip], mine.steps))
+        tree = replayed(self.versions[tip], mine.steps)
+        # Where both sides made a node, it is theirs, and what the session made is new otherwise.
+        nodes = {
+            path: self.nodes[tip].get(path, mine.version.nodes.get(path))
+            for path in set(map(node_of, tree))
+        }
+        self.made(mine.branch, id_, tree, nodes)
 
     @rule(branch=branches, of=pick)
     def branch_off(self, branch: str, of: int) -> None:
@@ -435,27 +511,22 @@ class Machine(RuleBasedStateMachine):
             assert id_ in (tip, ours)
             self.branches[branch] = id_
             self.check(id_)
-        elif self.with_moves or self.has_erased:
-            # By path, the model cannot tell a node from another one that was moved or made there.
-            self.made(branch, id_, shown(self.repo.readonly_session(snapshot_id=id_)))
         else:
-            trees = [self.versions[i] for i in (base, ours, tip)]
-            self.made(branch, id_, three_way(*trees))
-        nodes = [set(map(node_of, self.versions[i])) for i in (tip, self.branches[branch])]
-        self.has_erased |= not nodes[0] <= nodes[1]
+            found = merged(*map(self.version_of, (base, ours, tip)))
+            self.made(branch, id_, found.tree, found.nodes)
 
     @rule(branch=branches, number=pick)
     def squash(self, branch: str, number: int) -> None:
         branch = self.existing(branch)
         line = self.history(branch)[1:]
         if line:
-            tree = self.tip(branch)
+            tree, nodes = self.tip(branch), self.nodes[self.branches[branch]]
             after = line[number % len(line)]
             id_ = self.repo.squash(branch, after, "squashed")
             assert self.repo.lookup_snapshot(id_).parent_id == after
             if self.with_moves:
                 self.with_moves.add(id_)
-            self.made(branch, id_, tree)
+            self.made(branch, id_, tree, nodes)
 
     @rule(branch=branches, one=values, other=values, which=st.permutations(range(CHUNKS)))
     def fork(self, branch: str, one: bytes, other: bytes, which: list[int]) -> None:
@@ -474,7 +545,8 @@ class Machine(RuleBasedStateMachine):
         for fork, step in zip(forks, todo[1:], strict=True):
             take(fork, step)
         session.merge(*forks)
-        self.made(branch, session.commit("forks"), replayed(self.tip(branch), todo))
+        tree, nodes = replayed(self.tip(branch), todo), self.nodes[self.branches[branch]]
+        self.made(branch, session.commit("forks"), tree, nodes)
 
     @rule(of=pick, after=st.booleans())
     def expire(self, of: int, after: bool) -> None:

@@ -219,8 +219,8 @@ def _normal_file(rest: str) -> str:
     path = path.replace("\\", "/")
     host = ""
     if path.startswith("//"):
-        host, _, path = path[2:].partition("/")
-        host = "" if host.lower() == "localhost" else host.lower()
+        host, slash, path = path[2:].partition("/")
+        host, path = "" if host.lower() == "localhost" else host.lower(), slash + path
     parts: list[str] = []
     given = path.removeprefix("/").split("/")
     for i, part in enumerate(given):

@@ -152,3 +152,24 @@ def test_what_is_not_known_differs() -> None:
     assert "unknown" in (mismatch(Stamp(None, None), None, 5) or "")
     assert bare_etag(None) is None
     assert str(Chunk("/x", (1, 2))) == "chunk (1, 2) of /x"
+
+
+def test_a_forked_child_opens_its_own(source: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    forks = [0]
+
+    def open_source(target: object, *_: object) -> Source:
+        opened.append(str(target))
+        return source
+
+    monkeypatch.setattr("frazil.engine.source_table.open_source", open_source)
+    monkeypatch.setattr("frazil.engine.source_table.generation", lambda: forks[0])
+    container = VirtualChunkContainer(PREFIX, local_filesystem_store("/data"))
+    table = SourceTable([container], {PREFIX.rstrip("/"): LocalFileSystemAccess})
+    for _ in range(2):
+        table.find(PREFIX + "a")
+        table.find(PREFIX + "b")
+    assert len(opened) == 1
+    forks[0] = 1
+    table.find(PREFIX + "a")
+    assert len(opened) == 2

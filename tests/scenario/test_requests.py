@@ -100,4 +100,4 @@ def test_a_commit_that_has_to_rebase(grown: Storage, place: Distant, spec: int) 
     with played(place):
         place.reset()
         session.commit("late", rebase_with=BasicConflictSolver())
-        assert place.now <= (8 if spec == 2 else 7)
+        assert place.now == 7

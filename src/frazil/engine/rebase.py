@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,9 +55,13 @@ def rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: Conflict
     tip = catalog.commit_tip(branch)
     if tip == workspace.snapshot_id:
         return
-    steps = _steps(workspace, catalog, branch, tip)
+    asked: list[Callable[[], Any]] = [
+        lambda: _steps(workspace, catalog, branch, tip),
+        lambda: library.snapshot(tip),
+    ]
+    limit = 1 if library.backend.local else len(asked)
+    steps, latest = map_parallel(lambda ask: ask(), asked, limit=limit)
     workspace.changes.rebased |= not workspace.changes.is_empty()
-    latest = library.snapshot(tip)
     strict = is_strict(solver)
     if not any(_detect(workspace, log, latest, strict) for _, logs in steps for log in logs):
         # The usual case: one step, without reading the snapshots in between.

@@ -35,12 +35,14 @@ def reached(
     result = np.zeros(len(manifests), np.bool_)
     index = edits.index
     around = edits.box() if len(edits) else None
-    rows = np.ascontiguousarray(index[:, 0]) if edits.ndim else None
+    rows: npt.NDArray[np.uint32] | None = None
     for i, manifest in enumerate(manifests):
         box = manifest.extents
         if not box or any(stop > count for (_, stop), count in zip(box, visible, strict=True)):
             result[i] = True
-        elif around is not None and rows is not None and meet(box, around):
+        elif around is not None and meet(box, around):
+            if rows is None:
+                rows = np.ascontiguousarray(index[:, 0])
             first, last = np.searchsorted(rows, box[0]).tolist()
             result[i] = any(
                 inside(index[at : min(at + _BLOCK, last)], box).any()
@@ -97,9 +99,15 @@ def rewritten(
     if chosen.all():
         return chosen
     plan = _Plan(manifests, sizes, chosen, num_refs)
-    present = edits.take(edits.kind != ABSENT) if len(edits) else edits
-    for cell, box, count in boxes_of_cells(present.index, sizes):
-        plan.put(cell, box, count)
+    there = edits.kind != ABSENT
+    present = edits if there.all() else edits.take(there)
+    box = present.box()
+    only = _cell_of(box, sizes) if len(present) else None
+    if only is not None:
+        plan.put(only, box, len(present))
+    else:
+        for cell, box, count in boxes_of_cells(present.index, sizes):
+            plan.put(cell, box, count)
     for i in np.flatnonzero(chosen).tolist():
         plan.add(i)
     plan.close()

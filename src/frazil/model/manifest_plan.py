@@ -109,14 +109,19 @@ def merged(
     if len(edits) <= _MANY_EDITS:
         yield from cut(merge(stored, edits, visible), sizes)
         return
-    nothing = ChunkRefs.empty(edits.ndim)
-    before = {_cell(part, sizes): part for part in cut(merge(stored, nothing, visible), sizes)}
+    held: dict[tuple[int, ...], list[tuple[ManifestRef, ChunkRefs]]] = {}
+    for manifest, refs in stored:
+        for part in cut(refs, sizes):
+            held.setdefault(_cell(part, sizes), []).append((manifest, part))
     for rows in _rows_of_cells(edits.index, sizes):
         own = edits.take(rows)
-        part = overlay(before.pop(_cell(own, sizes), nothing), own)
+        part = merge(held.pop(_cell(own, sizes), ()), own, visible)
         if len(part):
             yield part
-    yield from before.values()
+    for left in held.values():
+        part = merge(left, ChunkRefs.empty(edits.ndim), visible)
+        if len(part):
+            yield part
 
 
 def _cell(refs: ChunkRefs, sizes: Sequence[int]) -> tuple[int, ...]:

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from frazil.format.chunk_refs import ChunkRefs, InlineRef
 from frazil.format.snapshot import ManifestRef
 from frazil.ids import ManifestId
-from frazil.model.manifest_plan import CELL_REFS, cells_of, cut, default_sizes, merge, touched
+from frazil.model import manifest_plan
+from frazil.model.manifest_plan import (
+    CELL_REFS,
+    cells_of,
+    cut,
+    default_sizes,
+    merge,
+    merged,
+    touched,
+)
 from frazil.model.overlay import Box, bounding_box
 from tests.unit.model.references import Coords, Edits, Model, edits, stored, values, within
 
@@ -148,3 +157,25 @@ def test_references_outside_of_a_manifests_box_do_not_count() -> None:
 def _inline(data: bytes) -> InlineRef:
 
     return InlineRef(data)
+
+
+@given(
+    manifests_2d.flatmap(
+        lambda boxes: st.tuples(st.just(boxes), st.tuples(*[stored(2) for _ in boxes]))
+    ),
+    edits(2),
+    st.tuples(cell_sizes, cell_sizes),
+)
+def test_many_edits_are_merged_cell_by_cell(
+    held: tuple[list[Box], tuple[Model, ...]], changes: Edits, sizes: Coords
+) -> None:
+    pairs = [
+        (manifest(i, box), ChunkRefs.of(2, refs))
+        for i, (box, refs) in enumerate(zip(*held, strict=True))
+    ]
+    columns, visible = ChunkRefs.of(2, changes), (200, 200)
+    few = list(merged(pairs, columns, sizes, visible))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_plan, "_MANY_EDITS", -1)
+        many = list(merged(pairs, columns, sizes, visible)) if changes else few
+    assert sorted(map(values, many), key=sorted) == sorted(map(values, few), key=sorted)

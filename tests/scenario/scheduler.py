@@ -238,13 +238,19 @@ class Pruned(Exception):
     """Every continuation of this order has been run in another order."""
 
 
-def every_order(scenario: Scenario, limit: int) -> tuple[int, bool]:
-    """Run each order that can make a difference; how many there were, and whether that was all."""
+def every_order(
+    scenario: Scenario, limit: int, *, interruptions: int | None = None
+) -> tuple[int, bool]:
+    """Run each order that can make a difference; how many there were, and whether that was all.
+
+    interruptions: only those orders in which an actor that could go on has to wait for another
+    one so many times at most (the *preemption bound* of Musuvathi and Qadeer, PLDI 2007).
+    """
     choices: list[_Choice] = []
     runs = 0
     while True:
         try:
-            _run(scenario, _Depth(choices))
+            _run(scenario, _Depth(choices, interruptions))
             runs += 1
         except Pruned:
             pass
@@ -282,11 +288,13 @@ class _Chance:
 class _Depth:
     """Follows the choices as far as there are any, then takes the first that is not asleep."""
 
-    def __init__(self, choices: list[_Choice]) -> None:
+    def __init__(self, choices: list[_Choice], interruptions: int | None) -> None:
         self._choices = choices
         self._known = len(choices)
         self._next = 0
         self._asleep: set[int] = set()
+        self._left = interruptions
+        self._running: int | None = None
 
     @property
     def is_new(self) -> bool:
@@ -294,14 +302,14 @@ class _Depth:
         return self._next >= self._known
 
     def choose(self, run: Run, enabled: list[int]) -> int:
+        if self._left is not None:
+            return self._bounded(enabled)
         if self._next == len(self._choices):
             awake = [i for i in enabled if i not in self._asleep]
             if not awake:
                 raise Pruned
             self._choices.append(_Choice(enabled, set(self._asleep), awake[0]))
-        choice = self._choices[self._next]
-        assert choice.options == enabled, "the same choices led somewhere else"
-        self._next += 1
+        choice = self._chosen(enabled)
         operation = _pending(run, choice.chosen)
         self._asleep = {
             i
@@ -309,6 +317,27 @@ class _Depth:
             if i != choice.chosen and not _pending(run, i).meets(operation)
         }
         return choice.chosen
+
+    def _bounded(self, enabled: list[int]) -> int:
+        # All are awake: an order that is left out may have had fewer interruptions.
+        assert self._left is not None
+        interrupts = self._running in enabled
+        if interrupts and not self._left:
+            enabled = [i for i in enabled if i == self._running]
+        if self._next == len(self._choices):
+            first = self._running if interrupts else enabled[0]
+            assert first is not None
+            self._choices.append(_Choice(enabled, set(), first))
+        chosen = self._chosen(enabled).chosen
+        self._left -= interrupts and chosen != self._running
+        self._running = chosen
+        return chosen
+
+    def _chosen(self, enabled: list[int]) -> _Choice:
+        choice = self._choices[self._next]
+        assert choice.options == enabled, "the same choices led somewhere else"
+        self._next += 1
+        return choice
 
 
 def _pending(run: Run, i: int) -> Operation:

@@ -35,7 +35,7 @@ def coalesce(
     """Reads for the ranges `[offset, offset + length)` of objects (uint8[n, 12]), at least one.
 
     Ranges of one object with up to `gap` bytes between them share a read of up to `limit` bytes;
-    a longer range has its own.
+    a longer range has its own, in which others may lie.
     """
     words = object_.view(np.uint32)
     order = np.lexsort((offset, words[:, 2], words[:, 1], words[:, 0]))
@@ -68,8 +68,10 @@ def _cut_long(
     ):
         cuts.append(begin)
         while is_long and begin < stop:
-            upto = int(start[begin]) + limit
-            fits = np.searchsorted(end[begin:stop], np.uint64(min(upto, 2**64 - 1)), side="right")
+            upto = max(int(start[begin]) + limit, int(end[begin]))
+            # Ranges may overlap, and a longer one come before a shorter one.
+            reached = np.maximum.accumulate(end[begin:stop])
+            fits = np.searchsorted(reached, np.uint64(min(upto, 2**64 - 1)), side="right")
             begin += max(1, int(fits))
             if begin < stop:
                 cuts.append(begin)

@@ -334,3 +334,20 @@ async def _iterated(store: Any) -> list[Any]:
         rows += zip(index.tolist(), kinds.tolist(), locations, offsets, lengths, strict=True)
         assert inline == {}
     return sorted(rows)
+
+
+@every_spec
+def test_materialized_chunks(place: Place, source: Path, spec: int) -> None:
+    expected = _build(place, source, spec)
+    local = FRAZIL.module.credentials.LocalFileSystemAccess
+    repo = FRAZIL.open(place.path, authorize_virtual_chunk_access={_prefix(source): local})
+    session = repo.writable_session("main")
+    assert session.materialize("/large", (slice(0, 10 * SIZE),)) == 9  # one was not virtual
+    session.commit("some are materialized")
+    session = repo.writable_session("main")
+    assert session.materialize("/large") == FEW - 10
+    session.commit("all are")
+    for library in (FRAZIL, REAL):  # without the file, and without leave to read it
+        store = library.open(place.path).readonly_session("main").store
+        np.testing.assert_array_equal(zarr.open_array(store, path="large", mode="r")[...], expected)
+    place.check()

@@ -60,7 +60,7 @@ class Files(Source):
         path = _path(key)
         try:
             root, real = os.path.realpath(_path(self.root)), os.path.realpath(path)
-            if os.path.commonpath([root, real]) != root:
+            if not real.startswith(os.path.join(root, "")):
                 raise InvalidInputError(
                     f"{path} leads to {real}, outside of {root}, the folder of its virtual chunk "
                     "container: a link must not lead out of it",

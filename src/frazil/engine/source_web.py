@@ -55,7 +55,7 @@ class Web(Source):
         return Found(b"", found.size, found.stamp)
 
     def _get(self, key: str, start: int, end: int) -> Found:
-        url = f"{self.base}/{quote(key, safe=_SAFE_IN_PATHS)}"
+        url = f"{self.base}/{_quoted(key)}"
         for _ in range(_HOPS):
             response = self._ask(url, start, end)
             try:
@@ -95,8 +95,7 @@ class Web(Source):
                 ErrorKind.NO_CONTAINER_FOR_VIRTUAL_CHUNK,
             ) from None
         query = urlsplit(target).query
-        path = quote(found.key, safe=_SAFE_IN_PATHS)
-        return f"{self.base}/{path}" + (f"?{query}" if query else "")
+        return f"{self.base}/{_quoted(found.key)}" + (f"?{query}" if query else "")
 
 
 def open_web(base: str, container: VirtualChunkContainer, settings: StorageSettings | None) -> Web:
@@ -139,6 +138,10 @@ def open_web(base: str, container: VirtualChunkContainer, settings: StorageSetti
         )
     made = urllib3.ProxyManager(proxy, **pool) if proxy else urllib3.PoolManager(**pool)
     return Web(base, container, made, {**headers, **(container.store.headers or {})})
+
+
+def _quoted(key: str) -> str:
+    return quote(key, safe=_SAFE_IN_PATHS, errors="surrogateescape")
 
 
 def _proxy_of(base: str) -> str | None:

@@ -164,6 +164,7 @@ def test_what_requests_carry(behind: tuple[S3, Proxy]) -> None:
         assert request.headers["x-amz-request-payer"] == "requester"
         assert request.headers["user-agent"] == f"frazil/{frazil.__version__}"
         assert "/us-east-1/s3/aws4_request" in request.headers["authorization"]
+        assert ";x-both;" in request.headers["authorization"]  # is signed
 
 
 def test_without_credentials_nothing_is_signed(behind: tuple[S3, Proxy]) -> None:

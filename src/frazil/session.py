@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, get_args
 
+from frazil import notebook
 from frazil.config import RepositoryConfig
 from frazil.conflicts import ConflictSolver
 from frazil.display import Displayed, Shown, record
@@ -95,6 +96,12 @@ class Session(NodeMapping, Displayed):
         if not self.read_only:
             names += ["branch", "has_uncommitted_changes"]
         return record(names, self)
+
+    def _repr_html_(self) -> str:
+        manifests = self._workspace.base.manifests
+        chunks = sum(manifests.info(row).num_refs for row in range(len(manifests)))
+        stored = f", {chunks} chunks stored"
+        return super()._repr_html_() + notebook.tree(self._workspace.nodes_under("/"), stored)
 
     @property
     def read_only(self) -> bool:

@@ -15,8 +15,10 @@ Repository
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
+from frazil import notebook
 from frazil.display import Shown
 from frazil.repository.copying import Copying
 from frazil.repository.history import History
@@ -59,6 +61,23 @@ class Repository(
 
     def _title(self) -> str:
         return f"{self._public_name} (v{int(self.spec_version)})"
+
+    def _repr_html_(self) -> str:
+        catalog = self._core.catalog
+        branches = {name: str(id_) for name, id_ in catalog.branches().items()}
+        names: dict[str, list[str]] = {}
+        for name, id_ in [*branches.items(), *((n, str(i)) for n, i in catalog.tags().items())]:
+            names.setdefault(id_, []).append(name)
+        branch = "main" if "main" in branches else min(branches, default="main")
+        infos = islice(self.ancestry(branch=branch), notebook.COMMITS + 1)
+        commits = [(info.id, info.written_at, info.message) for info in infos]
+        session = self.readonly_session(branch)
+        nodes = session._workspace.nodes_under("/")
+        return (
+            super()._repr_html_()
+            + notebook.history(commits, names, branch)
+            + notebook.tree(nodes, f" in {branch}")
+        )
 
     def _shown(self) -> Iterable[Shown]:
         return [Shown("storage", self.storage), Shown("config", self.config, brief=True)]

@@ -85,6 +85,23 @@ def test_one_of_many_creates_a_repository(storage: Storage, spec: int) -> None:
     commit(Repository.open(storage), {"": group()}, "it works")
 
 
+def test_who_has_lost_waits_for_others_of_the_same_process(s3: S3) -> None:
+    backend = s3.storage(frazil, "turns").backend()
+    order = []
+
+    def take_turn() -> None:
+        with backend.turn():
+            order.append("second")
+
+    with backend.turn():
+        waiting = threading.Thread(target=take_turn)
+        waiting.start()
+        waiting.join(0.2)
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]
+
+
 def test_processes_that_commit_to_one_branch(tmp_path: Path, s3: S3) -> None:
     result = undisturbed(Ground(tmp_path, s3), 2, writers=4, commits=4)
     assert result.faults == []

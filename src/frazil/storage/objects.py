@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from typing_extensions import override
@@ -30,6 +31,7 @@ from frazil.storage.base import (
 )
 from frazil.storage.client_errors import is_passing, translate
 from frazil.storage.connections import Connect, Connections
+from frazil.storage.fork import ForksafeLock
 from frazil.storage.keys import decode_key, encode_key, folder_prefix
 from frazil.storage.lost_answers import ConditionalPut
 from frazil.storage.object_reads import read_from, read_ranges, read_unless
@@ -71,6 +73,7 @@ class ObjectBackend(Backend):
         self._read_only = read_only
         self._with_quotes: bool | None = None
         self._has_warned = False
+        self._line = ForksafeLock()
 
     def _path(self, key: str) -> str:
         spelling = encode_key(key)
@@ -250,6 +253,10 @@ class ObjectBackend(Backend):
     @override
     def sync(self) -> None:
         pass
+
+    @override
+    def turn(self) -> AbstractContextManager[object]:
+        return self._line  # of this process: a bucket has no line that others could wait in
 
     @override
     def close(self) -> None:

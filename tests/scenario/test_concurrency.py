@@ -14,6 +14,7 @@ from frazil import BasicConflictSolver, ConflictDetector, Repository
 from tests.scenario.committers import Ground, crowd, deadly, undisturbed
 from tests.scenario.places import everywhere
 from tests.scenario.trees import array, change, commit, get, group, grown, put, tip
+from tests.servers.s3 import S3
 
 
 def test_nothing_that_was_reported_is_lost(tmp_path: Path, spec: int) -> None:
@@ -35,6 +36,13 @@ def test_a_crowd_writes_little_more_than_one_writer(tmp_path: Path, spec: int) -
     assert (result.reported, result.in_history) == (60, 60)
     # A lost try costs a snapshot and a log; who has lost waits in line, so there are few.
     assert ratio < 2
+
+
+def test_a_crowd_on_an_object_store(tmp_path: Path, s3: S3) -> None:
+    result, ratio = crowd(Ground(tmp_path, s3), 2, writers=12, commits=2, children=2)
+    assert result.faults == []
+    assert (result.reported, result.in_history) == (24, 24)
+    assert ratio < 2.5  # those of different processes cannot wait in line
 
 
 @everywhere

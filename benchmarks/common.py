@@ -26,6 +26,8 @@ class Sizes:
     many_nodes: int = 100_000
     snapshots: int = 100_000
     compared: int = 1_000
+    variables: int = 500
+    appends: int = 200
     virtual_reads: int = 10_000
 
 
@@ -40,6 +42,8 @@ QUICK = Sizes(
     many_nodes=1_000,
     snapshots=1_000,
     compared=10,
+    variables=20,
+    appends=4,
     virtual_reads=200,
 )
 

@@ -124,6 +124,15 @@ class LaidOut:
         starts = inserted(self.starts, other.starts + len(self.data), at)
         return LaidOut(np.concatenate([self.data, other.data]), starts, self.dropped)
 
+    def woven(self, other: LaidOut, mine: Mask) -> LaidOut:
+        """The rows of both: those of this one where `mine` says so, in order."""
+        if not len(other.starts):
+            return self
+        starts = np.empty(len(mine), np.int64)
+        starts[mine] = self.starts
+        starts[~mine] = other.starts + len(self.data)
+        return LaidOut(np.concatenate([self.data, other.data]), starts)
+
     def is_loose(self) -> bool:
         """Whether it is time to lay out the rows anew."""
         return self.dropped * _DROPPED > len(self.starts)

@@ -13,6 +13,7 @@ parent, which counts the snapshots before it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -78,11 +79,21 @@ _PLAIN_SNAPSHOT = Shape(
 
 def _lay_out_snapshots(table: SnapshotTable) -> LaidOut:
     rows = table.rows
-    if len(rows) == 1:
+    plain = (rows["item_count"] <= 0) & (rows["pruned_count"] <= 0)
+    if len(rows) == 1 and plain[0]:
         record = table.record(0)
-        if not record.metadata and not record.pruned:
-            text = record.message.encode()
-            return _PLAIN_SNAPSHOT.row(record.flushed_at, -1, text, None, record.id)
+        text = record.message.encode()
+        return _PLAIN_SNAPSHOT.row(record.flushed_at, -1, text, None, record.id)
+    some = rows[plain]
+    message = ByteColumn(table.heap, some["message_start"], some["message_size"])
+    parent = np.full(len(some), -1)
+    columns = some["flushed_at"], parent, message, None, raw_ids(some["id"])
+    laid = _PLAIN_SNAPSHOT.rows(len(some), *columns)
+    return laid.woven(_lay_out_other_snapshots(replace(table, rows=rows[~plain])), plain)
+
+
+def _lay_out_other_snapshots(table: SnapshotTable) -> LaidOut:
+    rows = table.rows
     held = table.items[run_items(rows["item_start"], rows["item_count"])]
     entries = table_block(len(held))
     for slot, make, name in (
@@ -118,13 +129,24 @@ _OLDER = Shape((UPDATED_AT, "Q"), (PAYLOAD, _COMMIT), (BACKUP, TEXT), (TYPE, "B"
 
 def _lay_out_updates(table: UpdateTable) -> LaidOut:
     rows = table.rows
-    if len(rows) == 1 and rows["kind"][0] == UpdateKind.NEW_COMMIT:
+    commits = rows["kind"] == UpdateKind.NEW_COMMIT
+    if len(rows) == 1 and commits[0]:
         update = table.update(0)
         assert update.name is not None
         commit = _COMMIT.pack(update.name.encode(), update.new)
         if update.backup_path is None:
             return _NEWEST.row(update.updated_at, commit, update.kind)
         return _OLDER.row(update.updated_at, commit, update.backup_path.encode(), update.kind)
+    commits &= rows["backup_size"] >= 0
+    some = UpdateTable(rows[commits], table.heap)
+    times, kinds = some.updated_at, some.rows["kind"]
+    commit_columns = some.column("name"), raw_ids(some.rows["new"])
+    laid = _OLDER.rows(len(some), times, commit_columns, some.column("backup"), kinds)
+    return laid.woven(_lay_out_other_updates(UpdateTable(rows[~commits], table.heap)), commits)
+
+
+def _lay_out_other_updates(table: UpdateTable) -> LaidOut:
+    rows = table.rows
     kinds = set(np.flatnonzero(np.bincount(rows["kind"])).tolist())
     unknown = kinds - set(UpdateKind)
     if unknown:

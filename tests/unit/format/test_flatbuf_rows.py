@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frazil.format.columns import ByteColumn
 from frazil.format.flatbuf import Slot, Table, read_root
 from frazil.format.flatbuf_layout import LaidOut, Verbatim, lay_out
 from frazil.format.flatbuf_rows import EMPTY, TEXT, Shape
@@ -65,3 +66,24 @@ def test_rows_of_both_kinds_lie_in_one_file_and_are_aligned() -> None:
     ]
     # The time is the first field: its 8 bytes follow the 4 at the beginning of a table.
     assert {int(at) % 8 for at in tables.at} == {4}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 70])
+def test_many_rows_are_what_single_rows_are(count: int) -> None:
+    names = [b"n" * (i % 7) for i in range(count)]
+    others = ["é".encode() * (i % 5) for i in range(count)]
+    shape = Shape((TIME, "Q"), (PART, Shape((NAME, TEXT), (ID, "4s"))), (NAME, TEXT), (KIND, "B"))
+    part = shape._ways[0][2]
+    assert isinstance(part, Shape)
+    ids = np.arange(4 * count, dtype=np.uint8).reshape(count, 4)
+    times, kinds = np.arange(count, dtype=np.uint64) << 40, np.arange(count) % 256
+    many = shape.rows(
+        count, times, (ByteColumn.of(names), ids), ByteColumn.of(others), kinds.astype(np.uint8)
+    )
+    single = [
+        shape.row(i << 40, part.pack(names[i], ids[i].tobytes()), others[i], i % 256)
+        for i in range(count)
+    ]
+    assert many.data.tobytes() == b"".join(row.data.tobytes() for row in single)
+    ends = np.cumsum([0, *(len(row.data) for row in single)])
+    assert (many.starts - shape.entry).tolist() == ends[:-1].tolist()

@@ -22,6 +22,7 @@ from frazil.config import (
     ManifestSplitDimCondition,
     ManifestSplittingConfig,
     ManifestVirtualChunkLocationCompressionConfig,
+    PackConfig,
     RepositoryConfig,
 )
 from frazil.conflicts import (
@@ -215,6 +216,7 @@ __all__ = [
     "NodeNotFoundError",
     "NotFoundError",
     "ObjectStoreConfig",
+    "PackConfig",
     "ReadOnlyError",
     "RebaseFailedError",
     "RefNotFoundError",

@@ -26,6 +26,7 @@ from frazil.config.manifests import (
     from_dict,
     to_dict,
 )
+from frazil.config.packs import PackConfig
 from frazil.config.repository import (
     CachingConfig,
     CompressionAlgorithm,
@@ -51,6 +52,7 @@ __all__ = [
     "ManifestSplittingConfig",
     "ManifestVirtualChunkLocationCompressionConfig",
     "ObjectStoreConfig",
+    "PackConfig",
     "RepoUpdateRetryConfig",
     "RepositoryConfig",
     "SplitSizesDict",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from frazil.config.manifests import ManifestConfig
+from frazil.config.packs import PackConfig
 from frazil.display import Shown
 from frazil.model.virtual_urls import checked_container, folder_prefix
 from frazil.settings import U8, U16, U64, Choice, Group, Instance, Kind, Settings
@@ -111,6 +112,8 @@ class RepositoryConfig(Settings):
     """The configuration of a repository: everything is optional, None where unset.
 
     Part of it is stored in the repository; what is given when it is opened comes on top.
+
+    `packs` is Frazil's own, and set as an attribute: Icechunk's configurations lack it.
     """
 
     __slots__ = (
@@ -124,6 +127,7 @@ class RepositoryConfig(Settings):
         "max_concurrent_decodes",
         "max_concurrent_requests",
         "num_updates_per_repo_info_file",
+        "packs",
         "repo_update_retries",
         "storage",
     )
@@ -144,6 +148,7 @@ class RepositoryConfig(Settings):
         RepoUpdateRetryConfig | None, Group(RepoUpdateRetryConfig, RepoUpdateRetryConfig())
     ]
     num_updates_per_repo_info_file: Annotated[int | None, U16(1000)]
+    packs: Annotated[PackConfig | None, Group(PackConfig, PackConfig())]
 
     def __init__(
         self,
@@ -173,6 +178,7 @@ class RepositoryConfig(Settings):
         self.repo_update_retries = repo_update_retries
         self.num_updates_per_repo_info_file = num_updates_per_repo_info_file
         self.max_concurrent_decodes = max_concurrent_decodes
+        self.packs = None
 
     @staticmethod
     def default() -> RepositoryConfig:
@@ -212,6 +218,13 @@ class RepositoryConfig(Settings):
         """Set the containers to none at all, which is not the same as unset."""
         self._virtual_chunk_containers = {}
 
+    def to_document(self) -> dict[str, Any]:
+        """The plain form, with every key that Icechunk has; `packs` only where it is set."""
+        document = super().to_document()
+        if self.packs is None:
+            del document["packs"]
+        return document
+
     def merge(self, other: RepositoryConfig) -> RepositoryConfig:
         """A new configuration: that of `other`, and this one's where that is unset.
 
@@ -222,6 +235,8 @@ class RepositoryConfig(Settings):
 
     def _shown(self) -> Iterable[Shown]:
         shown = {field.name: field for field in super()._shown() if field.name != "previous_file"}
+        if self.packs is None:
+            del shown["packs"]
         containers = shown.pop("virtual_chunk_containers")
         numbers = [name for name in shown if isinstance(shown[name].fallback, int)]
         others = [name for name in shown if name not in numbers]

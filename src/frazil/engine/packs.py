@@ -39,6 +39,13 @@ def chunk_key(id_: bytes) -> str:
     return f"chunks/{ChunkId(id_)}"
 
 
+class PackSizes(NamedTuple):
+    """A pack is stored when it has grown to `target` bytes; chunks beyond `largest` are alone."""
+
+    target: int
+    largest: int
+
+
 class Places(NamedTuple):
     """Where chunks have been put: object uint8[n, 12], offset and length uint64[n]."""
 
@@ -58,9 +65,12 @@ class _Held(NamedTuple):
 class ChunkWriter:
     """Stores the chunks of one session; all methods may be called from any thread."""
 
-    def __init__(self, backend: Backend, new_id: Callable[[], ChunkId]) -> None:
+    def __init__(
+        self, backend: Backend, new_id: Callable[[], ChunkId], sizes: PackSizes | None = None
+    ) -> None:
         self._backend = backend
         self._new_id = new_id
+        self._sizes = sizes or PackSizes(PACK_BYTES, PACKED_CHUNK_BYTES)
         self._lock = ForksafeLock()
         self._open_id: ChunkId | None = None
         self._open = bytearray()
@@ -69,7 +79,7 @@ class ChunkWriter:
 
     def write(self, data: bytes | memoryview) -> NativeRef:
         """Take one chunk; returns its final reference."""
-        if len(data) > PACKED_CHUNK_BYTES:
+        if len(data) > self._sizes.largest:
             return NativeRef(self._store_alone(data), 0, len(data))
         with self._lock:
             id_, offset = self._append(data)
@@ -83,7 +93,7 @@ class ChunkWriter:
         n = len(data)
         object_ = np.zeros((n, ChunkId.SIZE), np.uint8)
         offset = np.zeros(n, np.uint64)
-        large = data.size > PACKED_CHUNK_BYTES
+        large = data.size > self._sizes.largest
         for i in np.flatnonzero(large).tolist():
             start = int(data.start[i])
             chunk = data.heap[start : start + int(data.size[i])]
@@ -94,11 +104,12 @@ class ChunkWriter:
         first = 0
         while first < len(rows):
             done = int(end[first] - size[first])
-            stop = max(first + 1, int(np.searchsorted(end, done + PACK_BYTES, side="right")))
+            upto = done + self._sizes.target
+            stop = max(first + 1, int(np.searchsorted(end, upto, side="right")))
             part = rows[first:stop]
             heap = gather_bytes(data.heap, data.start[part], data.size[part]).data
             with self._lock:
-                if len(heap) >= PACK_BYTES // 2:
+                if len(heap) >= self._sizes.target // 2:
                     # A pack already, and nobody else's: it need not be copied.
                     id_, at = self._new_id(), 0
                     self._hand_over(id_, heap)
@@ -153,7 +164,7 @@ class ChunkWriter:
             self._open_id = self._new_id()
         id_, offset = self._open_id, len(self._open)
         self._open += data
-        if len(self._open) >= PACK_BYTES:
+        if len(self._open) >= self._sizes.target:
             self._hand_over_open()
         return id_, offset
 

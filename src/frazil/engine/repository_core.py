@@ -17,7 +17,7 @@ from frazil.engine.source_kinds import Access, checked_access, usable_containers
 from frazil.engine.source_table import SourceTable
 from frazil.engine.sources import VirtualSources
 from frazil.engine.times import microseconds
-from frazil.engine.tuning import budgets, location_compression, retries
+from frazil.engine.tuning import budgets, location_compression, pack_sizes, retries
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
@@ -169,6 +169,7 @@ class RepositoryCore:
             moves_only=moves_only,
             changes=changes,
             virtual=VirtualSources(self.sources),
+            packs=pack_sizes(self.config),
         )
         return SessionState(
             workspace,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from frazil.conflicts import Conflict, ConflictType
-from frazil.engine.packs import ChunkWriter
+from frazil.engine.packs import ChunkWriter, PackSizes
 from frazil.engine.reader import ChunkReader
 from frazil.engine.source_table import SourceTable
 from frazil.engine.sources import VirtualSources
@@ -47,14 +47,16 @@ class Tree:
         moves_only: bool = False,
         changes: ChangeSet | None = None,
         virtual: VirtualSources | None = None,
+        packs: PackSizes | None = None,
     ) -> None:
         """inline_bytes: chunks up to this size go into manifests; None makes it read-only.
 
         moves_only: nodes can be moved, and nothing else. changes: what was changed before.
-        virtual: the files of virtual chunks.
+        virtual: the files of virtual chunks. packs: how small chunks share objects.
         """
         self.library = library
         self.virtual = virtual or VirtualSources(SourceTable())
+        self._packs = packs
         self.base = base
         self.nodes = base.nodes
         """The nodes of the base, where they have been moved to."""
@@ -67,7 +69,7 @@ class Tree:
         self._base_nodes: dict[str, Node | None] = {}
 
     def _new_writer(self) -> ChunkWriter:
-        return ChunkWriter(self.library.backend, lambda: self.library.new_id(ChunkId))
+        return ChunkWriter(self.library.backend, lambda: self.library.new_id(ChunkId), self._packs)
 
     def _write_with(self, writer: ChunkWriter | None) -> None:
         self.writer = writer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from frazil.config import CachingConfig, RepositoryConfig
+from frazil.engine.packs import PackSizes
 from frazil.format.manifest import LocationCompression
 from frazil.library.catalog_v2 import Retries
 from frazil.library.files import Budgets
@@ -35,6 +36,12 @@ def location_compression(config: RepositoryConfig) -> LocationCompression:
         given.effective("dictionary_max_size_bytes"),
         given.effective("compression_level"),
     )
+
+
+def pack_sizes(config: RepositoryConfig) -> PackSizes:
+    """How small chunks share objects."""
+    given = config.effective("packs")
+    return PackSizes(given.effective("target_bytes"), given.effective("max_chunk_bytes"))
 
 
 def retries(config: RepositoryConfig) -> Retries:

@@ -72,7 +72,9 @@ _CONFIG: _Layout = {
     "previous_file": None,
     "repo_update_retries": {"default": _RETRIES},
     "num_updates_per_repo_info_file": None,
+    "packs": _keys("target_bytes max_chunk_bytes"),
 }
+_OWN_KEYS = {"packs"}
 _ENUM_KEYS = {"store", "preload_if", "from", "to", "condition"}
 _ENUM_LISTS = {"or", "and"}
 
@@ -93,12 +95,16 @@ def dump_config(document: Mapping[str, Any]) -> bytes:
 
 
 def _laid_out(value: Any, layout: _Layout | None) -> Any:
-    """`value` with exactly the keys of `layout`, in its order."""
+    """`value` with exactly the keys of `layout`, in its order; those of Frazil only if set."""
     if layout is None or not isinstance(value, Mapping):
         return value
     if _ANY in layout:
         return {key: _laid_out(item, layout[_ANY]) for key, item in value.items()}
-    return {key: _laid_out(value.get(key), inner) for key, inner in layout.items()}
+    return {
+        key: _laid_out(value.get(key), inner)
+        for key, inner in layout.items()
+        if key in value or key not in _OWN_KEYS
+    }
 
 
 def _events(value: Any, tag: str | None, path: tuple[str | int, ...]) -> Iterator[ev.Event]:

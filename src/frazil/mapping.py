@@ -17,6 +17,7 @@ import zarr
 
 from frazil.errors import ErrorKind, NodeNotFoundError
 from frazil.format.snapshot import Node, NodeKind
+from frazil.nodes import NodeInfo
 from frazil.paths import check_path
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ class NodeMapping:
         """The paths of all nodes but the root, in order."""
         paths = [node.path.strip("/") for node in self._workspace.nodes_under("/")]
         return iter(path for path in paths if path)
+
+    def nodes(self, path: str = "") -> Iterator[NodeInfo]:
+        """The node at a path and all below it, in the order of their paths, from metadata alone.
+
+        `NodeNotFoundError` if there is none.
+        """
+        for node in self._workspace.nodes_under(self._existing(path).path):
+            is_array = node.kind is NodeKind.ARRAY
+            yield NodeInfo.of(node.path, is_array=is_array, metadata=bytes(node.user_data))
 
     def _existing(self, path: str) -> Node:
         node = self._find(path)

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from frazil.engine.history import diff_between
 from frazil.engine.ops_log import public_update
-from frazil.format.history import SnapshotRecord, described
+from frazil.engine.revisions import lost_without, reachable, resolve_revision
+from frazil.format.history import described
 from frazil.graph import GraphRow
 from frazil.ids import SnapshotId
-from frazil.model.descent import merge_parents, parents
+from frazil.model.descent import merge_parents
 from frazil.ops import Update
 from frazil.repository.base import RepositoryBase
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
@@ -65,13 +66,7 @@ class History(RepositoryBase):
         branches, tags = catalog.branches(), catalog.tags()
         one = any(name is not None for name in (branch, tag, snapshot_id))
         starts = [self._core.resolve(branch, tag, snapshot_id)] if one else branches.values()
-        lookup, todo = catalog.lookup(), list(starts)
-        records: dict[SnapshotId, SnapshotRecord] = {}
-        while todo:
-            item = lookup(todo.pop())
-            if item is not None and item.id not in records:
-                records[item.id] = item
-                todo += parents(item)
+        records = reachable(catalog.lookup(), starts)
         rows = tuple(
             GraphRow(
                 id=str(item.id),
@@ -101,6 +96,33 @@ class History(RepositoryBase):
         return SnapshotInfo.described(described(record))
 
     lookup_snapshot_async = twin(lookup_snapshot)
+
+    def resolve(self, version: str) -> str:
+        """The id of the snapshot that a person means: `main`, `v1`, `7B331Z08`, `main~2`.
+
+        A branch, else a tag, else the beginning of the id of a snapshot that a branch or tag
+        leads to, at least four characters; `~2`: two commits before. Raises `RefNotFoundError`,
+        `SnapshotNotFoundError` before the first commit, `InvalidInputError` for the beginning of
+        several ids.
+        """
+        return str(resolve_revision(self._core.catalog, version))
+
+    resolve_async = twin(resolve)
+
+    def lost_without(
+        self, *, branch: str | None = None, tag: str | None = None, to: str | None = None
+    ) -> list[SnapshotInfo]:
+        """The commits, newest first, that nothing would lead to without a branch or tag.
+
+        Exactly one of branch and tag. to: the branch is not deleted but reset to this snapshot.
+        """
+        if (branch is None) == (tag is None):
+            raise ValueError("give exactly one of branch and tag")
+        target = None if to is None else SnapshotId.parse(to)
+        lost = lost_without(self._core.catalog, branch=branch, tag=tag, to=target)
+        return [SnapshotInfo.described(described(record)) for record in lost]
+
+    lost_without_async = twin(lost_without)
 
     def list_manifest_files(self, snapshot_id: str) -> list[ManifestFileInfo]:
         """The manifest files that a snapshot refers to."""

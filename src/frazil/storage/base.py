@@ -87,6 +87,10 @@ class PreconditionFailed(StorageError):
         super().__init__(message, ErrorKind.OBJECT_STORE)
 
 
+class AccessDenied(StorageError):
+    """The storage does not let this user do that."""
+
+
 class Backend(ABC):
     """Objects by key, safe for any number of threads, and to be used after a fork.
 

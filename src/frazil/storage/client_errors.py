@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from frazil.errors import ErrorKind, StorageError
-from frazil.storage.base import PreconditionFailed, not_found
+from frazil.storage.base import AccessDenied, PreconditionFailed, not_found
 
 THROTTLING = frozenset({429, 503})
 _PASSING = frozenset({408, 429, 499, 500, 502, 503, 504})
@@ -42,6 +42,7 @@ def translate(error: BaseException, *, key: str, where: str) -> StorageError:
     message = f"the request for {key!r} in {where} failed: {text_of(error)}"
     if name in ("PermissionDeniedError", "UnauthenticatedError"):
         message += "; check the credentials, and what they are allowed to do"
+        return AccessDenied(message, ErrorKind.OBJECT_STORE)
     throttled = status_of(error) in THROTTLING
     return StorageError(message, ErrorKind.THROTTLED if throttled else ErrorKind.OBJECT_STORE)
 

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 
 from frazil.errors import ErrorKind, StorageError
+from frazil.storage.base import AccessDenied
 
 WINDOWS = os.name == "nt"
 UNLISTED = "#"
@@ -59,7 +60,8 @@ def storage_error(error: OSError, doing: str, path: str) -> StorageError:
         reason += f" ({culprit})"
     advice = _ADVICE.get(error.errno or 0)
     text = f"cannot {doing} {path}: {reason}"
-    return StorageError(f"{text}; {advice}" if advice else text, ErrorKind.IO)
+    kind = AccessDenied if isinstance(error, PermissionError) else StorageError
+    return kind(f"{text}; {advice}" if advice else text, ErrorKind.IO)
 
 
 def is_link(status: os.stat_result) -> bool:

@@ -1,0 +1,35 @@
+"""The command line, `frazil`: one module for each family of commands, thin over the library.
+
+    app.py           the program: its groups of commands, its errors, shell completion
+    commands.py      how a command is declared, with its example
+    arguments.py     arguments that many commands have
+    exits.py         exit codes, and one line for each error
+    output.py        text, tables and JSON
+
+    repositories.py  init, info, status, stats, doctor, demo
+    trees.py         ls, tree, blame
+    history.py       log, show, diff, bisect, ops
+    references.py    branch, tag, reset
+    merging.py       merge, cherry-pick, revert, squash
+    upkeep.py        gc, expire, migrate
+    copies.py        clone, sync, import, export
+    configuring.py   config get, config set, config history
+    files.py         cat, inspect
+
+Starting has to be fast, so nothing here imports the rest of the package before a command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the program with the arguments of the process."""
+    try:
+        from frazil.cli.app import run
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
+        sys.exit("frazil: the command line needs typer and rich: pip install 'frazil[cli]'")
+    run()

@@ -1,0 +1,102 @@
+"""The program: all commands in their groups."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from frazil._version import __version__
+from frazil.cli.commands import COMMANDS, Group
+
+FAMILIES = (
+    "repositories",
+    "trees",
+    "history",
+    "references",
+)
+"""Modules with commands."""
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_ABOUT = """Version control for Zarr arrays.
+
+URL is a folder or a place in a bucket, such as s3://bucket/prefix; who you are is taken from the
+environment. VERSION is a branch, a tag, the beginning of a snapshot's id, or one of them with ~2
+for two commits before. FRAZIL_DEBUG=1 shows where an error comes from.
+"""
+
+
+class Grouped(TyperGroup):
+    """Shows commands by group."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List them."""
+        names = self.list_commands(ctx)
+        for group in Group:
+            rows = []
+            for name in names:
+                first = COMMANDS.get(name) or next(
+                    c for c in COMMANDS.values() if c.name.startswith(f"{name} ")
+                )
+                if first.group is group:
+                    rows.append((name, self.commands[name].get_short_help_str(limit=70)))
+            if rows:
+                with formatter.section(group.value):
+                    formatter.write_dl(rows)
+
+
+def application() -> typer.Typer:
+    """The program, with all commands."""
+    for family in FAMILIES:
+        import_module(f"frazil.cli.{family}")
+    app = _typer(cls=Grouped, help=_ABOUT, add_completion=True)
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool,
+            typer.Option("--version", is_eager=True, callback=_version, help="Show the version."),
+        ] = False,
+    ) -> None:
+        pass
+
+    groups: dict[str, typer.Typer] = {"": app}
+    for item in COMMANDS.values():
+        parent, _, name = item.name.rpartition(" ")
+        if parent not in groups:
+            groups[parent] = _typer(help=PARENTS[parent])
+            app.add_typer(groups[parent], name=parent)
+        examples = "\n".join(f"  {line}" for line in item.examples)
+        groups[parent].command(
+            name,
+            epilog=f"\b\nExample:\n{examples}",
+            context_settings=_SETTINGS | item.context,
+        )(item.function)
+    return app
+
+
+PARENTS = {"config": "Show and change the configuration of a repository."}
+"""Commands that have commands."""
+
+
+def _typer(**options: Any) -> typer.Typer:
+    return typer.Typer(
+        no_args_is_help=True,
+        context_settings=_SETTINGS,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        **options,
+    )
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"frazil {__version__}")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the program with the arguments of the process."""
+    application()(prog_name="frazil")

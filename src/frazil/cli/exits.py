@@ -1,0 +1,105 @@
+"""Exit codes, and the line that an error shows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from enum import IntEnum
+
+from frazil.cli.output import one_line
+from frazil.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ErrorKind,
+    FormatError,
+    InternalError,
+    InvalidInputError,
+    NotFoundError,
+    ReadOnlyError,
+    RebaseFailedError,
+    SessionStateError,
+    StorageError,
+)
+
+
+class Exit(IntEnum):
+    """What the exit code of a command says."""
+
+    OK = 0
+    FINDING = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    DENIED = 4
+    DAMAGED = 5
+    STORAGE = 6
+    DEFECT = 70
+    INTERRUPTED = 130
+
+
+MEANINGS = {
+    Exit.OK: "done, and nothing was found wrong",
+    Exit.FINDING: "a finding: a conflict, a name that is taken, a check that failed, a refusal",
+    Exit.USAGE: "the command cannot be used like this",
+    Exit.NOT_FOUND: "there is no such repository, version, node or file",
+    Exit.DENIED: "not allowed: credentials, or a repository that is read-only or archived",
+    Exit.DAMAGED: "a file of the repository is damaged, missing, or of an unknown version",
+    Exit.STORAGE: "the storage cannot be reached or failed",
+    Exit.DEFECT: "a defect of Frazil: please report it",
+    Exit.INTERRUPTED: "interrupted",
+}
+"""For the documentation."""
+
+
+def code_of(error: BaseException) -> Exit:
+    """The exit code for an error."""
+    from frazil.storage.base import AccessDenied
+
+    match error:
+        case ConflictError() | AlreadyExistsError():
+            return Exit.FINDING
+        case NotFoundError() | FileNotFoundError():
+            return Exit.NOT_FOUND
+        case ReadOnlyError() | AccessDenied() | PermissionError():
+            return Exit.DENIED
+        case FormatError():
+            return Exit.DAMAGED
+        case StorageError():
+            if error.kind == ErrorKind.OBJECT_NOT_FOUND:
+                return Exit.DAMAGED
+            usage = (ErrorKind.CANNOT_PARSE_URL, ErrorKind.STORAGE_CONFIG)
+            return Exit.USAGE if error.kind in usage else Exit.STORAGE
+        case InternalError():
+            return Exit.DEFECT
+        case InvalidInputError() | SessionStateError() | ValueError():
+            return Exit.USAGE
+        case OSError():
+            return Exit.STORAGE
+        case KeyboardInterrupt():
+            return Exit.INTERRUPTED
+        case _:
+            return Exit.DEFECT
+
+
+def report(error: BaseException) -> Exit:
+    """Say on standard error what went wrong; returns the exit code."""
+    if os.environ.get("FRAZIL_DEBUG"):
+        traceback.print_exception(error)
+    code = code_of(error)
+    print(f"frazil: {_line(error, code)}", file=sys.stderr)
+    if isinstance(error, RebaseFailedError):
+        for conflict in error.conflicts:
+            chunks = conflict.conflicted_chunks
+            count = f" ({len(chunks)} chunks)" if chunks else ""
+            where = one_line(conflict.path)
+            print(f"  {where}: {conflict.conflict_type}{count}", file=sys.stderr)
+    return code
+
+
+def _line(error: BaseException, code: Exit) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text = one_line(str(error)) or type(error).__name__
+    if code is Exit.DEFECT:
+        return f"internal error: {type(error).__name__}: {text}; FRAZIL_DEBUG=1 shows where"
+    return text

@@ -1,0 +1,135 @@
+"""What commands print: lines, tables, JSON.
+
+Tables fit a terminal; in a pipe nothing is cut and nothing is coloured. What comes out of a
+repository never steers the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def printable(text: str) -> str:
+    """The text without characters that could steer a terminal; lines stay."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def one_line(text: str) -> str:
+    """The text in one line, without characters that could steer a terminal."""
+    return printable(" ".join(text.split()))
+
+
+def on_terminal() -> bool:
+    """Whether a person is reading."""
+    return sys.stdout.isatty()
+
+
+def say(text: str = "") -> None:
+    """Print text that may come from a repository."""
+    print(printable(text))
+
+
+def note(text: str) -> None:
+    """Print what is for people only, to standard error."""
+    print(printable(text), file=sys.stderr)
+
+
+def print_json(value: object) -> None:
+    """Print a document; times in ISO 8601, enumerations by name, sets sorted."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def print_json_line(value: object) -> None:
+    """Print a document in one line."""
+    print(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[int] = ()
+) -> None:
+    """Print columns, those in `right` to the right."""
+    texts = [[one_line(str(cell)) for cell in row] for row in rows]
+    if on_terminal():
+        _rich_table(head, texts, right)
+        return
+    lines = [list(head), *texts]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for i, name in enumerate(head):
+        shown.add_column(name, justify="right" if i in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    Console(highlight=False).print(shown)
+
+
+def facts(values: Mapping[str, object]) -> None:
+    """Print names and values, a line each, more for values that have more; None is left out."""
+    shown = {name: str(value) for name, value in values.items() if value is not None}
+    width = max(map(len, shown), default=0) + 2
+    for name, value in shown.items():
+        first, *others = value.split("\n")
+        say(name.ljust(width) + first)
+        for line in others:
+            say(" " * width + line)
+
+
+def size(count: int) -> str:
+    """Bytes as people say it: 1.5 MiB."""
+    value, unit = float(count), "bytes"
+    for larger in UNITS:
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 commit`, `2 commits`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def shape(sizes: Sequence[int] | None) -> str:
+    """`365 x 20`; `-` for none."""
+    return "-" if sizes is None else " x ".join(map(str, sizes)) or "scalar"
+
+
+def when(time: datetime) -> str:
+    """A time, in UTC, to the second."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def headline(message: str) -> str:
+    """The first line of a message."""
+    return printable(message.split("\n", 1)[0])

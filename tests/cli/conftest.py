@@ -1,0 +1,83 @@
+"""The command line on real repositories."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import iris_sample_data
+import pytest
+import typer
+import xarray as xr
+
+import frazil
+from frazil.cli.app import application
+from frazil.cli.demo import make_demo
+
+SAMPLES = Path(iris_sample_data.path)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON that it printed."""
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def program() -> typer.Typer:
+    return application()
+
+
+@pytest.fixture
+def frazil_cli(program: typer.Typer, capfd: pytest.CaptureFixture[str]) -> Callable[[str], Done]:
+    """Runs a command line in this process, as in a pipe."""
+
+    def run(line: str) -> Done:
+        capfd.readouterr()
+        try:
+            program(shlex.split(line)[1:], prog_name="frazil")
+            code = 0
+        except SystemExit as error:
+            code = int(error.code or 0)
+        return Done(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the repositories that tests copy: the demo's, and one of real data."""
+    folder = tmp_path_factory.mktemp("repositories")
+    make_demo(str(folder / "weather"))
+    with xr.open_dataset(SAMPLES / "A1B_north_america.nc", decode_times=False) as opened:
+        data = opened[["air_temperature"]].isel(time=slice(0, 40)).load()
+    repo = frazil.Repository.create(frazil.local_filesystem_storage(str(folder / "climate")))
+    for start, message in ((0, "First twenty years"), (20, "Twenty more")):
+        session = repo.writable_session("main")
+        part = data.isel(time=slice(start, start + 20))
+        mode: dict[str, Any] = {"append_dim": "time"} if start else {"zarr_format": 3}
+        part.to_zarr(session.store, consolidated=False, **mode)
+        session.commit(message)
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with copies of them."""
+    for place in made.iterdir():
+        shutil.copytree(place, tmp_path / place.name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,89 @@
+"""What goes wrong is one line on standard error, and a code."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import frazil
+from frazil.cli.exits import Exit, code_of
+from frazil.storage.osfiles import storage_error
+from tests.cli.conftest import Done
+
+Cli = Callable[[str], Done]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("frazil log nowhere", Exit.NOT_FOUND, "there is no repository at nowhere"),
+        ("frazil log weather nope", Exit.NOT_FOUND, "no branch, tag or snapshot 'nope'"),
+        ("frazil log weather main~99", Exit.NOT_FOUND, "commits before it"),
+        ("frazil ls weather /nope", Exit.NOT_FOUND, "no node at '/nope'"),
+        ("frazil tag weather v1", Exit.FINDING, "already exists"),
+        ("frazil diff weather main v1", Exit.USAGE, "give the older version first"),
+        ("frazil info s3://bucket/prefix?x=y", Exit.USAGE, "option 'x' is unknown"),
+        ("frazil info ftp://host/x", Exit.USAGE, "ftp"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_one_line(frazil_cli: Cli, line: str, code: Exit, text: str) -> None:
+    done = frazil_cli(line)
+    assert done.code == code
+    assert done.out == ""
+    assert done.err.startswith("frazil: ")
+    assert done.err.count("\n") == 1
+    assert text in done.err
+
+
+def test_a_broken_file(frazil_cli: Cli, here: Path) -> None:
+    repo = here / "weather" / "repo"
+    repo.write_bytes(repo.read_bytes()[:100])
+    done = frazil_cli("frazil log weather")
+    assert done.code == Exit.DAMAGED
+    assert done.err.count("\n") == 1
+
+
+def test_a_lost_file(frazil_cli: Cli, here: Path) -> None:
+    for file in (here / "weather" / "snapshots").iterdir():
+        file.unlink()
+    done = frazil_cli("frazil ls weather")
+    assert done.code == Exit.DAMAGED
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission(frazil_cli: Cli, here: Path) -> None:
+    (here / "weather" / "repo").chmod(0)
+    assert frazil_cli("frazil log weather").code == Exit.DENIED
+
+
+def test_a_repository_that_takes_no_changes(frazil_cli: Cli, here: Path) -> None:
+    assert frazil_cli("frazil status weather --set read-only --reason moving").code == 0
+    assert frazil_cli("frazil status weather").out.startswith("read-only: moving\n")
+    assert frazil_cli("frazil tag weather v2").code == Exit.DENIED
+
+
+def test_where_it_comes_from_on_request(
+    frazil_cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Traceback" not in frazil_cli("frazil log nowhere").err
+    monkeypatch.setenv("FRAZIL_DEBUG", "1")
+    assert "Traceback" in frazil_cli("frazil log nowhere").err
+
+
+def test_codes() -> None:
+    kinds = frazil.ErrorKind
+    assert code_of(frazil.ConflictError()) == Exit.FINDING
+    assert code_of(frazil.StorageError("x", kinds.OBJECT_STORE)) == Exit.STORAGE
+    assert code_of(frazil.StorageError("x", kinds.OBJECT_NOT_FOUND)) == Exit.DAMAGED
+    assert code_of(PermissionError("x")) == Exit.DENIED
+    denied = storage_error(PermissionError(errno.EACCES, "denied"), "read", "x")
+    assert code_of(denied) == Exit.DENIED
+    assert code_of(frazil.InternalError("x")) == Exit.DEFECT
+    assert code_of(RuntimeError("x")) == Exit.DEFECT
+    assert code_of(KeyboardInterrupt()) == Exit.INTERRUPTED

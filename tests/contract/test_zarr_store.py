@@ -97,7 +97,7 @@ class TestIcechunkStore(StoreTests[IcechunkStore, cpu.Buffer]):
         return {"store": repo.writable_session("main"), "read_only": False}
 
     def test_store_repr(self, store: IcechunkStore) -> None:
-        lines = str(store).splitlines()
+        lines = repr(store).splitlines()
         assert lines[0].endswith("IcechunkStore>")
         assert lines[1:] == [
             "read_only: False",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -14,6 +15,7 @@ import zarr
 from distributed import Client, LocalCluster
 
 import frazil
+from benchmarks.cluster import write_and_read
 from frazil import ForkSession, InvalidInputError, Repository
 from frazil.dask import (
     computing_meta,
@@ -197,3 +199,11 @@ def test_old_versions_of_dask_are_refused(monkeypatch: pytest.MonkeyPatch, versi
     monkeypatch.setattr("frazil.dask.version", lambda _: version)
     with pytest.raises(ValueError, match=f"2025.2.0 or newer, this is {version}"):
         store_dask(sources=[], targets=[])
+
+
+def test_a_large_array_is_no_load_for_who_has_it_written(tmp_path: Path, client: Client) -> None:
+    """The same as `python -m benchmarks.cluster`, which is for larger ones."""
+    outcome = write_and_read(tmp_path, gigabytes=0.3)
+    assert outcome.total == outcome.expected
+    assert outcome.chunks == 4 * 64
+    assert outcome.grown_bytes < 100e6

@@ -111,6 +111,10 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
         """False: all metadata of a snapshot is in one file anyway."""
         return False
 
+    def __str__(self) -> str:
+        """On one line, for Zarr, which asks for each node and has it in its messages."""
+        return f"<{self._public_name} of snapshot {self._session.snapshot_id}>"
+
     def __eq__(self, value: object) -> bool:
         return isinstance(value, IcechunkStore) and self._session == value._session
 

@@ -149,6 +149,41 @@ def test_a_commit_survives_any_fault(anew: Callable[[], Network], spec: int) -> 
     assert network.seen() == after
 
 
+LOST = {name: FAULTS[name] for name in ("reset before", "reset after", "close after", "503")}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+def test_a_repository_is_created_though_an_answer_is_lost(
+    behind: tuple[S3, Proxy], spec: int, fault: Fault
+) -> None:
+    server, proxy = behind
+    for number in range(3):  # two to see whether conditions are obeyed
+        storage = server.storage(frazil, f"created/{secrets.token_hex(8)}")
+        proxy.reset()
+        proxy.plan = nth_conditional(number, fault)
+        repo = Repository.create(storage, IMPATIENT, spec_version=spec)
+        assert any(request.fault == fault for request in proxy.requests)
+        assert [item.message for item in repo.ancestry(branch="main")] == ["Repository initialized"]
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [faults.tags, faults.untags, faults.resets, faults.configures],
+    ids=lambda flow: flow.__name__,
+)
+def test_an_edit_is_done_though_its_answer_is_lost(anew: Callable[[], Network], flow: Flow) -> None:
+    network = anew()
+    flow(network.near, network.near)
+    after = network.seen()
+    for name, fault in LOST.items():
+        network = anew()
+        network.proxy.plan = nth_conditional(0, fault)
+        flow(network.far, network.near)
+        assert any(request.fault == fault for request in network.proxy.requests)
+        network.proxy.reset()
+        assert network.seen() == after, name
+
+
 def test_an_expiration_and_a_collection_survive_any_fault(anew: Callable[[], Network]) -> None:
     network = anew()
     faults.expires_and_collects(network.far, network.near)

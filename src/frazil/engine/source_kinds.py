@@ -13,7 +13,6 @@ from frazil.credentials.kinds import Kind
 from frazil.engine.source import Source
 from frazil.engine.source_files import Files
 from frazil.engine.source_objects import Objects
-from frazil.engine.source_web import open_web
 from frazil.errors import ErrorKind, StorageError
 from frazil.model.virtual_urls import (
     Target,
@@ -62,6 +61,9 @@ def open_source(
                 )
             return Files(_root(container))
         case ObjectStoreConfig.Http(), _:
+            # Its library takes a tenth of the time of importing Zarr.
+            from frazil.engine.source_web import open_web
+
             return open_web(target.url.partition("/")[0] + f"//{host}", container, settings)
         case ObjectStoreConfig.Gcs(opts), Credentials.Gcs() | None:
             # Without credentials: buckets for everybody.

@@ -364,6 +364,22 @@ def test_moved_nodes_are_not_merged() -> None:
         assert [c.conflict_type for c in caught.value.conflicts] == [T.MoveOperationCannotBeRebased]
 
 
+def test_a_node_that_is_there_under_another_name_is_not_made_again() -> None:
+    repo = Repository.create(frazil.in_memory_storage())
+    made = commit(repo, {"": group(), "g": group(), "a": array([1])})
+    change(repo.writable_session("main"), {"g": group(k=1)}).amend("amended")
+    session = repo.rearrange_session("main")
+    session.move("/a", "/g/a")
+    session.commit("moved")
+    before = content(tip(repo))
+    with pytest.raises(RebaseFailedError) as caught:
+        repo.cherry_pick(made, "main")
+    assert (T.MoveOperationCannotBeRebased, "/a") in [
+        (conflict.conflict_type, conflict.path) for conflict in caught.value.conflicts
+    ]
+    assert content(tip(repo)) == before
+
+
 def test_moved_nodes_on_a_branch_ahead() -> None:
     repo = Repository.create(frazil.in_memory_storage(), spec_version=2)
     base = commit(repo, {"": group(), "a": array([2]), "a/c/0": b"base"})

@@ -57,10 +57,14 @@ def detect(
 
 
 def _created(mine: ChangeSet, log: TransactionLog, theirs: NodeTable) -> Iterator[Found]:
-    for path in mine.created:
+    for path, node in mine.created.items():
         row = theirs.find(path)
         if row >= 0 and theirs.node(row).id not in mine.deleted:
             yield _found(ConflictType.NewNodeConflictsWithExistingNode, path)
+        # A node that is picked or merged may be there already, where it was moved to.
+        row = theirs.find_id(node.id)
+        if row >= 0 and theirs.path_of(row) != path and node.id not in mine.deleted:
+            yield _found(ConflictType.MoveOperationCannotBeRebased, path, node.id)
         for parent in ancestors(path):
             row = theirs.find(parent)
             if row >= 0 and theirs.node(row).id in log.new_arrays:

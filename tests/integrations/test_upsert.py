@@ -74,7 +74,7 @@ HOURS = st.lists(st.integers(0, 30), unique=True, max_size=14)
 @given(
     first=HOURS.map(sorted).filter(bool), second=HOURS, lazy=st.booleans(), descending=st.booleans()
 )
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_it_is_as_concat_and_sortby(
     first: list[int], second: list[int], lazy: bool, descending: bool
 ) -> None:

@@ -16,9 +16,12 @@ import numpy as np
 import zarr
 
 from frazil.errors import ErrorKind, NodeNotFoundError
+from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
 from frazil.format.snapshot import Node, NodeKind
 from frazil.nodes import NodeInfo
 from frazil.paths import check_path
+from frazil.progress import task
+from frazil.stats import ChunkStorageStats
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -72,11 +75,30 @@ class NodeMapping:
     def nodes(self, path: str = "") -> Iterator[NodeInfo]:
         """The node at a path and all below it, in the order of their paths, from metadata alone.
 
-        `NodeNotFoundError` if there is none.
+        `NodeNotFoundError` if there is none; a version without a root has no nodes.
         """
-        for node in self._workspace.nodes_under(self._existing(path).path):
+        for node in self._under(path):
             is_array = node.kind is NodeKind.ARRAY
             yield NodeInfo.of(node.path, is_array=is_array, metadata=bytes(node.user_data))
+
+    def storage_of(self, path: str = "") -> dict[str, ChunkStorageStats]:
+        """The bytes of the chunks of each array at a path or below it, by the array's path.
+
+        Chunks of earlier versions do not count. Reads all manifests of these arrays.
+        """
+        workspace = self._workspace
+        arrays = [node for node in self._under(path) if node.kind is NodeKind.ARRAY]
+        with task("Adding up arrays", len(arrays)) as progress:
+            found = {}
+            for node in arrays:
+                parts = map(_sizes, workspace.ref_batches(node))
+                found[node.path] = sum(parts, ChunkStorageStats())
+                progress.step()
+        return found
+
+    def _under(self, path: str) -> Iterator[Node]:
+        top = self._existing(path).path if path.strip("/") else "/"
+        return self._workspace.nodes_under(top)
 
     def _existing(self, path: str) -> Node:
         node = self._find(path)
@@ -86,6 +108,11 @@ class NodeMapping:
 
     def _find(self, path: str) -> Node | None:
         return self._workspace.node(_absolute(path))
+
+
+def _sizes(refs: ChunkRefs) -> ChunkStorageStats:
+    kinds = (NATIVE, VIRTUAL, INLINE)
+    return ChunkStorageStats(*(int(refs.length[refs.kind == kind].sum()) for kind in kinds))
 
 
 def _absolute(path: str) -> str:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import iris_sample_data
+import numpy as np
 import pytest
 import typer
 import xarray as xr
+import zarr
 
 import frazil
 from frazil.cli.app import application
@@ -64,6 +66,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_demo(str(folder / "weather"))
     with xr.open_dataset(SAMPLES / "A1B_north_america.nc", decode_times=False) as opened:
         data = opened[["air_temperature"]].isel(time=slice(0, 40)).load()
+    for name, spec in (("old", 1), ("observations", 2)):
+        place = frazil.local_filesystem_storage(str(folder / name))
+        frazil.Repository.create(place, spec_version=spec)
+    zarr.save_array(folder / "archive.zarr", np.arange(100))
+    for name, first in (("may", 0), ("june", 31)):
+        days = {"time": np.arange(first, first + 5)}
+        month = xr.Dataset({"sst": (("time", "x"), np.ones((5, 3)))}, coords=days)
+        month.to_netcdf(folder / f"{name}.nc")
     repo = frazil.Repository.create(frazil.local_filesystem_storage(str(folder / "climate")))
     for start, message in ((0, "First twenty years"), (20, "Twenty more")):
         session = repo.writable_session("main")
@@ -78,6 +88,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with copies of them."""
     for place in made.iterdir():
-        shutil.copytree(place, tmp_path / place.name)
+        (shutil.copytree if place.is_dir() else shutil.copy)(place, tmp_path / place.name)
     monkeypatch.chdir(tmp_path)
     return tmp_path

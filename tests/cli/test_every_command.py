@@ -40,7 +40,7 @@ def test_examples_run(frazil_cli: Callable[[str], Done], here: Path, name: str, 
     done = frazil_cli(line)
     assert (done.code, done.err) == (0, "")
     assert done.out
-    if "--json" in line:
+    if "--json" in line or name == "inspect":
         assert done.document
 
 

@@ -57,6 +57,14 @@ def test_real_data(frazil_cli: Cli) -> None:
     assert [commit["message"] for commit in log[:2]] == ["Twenty more", "First twenty years"]
 
 
+def test_nothing_in_it_yet(frazil_cli: Cli) -> None:
+    assert frazil_cli("frazil info old --json").document["arrays"] == 0
+    assert frazil_cli("frazil tree old --json").document == []
+    assert frazil_cli("frazil tree old").err == "nothing was written yet\n"
+    assert frazil_cli("frazil ls old").out == ""
+    assert frazil_cli("frazil ls old x").code == 3
+
+
 def test_statistics_of_differences(frazil_cli: Cli) -> None:
     repo = frazil.open("climate")
     with repo.transaction("main", message="warmer") as store:

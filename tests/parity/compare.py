@@ -29,6 +29,8 @@ LEFT_OUT = ("icechunk.testing",)
 ADDED = {
     "icechunk.Repository.save_config": ["config"],
     "icechunk.Repository.save_config_async": ["config"],
+    "icechunk.Repository.expire_snapshots": ["dry_run"],
+    "icechunk.Repository.expire_snapshots_async": ["dry_run"],
     "icechunk.Conflict.__new__": ["values"],
     "icechunk.azure_storage": ["get_credentials", "scatter_initial_credentials"],
     "icechunk.xarray.to_icechunk": ["write_empty_chunks"],

@@ -6,12 +6,12 @@
     exits.py         exit codes, and one line for each error
     output.py        text, tables and JSON
 
-    repositories.py  init, info, status, stats, doctor, demo
+    repositories.py  init, info, status, demo
     trees.py         ls, tree, blame
-    history.py       log, show, diff, bisect, ops
+    history.py       log, show, diff
     references.py    branch, tag, reset
     merging.py       merge, cherry-pick, revert, squash
-    upkeep.py        gc, expire, migrate
+    upkeep.py        stats, doctor, gc, expire, migrate, ops
     copies.py        clone, sync, import, export
     configuring.py   config get, config set, config history
     files.py         cat, inspect

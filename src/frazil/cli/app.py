@@ -16,6 +16,11 @@ FAMILIES = (
     "trees",
     "history",
     "references",
+    "merging",
+    "copies",
+    "upkeep",
+    "configuring",
+    "files",
 )
 """Modules with commands."""
 

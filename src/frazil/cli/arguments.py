@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,30 +13,56 @@ from frazil.cli.exits import Exit
 from frazil.cli.output import note
 
 if TYPE_CHECKING:
-    from frazil import Repository, Session
+    from frazil import AnyCredential, Repository, Session
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="The repository: a folder or URL.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 At = Annotated[str, typer.Option("--at", metavar="VERSION", help="Which version.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would happen.")]
+Virtual = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--virtual",
+        metavar="PREFIX",
+        help="Allow reading virtual chunks below this URL; repeatable.",
+    ),
+]
 Message = Annotated[str | None, typer.Option("--message", "-m", help="The commit's message.")]
 
 _DURATION = re.compile(r"^(\d+)\s*([smhdw])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def open_repository(url: str) -> Repository:
-    """The repository at a URL."""
+def open_repository(url: str, virtual: list[str] | None = None) -> Repository:
+    """The repository at a URL; `virtual` as in the option of this name."""
     import frazil
 
     try:
-        return frazil.open(url)
+        return frazil.open(url, authorize_virtual_chunk_access=_access(virtual or []))
     except frazil.RepositoryNotFoundError as error:
         raise frazil.RepositoryNotFoundError(
             f"there is no repository at {url}: check the place, or make one with frazil init",
             error.kind,
         ) from error
+
+
+def _access(prefixes: list[str]) -> dict[str, AnyCredential | None]:
+    """Credentials of the environment for containers of virtual chunks; None where none go."""
+    import frazil
+
+    found: dict[str, Any] = {}
+    for prefix in prefixes:
+        scheme = prefix.partition("://")[0].lower()
+        if scheme in ("s3", "r2", "tigris"):
+            found[prefix] = frazil.s3_credentials(from_env=True)
+        elif scheme in ("gs", "gcs"):
+            found[prefix] = frazil.gcs_credentials(from_env=True)
+        elif scheme in ("az", "azure", "abfs", "abfss"):
+            found[prefix] = frazil.azure_credentials(from_env=True)
+        else:
+            found[prefix] = None
+    return frazil.containers_credentials(found)
 
 
 def open_version(repo: Repository, version: str) -> Session:

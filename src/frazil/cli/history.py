@@ -49,7 +49,7 @@ def log(
     url: Url,
     version: Annotated[
         str | None,
-        typer.Argument(metavar="[VERSION]", help="The newest commit to show; main unless given."),
+        typer.Argument(metavar="VERSION", help="The newest commit to show; main unless given."),
     ] = None,
     graph: Annotated[
         bool, typer.Option("--graph", help="Draw it; all branches unless VERSION is given.")
@@ -85,7 +85,7 @@ def log(
 @command("show", Group.HISTORY, "frazil show weather v1", "frazil show weather main~1 --json")
 def show(
     url: Url,
-    version: Annotated[str, typer.Argument(metavar="[VERSION]", help="Which commit.")] = "main",
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Which commit.")] = "main",
     as_json: Json = False,
 ) -> None:
     """Show one commit: who, when, why, and what it changed."""
@@ -122,7 +122,7 @@ def show(
 def diff(
     url: Url,
     before: Annotated[str, typer.Argument(metavar="FROM", help="The older version.")],
-    after: Annotated[str, typer.Argument(metavar="[TO]", help="The newer version.")] = "main",
+    after: Annotated[str, typer.Argument(metavar="TO", help="The newer version.")] = "main",
     path: Annotated[str | None, typer.Option(help="Only this node and those below it.")] = None,
     chunks: Annotated[bool, typer.Option("--chunks", help="Name every chunk.")] = False,
     values: Annotated[

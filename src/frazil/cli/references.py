@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from frazil import Repository, SnapshotInfo
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="Its name; without it, all are listed.")
+    str | None, typer.Argument(metavar="NAME", help="Its name; without it, all are listed.")
 ]
 Version = Annotated[
-    str | None, typer.Argument(metavar="[VERSION]", help="Where it points to; main unless given.")
+    str | None, typer.Argument(metavar="VERSION", help="Where it points to; main unless given.")
 ]
 Delete = Annotated[bool, typer.Option("--delete", "-d", help="Delete it.")]
 

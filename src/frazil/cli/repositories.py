@@ -11,7 +11,7 @@ from frazil.cli.commands import Group, command
 from frazil.cli.output import facts, headline, plural, print_json, say, table, when
 
 
-@command("init", Group.CHANGE, "frazil init observations", "frazil init old-style --spec 1")
+@command("init", Group.CHANGE, "frazil init new", "frazil init new --spec 1")
 def init(
     url: Url,
     spec: Annotated[int, typer.Option(help="Version of the format: 1 or 2.")] = 2,

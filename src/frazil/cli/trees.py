@@ -8,12 +8,12 @@ import typer
 
 from frazil.cli.arguments import At, Json, Url, open_repository, open_version
 from frazil.cli.commands import Group, command
-from frazil.cli.output import one_line, print_json, say, shape, table
+from frazil.cli.output import note, one_line, print_json, say, shape, table
 
 if TYPE_CHECKING:
     from frazil.nodes import NodeInfo
 
-Path = Annotated[str, typer.Argument(metavar="[PATH]", help="A group or array.")]
+Path = Annotated[str, typer.Argument(metavar="PATH", help="A group or array.")]
 
 
 @command("ls", Group.LOOK, "frazil ls weather", "frazil ls weather /rain --at main -l")
@@ -26,9 +26,8 @@ def ls(
 ) -> None:
     """List what is in a group; an array is listed itself."""
     nodes = list(open_version(open_repository(url), at).nodes(path))
-    top = nodes[0]
-    if top.kind == "group":
-        prefix = top.path.rstrip("/") + "/"
+    if nodes and nodes[0].kind == "group":
+        prefix = nodes[0].path.rstrip("/") + "/"
         nodes = [node for node in nodes[1:] if "/" not in node.path[len(prefix) :]]
     if as_json:
         print_json([_document(node) for node in nodes])
@@ -56,11 +55,14 @@ def tree(
 ) -> None:
     """Draw the groups and arrays of a version."""
     nodes = list(open_version(open_repository(url), at).nodes(path))
-    level = _depth(nodes[0].path)
+    level = _depth(path)
     if depth is not None:
         nodes = [node for node in nodes if _depth(node.path) - level <= depth]
     if as_json:
         print_json([_document(node) for node in nodes])
+        return
+    if not nodes:
+        note("nothing was written yet")
         return
     say(one_line(nodes[0].path) + _label(nodes[0]))
     # A node is the last one of its group unless a later one has the same parent.

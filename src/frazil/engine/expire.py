@@ -27,12 +27,19 @@ def expire_snapshots(
     *,
     delete_branches: bool,
     delete_tags: bool,
+    dry_run: bool = False,
 ) -> set[str]:
     """Release the snapshots made before `older_than` (us); see `frazil.model.expiration`.
 
     Returns the ids of the released ones. Their files stay until they are collected.
     """
-    check_writable(library)
+    if not dry_run:
+        check_writable(library)
+    if isinstance(catalog, CatalogV2) and dry_run:
+        expired = expire(
+            catalog.info(), older_than, delete_branches=delete_branches, delete_tags=delete_tags
+        )
+        return set(format_ids(expired.released))
     if isinstance(catalog, CatalogV2):
         return _expire_v2(
             catalog, older_than, delete_branches=delete_branches, delete_tags=delete_tags
@@ -48,7 +55,8 @@ def expire_snapshots(
         delete_branches=delete_branches,
         delete_tags=delete_tags,
     )
-    _apply_v1(library, catalog, plan)
+    if not dry_run:
+        _apply_v1(library, catalog, plan)
     return set(map(str, plan.released))
 
 

@@ -70,7 +70,13 @@ def export_netcdf(session: Session, file: Path, group: str | None = None, **opti
 
     target = os.fspath(file)
     scratch = f"{target}.part"
-    dataset = xarray.open_zarr(session.store, group=group, consolidated=False, chunks=None)
+    try:
+        dataset = xarray.open_zarr(session.store, group=group, consolidated=False, chunks=None)
+    except KeyError as error:
+        raise InvalidInputError(
+            f"cannot write {group or '/'} as NetCDF: {error.args[0] if error.args else error}",
+            ErrorKind.BAD_METADATA,
+        ) from error
     try:
         _without_file_encoding(dataset).to_netcdf(scratch, **options)
         os.replace(scratch, target)

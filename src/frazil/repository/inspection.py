@@ -34,6 +34,12 @@ class Inspection(RepositoryBase):
         }
         return RepositoryStats(requests, read, written, caches)
 
+    def read_file(self, key: str) -> bytes:
+        """The bytes of a file as they are stored: `repo`, `snapshots/7B331Z08...`."""
+        return self._core.library.backend.get(key)
+
+    read_file_async = twin(read_file)
+
     def inspect_snapshot(self, snapshot_id: str) -> dict[str, Any]:
         """A snapshot file: message, metadata, manifests, nodes with shapes and manifests."""
         return inspect.inspect_snapshot(self._core.library, SnapshotId.parse(snapshot_id))

@@ -29,12 +29,14 @@ class Maintenance(RepositoryBase):
         *,
         delete_expired_branches: bool = False,
         delete_expired_tags: bool = False,
+        dry_run: bool = False,
     ) -> set[str]:
         """Take snapshots made before `older_than` out of the history; returns their ids.
 
         The first snapshot and the tips of branches and tags are kept in the history. With
         `delete_expired_branches` and `delete_expired_tags`, branches (never `main`) and tags
-        with old tips are deleted. Nothing else is: `garbage_collect` removes the files.
+        with old tips are deleted. Nothing else is: `garbage_collect` removes the files. dry_run:
+        change nothing, only return the ids.
         """
         return expire_snapshots(
             self._core.library,
@@ -42,6 +44,7 @@ class Maintenance(RepositoryBase):
             microseconds("older_than", older_than),
             delete_branches=delete_expired_branches,
             delete_tags=delete_expired_tags,
+            dry_run=dry_run,
         )
 
     expire_snapshots_async = twin(expire_snapshots)

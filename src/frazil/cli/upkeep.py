@@ -1,0 +1,266 @@
+"""Commands that look after a repository: stats, doctor, gc, expire, migrate, ops."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from frazil.cli.arguments import (
+    At,
+    DryRun,
+    Json,
+    Url,
+    Virtual,
+    Yes,
+    confirm,
+    moment,
+    open_repository,
+    open_version,
+)
+from frazil.cli.commands import Group, command
+from frazil.cli.exits import Exit
+from frazil.cli.output import facts, headline, plural, print_json, say, size, table, when
+
+OlderThan = Annotated[
+    str,
+    typer.Option("--older-than", metavar="TIME", help="30d, 12h, 2w, a date or a time (UTC)."),
+]
+
+
+@command("stats", Group.OPERATE, "frazil stats weather", "frazil stats weather --arrays")
+def stats(
+    url: Url,
+    arrays: Annotated[bool, typer.Option("--arrays", help="Each array of a version.")] = False,
+    at: At = "main",
+    as_json: Json = False,
+) -> None:
+    """Say how much storage the chunks take.
+
+    Those of the whole history, or by array those of one version.
+    """
+    repo = open_repository(url)
+    if arrays:
+        found = open_version(repo, at).storage_of()
+        if as_json:
+            print_json({path: _bytes(item) for path, item in found.items()})
+            return
+        largest = sorted(found.items(), key=lambda item: -item[1].total_bytes())
+        table(
+            ("ARRAY", "OWN OBJECTS", "IN MANIFESTS", "ELSEWHERE"),
+            [
+                (path, size(s.native_bytes), size(s.inlined_bytes), size(s.virtual_bytes))
+                for path, s in largest
+            ],
+            right=(1, 2, 3),
+        )
+        return
+    total = repo.chunk_storage_stats()
+    if as_json:
+        print_json(_bytes(total))
+        return
+    facts(
+        {
+            "own objects": size(total.native_bytes),
+            "in manifests": size(total.inlined_bytes),
+            "elsewhere": f"{size(total.virtual_bytes)} (virtual chunks)",
+            "all": size(total.total_bytes()),
+        }
+    )
+
+
+def _bytes(item: Any) -> dict[str, int]:
+    return {
+        "native_bytes": item.native_bytes,
+        "inlined_bytes": item.inlined_bytes,
+        "virtual_bytes": item.virtual_bytes,
+    }
+
+
+@command("doctor", Group.OPERATE, "frazil doctor weather", "frazil doctor weather v1 --all --json")
+def doctor(
+    url: Url,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Which version.")] = "main",
+    every: Annotated[
+        bool, typer.Option("--all", help="Look at every file, not at a hundred of a container.")
+    ] = False,
+    virtual: Virtual = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether the files of virtual chunks can be read.
+
+    Ends with 1 if not.
+    """
+    repo = open_repository(url, virtual)
+    found = repo.doctor(snapshot_id=repo.resolve(version), sample=None if every else 100)
+    if as_json:
+        print_json(
+            {
+                "healthy": found.is_healthy,
+                "snapshot": found.snapshot_id,
+                "containers": {
+                    prefix: {
+                        "authorized": c.authorized,
+                        "references": c.references,
+                        "files": c.files,
+                        "checked": c.checked,
+                        "missing": dict(c.missing),
+                        "changed": dict(c.changed),
+                        "unreachable": dict(c.unreachable),
+                    }
+                    for prefix, c in found.containers.items()
+                },
+                "uncovered": dict(found.uncovered),
+                "advice": found.advice,
+            }
+        )
+    else:
+        say("healthy" if found.is_healthy else "not healthy")
+        say(str(found).partition("\n")[2].rstrip())
+    if not found.is_healthy:
+        raise typer.Exit(Exit.FINDING)
+
+
+@command(
+    "expire",
+    Group.OPERATE,
+    "frazil expire weather --older-than 90d --dry-run",
+    "frazil expire weather --older-than 2024-01-31 --yes",
+)
+def expire(
+    url: Url,
+    older_than: OlderThan,
+    branches: Annotated[
+        bool, typer.Option("--branches", help="Also delete branches that are as old.")
+    ] = False,
+    tags: Annotated[bool, typer.Option("--tags", help="Also delete tags that are as old.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Take old commits out of the history; gc deletes their files.
+
+    The tips of branches and tags stay.
+    """
+    repo, cutoff = open_repository(url), moment(older_than)
+
+    def run(only_look: bool) -> set[str]:
+        return repo.expire_snapshots(
+            cutoff,
+            delete_expired_branches=branches,
+            delete_expired_tags=tags,
+            dry_run=only_look,
+        )
+
+    gone = run(True)
+    what = f"{plural(len(gone), 'commit')} from before {when(cutoff)} UTC will leave the history"
+    if gone and not dry_run:
+        confirm(what, yes=yes)
+    if not dry_run:
+        gone = run(False)
+    if as_json:
+        print_json({"snapshots": sorted(gone), "older_than": cutoff, "dry_run": dry_run})
+    else:
+        say(what if dry_run else f"{plural(len(gone), 'commit')} left the history")
+
+
+@command(
+    "gc",
+    Group.OPERATE,
+    "frazil gc weather --dry-run",
+    "frazil gc weather --older-than 2d --yes",
+)
+def gc(
+    url: Url,
+    older_than: OlderThan = "7d",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Delete files that no branch or tag leads to.
+
+    What was stored since the time given stays: it must be before the start of the longest session
+    that somebody may still commit.
+    """
+    repo, cutoff = open_repository(url), moment(older_than)
+    found = repo.garbage_collect(cutoff, dry_run=True)
+    number = _objects(found)
+    what = f"{plural(number, 'file')} will be deleted, {size(found.bytes_deleted)}"
+    if number and not dry_run:
+        confirm(what, yes=yes)
+    if not dry_run:
+        found = repo.garbage_collect(cutoff)
+    if as_json:
+        names = type(found).__dataclass_fields__
+        print_json({name: getattr(found, name) for name in names} | {"dry_run": dry_run})
+    else:
+        done = f"{plural(_objects(found), 'file')} deleted, {size(found.bytes_deleted)}"
+        say(what if dry_run else done)
+        facts(
+            {
+                f"  {kind}": getattr(found, f"{kind.replace(' ', '_')}_deleted") or None
+                for kind in ("chunks", "manifests", "snapshots", "transaction logs")
+            }
+        )
+        for text in found.delete_errors:
+            say(f"  not deleted: {text}")
+    if found.objects_failed_to_delete:
+        raise typer.Exit(Exit.FINDING)
+
+
+def _objects(found: Any) -> int:
+    kinds = ("chunks", "manifests", "snapshots", "attributes", "transaction_logs")
+    return sum(getattr(found, f"{kind}_deleted") for kind in kinds)
+
+
+@command("migrate", Group.OPERATE, "frazil migrate old --dry-run", "frazil migrate old --yes")
+def migrate(url: Url, yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Bring a repository of format 1 to format 2.
+
+    Nobody may write to it meanwhile. Programs that know only format 1 cannot use it any more, and
+    commits that are on no branch and no tag are not carried over.
+    """
+    from frazil import upgrade_icechunk_repository
+
+    repo = open_repository(url)
+    if not dry_run:
+        confirm("the repository will be of format 2, for good", yes=yes)
+    upgrade_icechunk_repository(repo, dry_run=dry_run)
+    if as_json:
+        print_json({"spec_version": 1 if dry_run else 2, "dry_run": dry_run})
+    else:
+        say("the repository can be migrated" if dry_run else "the repository is of format 2 now")
+
+
+@command("ops", Group.HISTORY, "frazil ops weather", "frazil ops weather -n 5 --json")
+def ops(
+    url: Url,
+    number: Annotated[int | None, typer.Option("-n", min=1, help="Only so many.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was done to the repository, newest first."""
+    entries = [
+        (entry.updated_at, type(entry.kind).__name__, _details(entry.kind))
+        for entry in islice(open_repository(url).ops_log(), number)
+    ]
+    if as_json:
+        print_json([{"at": at, "kind": kind} | details for at, kind, details in entries])
+        return
+    table(
+        ("WHEN (UTC)", "WHAT", "DETAILS"),
+        [
+            (when(at), kind, " ".join(f"{k}={headline(str(v))}" for k, v in details.items()))
+            for at, kind, details in entries
+        ],
+    )
+
+
+def _details(kind: Any) -> dict[str, Any]:
+    found = {name: getattr(kind, name) for name in type(kind).__dataclass_fields__}
+    if "status" in found:
+        status = found.pop("status")
+        found["availability"] = status.availability.name
+        if status.limited_availability_reason:
+            found["reason"] = status.limited_availability_reason
+    return found

@@ -20,7 +20,7 @@ import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from benchmarks import datasets, scale, virtual
+from benchmarks import datasets, scale, selections, virtual
 from benchmarks.common import Case, Clock, Lib, Sizes, checked, create, open_
 
 # Many chunks, small and large -------------------------------------------------------------
@@ -262,6 +262,7 @@ CASES = (
     Case("small-commits", lambda s: f"{s.commits:,} small commits", small_commits, commits=True),
     Case("stats", _history_title("count the bytes"), count_bytes, prepare_history),
     Case("collect", _history_title("plan a collection"), plan_collection, shares="stats"),
+    *selections.CASES,
     *datasets.CASES,
     # Their files are of format 2, which icechunk reads since version 2.
     *(scale.CASES if int(version("icechunk").split(".")[0]) >= 2 else ()),

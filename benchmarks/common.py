@@ -29,6 +29,9 @@ class Sizes:
     variables: int = 500
     appends: int = 200
     virtual_reads: int = 10_000
+    random_reads: int = 10_000
+    shards_along: int = 4
+    boxes: int = 200
 
 
 FULL = Sizes()
@@ -45,6 +48,9 @@ QUICK = Sizes(
     variables=20,
     appends=4,
     virtual_reads=200,
+    random_reads=20,
+    shards_along=2,
+    boxes=4,
 )
 
 

@@ -160,11 +160,11 @@ class Workspace(Tree):
         """
         if len(index) == 1:
             # Singly they are kept in another way.
-            coords, chunk = tuple(index[0].tolist()), data[0]
-            if chunk is None:
+            coords, start, size = tuple(index[0].tolist()), int(data.start[0]), int(data.size[0])
+            if size < 0:
                 self.delete_chunk(path, coords)
             else:
-                self.set_chunk(path, coords, chunk)
+                self.set_chunk(path, coords, data.heap[start : start + size].data)
             return
         while True:
             self._check_writable(ErrorKind.READ_ONLY_STORE)

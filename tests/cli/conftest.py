@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,12 @@ import frazil
 from frazil.cli.app import application
 from frazil.cli.demo import make_demo
 
+CHECK = """
+import os, sys, frazil
+session = frazil.open(os.environ["FRAZIL_URL"], snapshot=os.environ["FRAZIL_SNAPSHOT"])
+print("looking at", os.environ["FRAZIL_SNAPSHOT"])
+sys.exit("rain/total" in session)
+"""
 SAMPLES = Path(iris_sample_data.path)
 
 
@@ -74,6 +82,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         days = {"time": np.arange(first, first + 5)}
         month = xr.Dataset({"sst": (("time", "x"), np.ones((5, 3)))}, coords=days)
         month.to_netcdf(folder / f"{name}.nc")
+    (folder / "check.py").write_text(CHECK)
     repo = frazil.Repository.create(frazil.local_filesystem_storage(str(folder / "climate")))
     for start, message in ((0, "First twenty years"), (20, "Twenty more")):
         session = repo.writable_session("main")
@@ -90,4 +99,6 @@ def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for place in made.iterdir():
         (shutil.copytree if place.is_dir() else shutil.copy)(place, tmp_path / place.name)
     monkeypatch.chdir(tmp_path)
+    folders = Path(sys.executable).parent, os.environ["PATH"]
+    monkeypatch.setenv("PATH", os.pathsep.join(map(str, folders)))
     return tmp_path

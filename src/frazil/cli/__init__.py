@@ -7,8 +7,9 @@
     output.py        text, tables and JSON
 
     repositories.py  init, info, status, demo
-    trees.py         ls, tree, blame
+    trees.py         ls, tree
     history.py       log, show, diff
+    tracing.py       blame, bisect
     references.py    branch, tag, reset
     merging.py       merge, cherry-pick, revert, squash
     upkeep.py        stats, doctor, gc, expire, migrate, ops

@@ -15,6 +15,7 @@ FAMILIES = (
     "repositories",
     "trees",
     "history",
+    "tracing",
     "references",
     "merging",
     "copies",

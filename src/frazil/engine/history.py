@@ -57,7 +57,7 @@ def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: S
                 return nodes.path_of(row)
         return None
 
-    logs = read_logs(ids, lambda id_: _log_if_any(library, id_))
+    logs = read_logs(ids, lambda id_: log_if_any(library, id_))
     return diff([log for log in logs if log is not None], path_of)
 
 
@@ -83,7 +83,8 @@ def commits_between(catalog: Catalog, older: SnapshotId, newer: SnapshotId) -> l
     return []
 
 
-def _log_if_any(library: Library, id_: SnapshotId) -> TransactionLog | None:
+def log_if_any(library: Library, id_: SnapshotId) -> TransactionLog | None:
+    """What a commit changed; None, with a warning in the log, if that was lost."""
     try:
         return library.transaction_log(id_)
     except StorageError as error:

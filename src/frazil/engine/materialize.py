@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator
 
 import numpy as np
 
+from frazil.engine.regions import Region, chunk_box
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import VIRTUAL, ChunkRefs
 from frazil.format.columns import ByteColumn
 from frazil.format.snapshot import Node, NodeKind
 from frazil.model.overlay import inside
-from frazil.model.zarr_metadata import chunk_shape, has_regular_grid
 from frazil.progress import task
-
-Region: TypeAlias = Sequence[slice]
-"""Of the elements of an array: a slice, of step 1, for each of its first dimensions."""
 
 BATCH_BYTES = 64 * 1024 * 1024
 BATCH_CHUNKS = 16_384
@@ -36,7 +32,7 @@ def materialize(workspace: Workspace, path: str, region: Region | None) -> int:
         raise InvalidInputError(
             f"a region is one of an array, and {path} is none", ErrorKind.NOT_AN_ARRAY
         )
-    boxes = {node.path: _box(node, region) for node in nodes}
+    boxes = {node.path: chunk_box(node, region) for node in nodes}
     total = sum(len(refs) for node in nodes for refs in _virtual(workspace, node, boxes[node.path]))
     with task(f"materializing {path}", total) as progress:
         for node in nodes:
@@ -67,27 +63,3 @@ def _batches(refs: ChunkRefs) -> Iterator[ChunkRefs]:
         stop = min(max(stop, first + 1), first + BATCH_CHUNKS)
         yield refs.take(slice(first, stop))
         first = stop
-
-
-def _box(node: Node, region: Region | None) -> tuple[tuple[int, int], ...]:
-    """The chunks that a region touches: (from, to exclusive) for each of its dimensions."""
-    if region is None:
-        return ()
-    if not has_regular_grid(node.user_data):
-        raise InvalidInputError(
-            f"{node.path} has chunks of different sizes: materialize all of it",
-            ErrorKind.INVALID_CHUNK_INDEX,
-        )
-    if len(region) > len(node.shape):
-        raise InvalidInputError(
-            f"a region of {len(region)} slices for {node.path}, of {len(node.shape)} dimensions",
-            ErrorKind.INVALID_CHUNK_INDEX,
-        )
-    sizes = chunk_shape(node.user_data)
-    box = []
-    for part, (length, _), size in zip(region, node.shape, sizes, strict=False):
-        if part.step not in (None, 1):
-            raise ValueError(f"a region takes slices of step 1, not {part}")
-        start, stop, _ = part.indices(length)
-        box.append((start // max(size, 1), -(-max(start, stop) // max(size, 1))))
-    return tuple(box)

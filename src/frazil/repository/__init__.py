@@ -4,6 +4,7 @@ Repository
   Opening       opening.py      create, open, exists
   Settings      settings.py     configuration, metadata, status, feature flags
   History       history.py      ancestry, differences, the log of operations
+  Tracing       tracing.py      which commit wrote what, which broke something
   References    references.py   branches and tags
   Sessions      sessions.py     sessions and transactions
   Merging       merging.py      merges, picked, reverted and squashed commits
@@ -29,6 +30,7 @@ from frazil.repository.opening import Opening
 from frazil.repository.references import References
 from frazil.repository.sessions import Sessions
 from frazil.repository.settings import Settings
+from frazil.repository.tracing import Tracing
 from frazil.status import RepoStatus
 
 __all__ = ["RepoStatus", "Repository"]
@@ -38,6 +40,7 @@ class Repository(
     Opening,
     Settings,
     History,
+    Tracing,
     References,
     Sessions,
     Merging,

@@ -1,0 +1,105 @@
+"""The tree at a version: groups with what is in them, and arrays."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from frazil.paths import check_path
+from frazil.session import Session
+from frazil.web.documents import Described, describe
+from frazil.web.pictures import read_view
+from frazil.web.site import Site, integer, site_of
+from frazil.web.versions import Version
+
+PAGE = 100
+"""Nodes on a page."""
+
+
+def tree(request: Request) -> Response:
+    """A group or an array, with the version to switch."""
+    site = site_of(request)
+    version = site.version(request)
+    session = site.session(version)
+    node = session._node(check_path(request.query_params.get("path", "/")))
+    described = describe(node)
+    shared: dict[str, Any] = {
+        "version": version,
+        "node": described,
+        "crumbs": crumbs(described.path),
+        "attributes": [(key, _written(value)) for key, value in described.attributes.items()],
+        **choices(site),
+    }
+    if described.is_array:
+        view = read_view(request, described)
+        return site.page(
+            request,
+            "array.html",
+            view=view,
+            labels=view.labels(session),
+            **shared,
+        )
+    return _group(request, site, session, described, version, shared)
+
+
+def _group(
+    request: Request,
+    site: Site,
+    session: Session,
+    group: Described,
+    version: Version,
+    shared: dict[str, Any],
+) -> Response:
+    workspace = session._workspace
+    searched = request.query_params.get("find", "").strip()
+    names = workspace.children(group.path)
+    if searched:
+        names = [name for name in names if searched.lower() in name.lower()]
+    start = integer(request, "start", 0, 0, max(0, len(names) - 1))
+    above = group.path.rstrip("/")
+    found = [workspace.node(f"{above}/{name}") for name in names[start : start + PAGE]]
+    children = [describe(node) for node in found if node is not None]
+    inside = {
+        child.path: len(session._workspace.nodes.rows_under(child.path)) - 1
+        for child in children
+        if not child.is_array
+    }
+    return site.page(
+        request,
+        "group.html",
+        children=children,
+        inside=inside,
+        total=len(names),
+        searched=searched,
+        start=start,
+        earlier=max(0, start - PAGE) if start else None,
+        later=start + PAGE if start + PAGE < len(names) else None,
+        page=PAGE,
+        **shared,
+    )
+
+
+def crumbs(path: str) -> list[tuple[str, str]]:
+    """Name and path of the groups above a node, and of itself; the root is left out."""
+    parts = [part for part in path.split("/") if part]
+    return [(part, "/" + "/".join(parts[: i + 1])) for i, part in enumerate(parts)]
+
+
+CHOICES = 500
+"""As many names are offered of branches and of tags."""
+
+
+def choices(site: Site) -> dict[str, Any]:
+    """The branches and tags to choose from."""
+    catalog = site.catalog
+    return {
+        "branches": sorted(catalog.branches())[:CHOICES],
+        "tags": sorted(catalog.tags())[:CHOICES],
+    }
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

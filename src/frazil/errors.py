@@ -42,6 +42,7 @@ class ErrorKind(StrEnum):
     NODE_NOT_FOUND = "node-not-found"
     ANCESTOR_NODE_NOT_FOUND = "ancestor-node-not-found"
     CHUNK_NOT_FOUND = "chunk-not-found"
+    CHUNK_CORRUPTED = "chunk-corrupted"
     KEY_NOT_FOUND = "key-not-found"
     SNAPSHOT_NOT_FOUND = "snapshot-not-found"
     NO_SNAPSHOT_AT_TIME = "no-snapshot-at-time"

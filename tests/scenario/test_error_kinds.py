@@ -393,6 +393,7 @@ PATCHED: dict[ErrorKind, Callable[[pytest.MonkeyPatch], object]] = {
 """Those for which something has to be replaced."""
 
 ELSEWHERE = {
+    ErrorKind.CHUNK_CORRUPTED: "scenario/test_damage.py",
     ErrorKind.BAD_REDIRECT: "unit/storage/test_redirect.py",
     ErrorKind.INVALID_CREDENTIALS: "unit/credentials/test_credentials.py",
     ErrorKind.OBJECT_STORE: "unit/engine/test_deleting.py",

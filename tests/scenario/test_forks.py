@@ -222,7 +222,7 @@ def test_pickling_stores_the_chunks_durably(
     assert order == ["store", "sync"]
     assert value not in data
     (file,) = (tmp_path / "r" / "chunks").iterdir()
-    assert file.read_bytes() == value
+    assert file.read_bytes().startswith(value)
     again: ForkSession = pickle.loads(data)
     assert get(again, "a/c/0") == value
     put(again, "a/c/1", value)

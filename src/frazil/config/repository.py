@@ -113,7 +113,9 @@ class RepositoryConfig(Settings):
 
     Part of it is stored in the repository; what is given when it is opened comes on top.
 
-    `packs` is Frazil's own, and set as an attribute: Icechunk's configurations lack it.
+    `packs` is Frazil's own, and set as an attribute: Icechunk's configurations lack it. So is
+    `verify_reads`: whether chunks are compared with their checksums where these are at hand.
+    It concerns only the one who reads, and is not stored.
     """
 
     __slots__ = (
@@ -130,6 +132,7 @@ class RepositoryConfig(Settings):
         "packs",
         "repo_update_retries",
         "storage",
+        "verify_reads",
     )
     _public_name: ClassVar[str] = "frazil.config.RepositoryConfig"
 
@@ -149,6 +152,7 @@ class RepositoryConfig(Settings):
     ]
     num_updates_per_repo_info_file: Annotated[int | None, U16(1000)]
     packs: Annotated[PackConfig | None, Group(PackConfig, PackConfig())]
+    verify_reads: Annotated[bool | None, Instance(bool, True)]
 
     def __init__(
         self,
@@ -179,6 +183,7 @@ class RepositoryConfig(Settings):
         self.num_updates_per_repo_info_file = num_updates_per_repo_info_file
         self.max_concurrent_decodes = max_concurrent_decodes
         self.packs = None
+        self.verify_reads = None
 
     @staticmethod
     def default() -> RepositoryConfig:
@@ -219,8 +224,12 @@ class RepositoryConfig(Settings):
         self._virtual_chunk_containers = {}
 
     def to_document(self) -> dict[str, Any]:
-        """The plain form, with every key that Icechunk has; `packs` only where it is set."""
+        """The plain form, with every key that Icechunk has; `packs` only where it is set.
+
+        `verify_reads` is never stored.
+        """
         document = super().to_document()
+        del document["verify_reads"]
         if self.packs is None:
             del document["packs"]
         return document
@@ -238,6 +247,8 @@ class RepositoryConfig(Settings):
         if self.packs is None:
             del shown["packs"]
         containers = shown.pop("virtual_chunk_containers")
+        if self.verify_reads is None:
+            del shown["verify_reads"]
         numbers = [name for name in shown if isinstance(shown[name].fallback, int)]
         others = [name for name in shown if name not in numbers]
         return [*(shown[name] for name in [*numbers, *others]), containers]

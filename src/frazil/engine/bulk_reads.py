@@ -15,8 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from frazil.engine.checksums import check_many
 from frazil.engine.packs import ChunkWriter, chunk_key
-from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
+from frazil.engine.sources import Chunk
+from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs, NativeRef
 from frazil.format.columns import ByteColumn
 from frazil.model.coalescing import Reads, coalesce
 from frazil.storage.base import Backend
@@ -85,7 +87,8 @@ def part_of(
 ) -> ChunkRefs:
     """Parts of chunks, as if they were chunks: `length` bytes from `start` on, inside of them.
 
-    A chunk may be among the `rows` any number of times.
+    A chunk may be among the `rows` any number of times. Checksums are those of whole chunks,
+    so parts have none.
     """
     part = refs.take(rows)
     payload = part.payload
@@ -97,7 +100,7 @@ def part_of(
             np.where(inline, length.astype(np.int64), payload.size),
         )
     offset = part.offset + np.where(part.kind == INLINE, np.uint64(0), start)
-    return replace(part, offset=offset, length=length, payload=payload)
+    return replace(part, offset=offset, length=length, payload=payload, checksum=None)
 
 
 class BulkReader:
@@ -111,10 +114,14 @@ class BulkReader:
         backend: Backend,
         writer: ChunkWriter | None,
         read_virtual: Callable[[ChunkRefs, str], list[bytes]],
+        *,
+        verify: bool,
     ) -> None:
+        """verify: whether checksums that references carry are checked."""
         self._backend = backend
         self._writer = writer
         self._read_virtual = read_virtual
+        self._verify = verify
 
     def plan(self, found: Sequence[Found], path: str) -> ReadPlan:
         """The reads for chunks of the array at a path that are somewhere: no row is ABSENT."""
@@ -133,24 +140,17 @@ class BulkReader:
             fetches.extend(virtual)
         stored = [part for part in native if len(part.rows)]
         if stored:
-            rows = np.concatenate([part.rows for part in stored])
-            object_ = np.concatenate([part.refs.object for part in stored])
-            offset = np.concatenate([part.refs.offset for part in stored])
-            length = np.concatenate([part.refs.length for part in stored])
-            fetches.extend(self._native(rows, object_, offset, length))
+            fetches.extend(self._native(stored, path))
         quick = quick and (
             not stored
             or (self._backend.local and sum(fetch.nbytes for fetch in fetches) <= QUICK_BYTES)
         )
         return ReadPlan(fetches, quick)
 
-    def _native(
-        self,
-        rows: Rows,
-        object_: npt.NDArray[np.uint8],
-        offset: npt.NDArray[np.uint64],
-        length: npt.NDArray[np.uint64],
-    ) -> Iterator[Fetch]:
+    def _native(self, stored: Sequence[Found], path: str) -> Iterator[Fetch]:
+        rows = np.concatenate([part.rows for part in stored])
+        refs = ChunkRefs.concat([part.refs for part in stored])
+        object_, offset, length = refs.object, refs.offset, refs.length
         local = self._backend.local
         limit = LOCAL_READ if local else REMOTE_READ
         reads = coalesce(
@@ -160,7 +160,7 @@ class BulkReader:
             gap=LOCAL_GAP if local else REMOTE_GAP,
             limit=limit,
         )
-        at = _Ranges(rows, object_, offset, length, reads)
+        at = _Ranges(rows, refs, reads, path)
         size = (reads.end - reads.start).tolist()
         begin, together = 0, 0
         for i, nbytes in enumerate(size):
@@ -181,7 +181,8 @@ class BulkReader:
         row = reads.first[first : stop + 1]
         ranges = reads.order[row[0] : row[-1]]
         begin, end = reads.start[first:stop].tolist(), reads.end[first:stop].tolist()
-        objects = at.object[reads.order[row[:-1]]]
+        refs = at.refs
+        objects = refs.object[reads.order[row[:-1]]]
         keyed = zip(map(bytes, objects), begin, end, strict=True)
         for id_, group in groupby(keyed, key=lambda read: read[0]):
             wanted = [(a, b) for _, a, b in group]
@@ -198,8 +199,12 @@ class BulkReader:
         shift = np.zeros(stop - first, np.int64)
         np.cumsum([b - a for a, b in zip(begin[:-1], end[:-1], strict=True)], out=shift[1:])
         shift -= np.array(begin, np.int64)
-        start = at.offset[ranges].astype(np.int64) + np.repeat(shift, np.diff(row))
-        return ByteColumn(np.frombuffer(heap, np.uint8), start, at.length[ranges].astype(np.int64))
+        start = refs.offset[ranges].astype(np.int64) + np.repeat(shift, np.diff(row))
+        size = refs.length[ranges].astype(np.int64)
+        chunks = ByteColumn(np.frombuffer(heap, np.uint8), start, size)
+        if self._verify and refs.checksum is not None:
+            check_many(chunks, refs.checksum[ranges], lambda i: at.chunk(int(ranges[i])))
+        return chunks
 
     def _virtual(self, found: Found, path: str) -> Iterator[Fetch]:
         end = np.cumsum(found.refs.length)
@@ -222,10 +227,14 @@ class BulkReader:
 
 class _Ranges(NamedTuple):
     rows: Rows
-    object: npt.NDArray[np.uint8]
-    offset: npt.NDArray[np.uint64]
-    length: npt.NDArray[np.uint64]
+    refs: ChunkRefs
     reads: Reads
+    path: str
+
+    def chunk(self, row: int) -> tuple[Chunk, NativeRef]:
+        ref = self.refs.row(row)
+        assert isinstance(ref, NativeRef)
+        return Chunk(self.path, self.refs.index[row].tolist()), ref
 
 
 def _inline(found: Found) -> Iterator[Fetch]:

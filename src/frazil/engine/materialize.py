@@ -39,7 +39,7 @@ def materialize(workspace: Workspace, path: str, region: Region | None) -> int:
             for refs in _virtual(workspace, node, boxes[node.path]):
                 for batch in _batches(refs):
                     data = workspace.virtual.read_many(batch, node.path)
-                    stored = workspace.store_chunks(batch.index, ByteColumn.of(data))
+                    stored = workspace.store_chunks(node, batch.index, ByteColumn.of(data))
                     workspace.replace_refs(node, batch, stored)
                     progress.step(len(batch))
     return total

@@ -3,6 +3,8 @@
 A reference is (object, offset, length), so many chunks can share one object. The id of a pack
 is drawn when its first chunk arrives, so a reference is final before the bytes are stored;
 until then they are readable from here. `flush` returns when everything is in the storage.
+
+Each object ends with a footer that says what is in it, see `frazil.format.pack`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import numpy.typing as npt
 
 from frazil.format.chunk_refs import NativeRef
 from frazil.format.columns import ByteColumn, gather_bytes, row_starts
-from frazil.ids import ChunkId
+from frazil.format.pack import Contents, checksum, checksums
+from frazil.ids import ChunkId, NodeId
 from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.pool import io_pool
@@ -27,6 +30,8 @@ PACK_BYTES = 4 * 1024 * 1024
 """A pack is stored when it has grown to this."""
 PACKED_CHUNK_BYTES = 1024 * 1024
 """Larger chunks get an object of their own."""
+PACK_CHUNKS = 65_536
+"""A pack is stored when it has so many chunks."""
 MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 """Further writers wait while this much is being stored: it is in memory."""
 
@@ -47,11 +52,12 @@ class PackSizes(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where chunks have been put: object uint8[n, 12], offset and length uint64[n]."""
+    """Where chunks have been put: object uint8[n, 12]; offset, length, checksum uint64[n]."""
 
     object: npt.NDArray[np.uint8]
     offset: npt.NDArray[np.uint64]
     length: npt.NDArray[np.uint64]
+    checksum: npt.NDArray[np.uint64]
 
 
 class _Held(NamedTuple):
@@ -74,54 +80,74 @@ class ChunkWriter:
         self._lock = ForksafeLock()
         self._open_id: ChunkId | None = None
         self._open = bytearray()
+        self._contents = Contents()
         self._stored: dict[ChunkId, _Held] = {}
         self._in_flight = 0
 
-    def write(self, data: bytes | memoryview) -> NativeRef:
-        """Take one chunk; returns its final reference."""
-        if len(data) > self._sizes.largest:
-            return NativeRef(self._store_alone(data), 0, len(data))
+    def write(self, node: NodeId, coords: Sequence[int], data: bytes | memoryview) -> NativeRef:
+        """Take one chunk of an array; returns its final reference."""
+        size, sum_ = len(data), checksum(data)
+        if size > self._sizes.largest:
+            alone = Contents()
+            alone.add(node, coords, size, sum_)
+            return NativeRef(self._store_alone(data, alone), 0, size, sum_)
         with self._lock:
             id_, offset = self._append(data)
-            full = self._open_id is None
+            self._contents.add(node, coords, size, sum_)
+            full = self._store_if_full()
         if full:
             self._wait(MAX_BYTES_IN_FLIGHT)
-        return NativeRef(id_, offset, len(data))
+        return NativeRef(id_, offset, size, sum_)
 
-    def write_many(self, data: ByteColumn) -> Places:
-        """Take many chunks, which are copied; returns where they are, in their order."""
+    def write_many(self, node: NodeId, index: npt.NDArray[np.uint32], data: ByteColumn) -> Places:
+        """Take many chunks, `index[n, ndim]` of an array, which are copied.
+
+        Returns where they are, in their order.
+        """
         n = len(data)
+        sums = checksums(data)
+        lengths = data.size.astype(np.uint64)
         object_ = np.zeros((n, ChunkId.SIZE), np.uint8)
         offset = np.zeros(n, np.uint64)
         large = data.size > self._sizes.largest
         for i in np.flatnonzero(large).tolist():
             start = int(data.start[i])
             chunk = data.heap[start : start + int(data.size[i])]
-            object_[i] = np.frombuffer(self._store_alone(chunk.data), np.uint8)
+            alone = Contents()
+            alone.add(node, index[i].tolist(), len(chunk), int(sums[i]))
+            object_[i] = np.frombuffer(self._store_alone(chunk.data, alone), np.uint8)
         rows = np.flatnonzero(~large)
         size = data.size[rows]
         end = np.cumsum(size)
         first = 0
         while first < len(rows):
             done = int(end[first] - size[first])
-            upto = done + self._sizes.target
-            stop = max(first + 1, int(np.searchsorted(end, upto, side="right")))
-            part = rows[first:stop]
-            heap = gather_bytes(data.heap, data.start[part], data.size[part]).data
-            with self._lock:
-                if len(heap) >= self._sizes.target // 2:
-                    # A pack already, and nobody else's: it need not be copied.
-                    id_, at = self._new_id(), 0
-                    self._hand_over(id_, heap)
-                else:
+            stop = max(
+                first + 1, int(np.searchsorted(end, done + self._sizes.target, side="right"))
+            )
+            part = rows[first : min(stop, first + PACK_CHUNKS)]
+            stop = first + len(part)
+            filled = int(end[stop - 1]) - done
+            if filled >= self._sizes.target // 2:
+                # A pack already, and nobody else's: it need not be copied twice.
+                own = Contents()
+                own.add_many(node, index[part], lengths[part], sums[part])
+                pack = _joined(data, part, own.footer())
+                with self._lock:
+                    id_, at, full = self._new_id(), 0, True
+                    self._hand_over(id_, pack)
+            else:
+                heap = gather_bytes(data.heap, data.start[part], data.size[part]).data
+                with self._lock:
                     id_, at = self._append(heap)
-                full = id_ != self._open_id
+                    self._contents.add_many(node, index[part], lengths[part], sums[part])
+                    full = self._store_if_full()
             object_[part] = np.frombuffer(id_, np.uint8)
             offset[part] = (row_starts(data.size[part]) + at).astype(np.uint64)
             first = stop
             if full:
                 self._wait(MAX_BYTES_IN_FLIGHT)
-        return Places(object_, offset, data.size.astype(np.uint64))
+        return Places(object_, offset, lengths, sums)
 
     def pending(self, ref: NativeRef) -> bytes | None:
         """The bytes of a chunk whose object is not stored yet; None once it is."""
@@ -164,21 +190,27 @@ class ChunkWriter:
             self._open_id = self._new_id()
         id_, offset = self._open_id, len(self._open)
         self._open += data
-        if len(self._open) >= self._sizes.target:
-            self._hand_over_open()
         return id_, offset
 
-    def _store_alone(self, data: bytes | memoryview) -> ChunkId:
+    def _store_if_full(self) -> bool:
+        """Have the open pack stored if it is large enough; the caller holds the lock."""
+        full = len(self._open) >= self._sizes.target or len(self._contents) >= PACK_CHUNKS
+        if full:
+            self._hand_over_open()
+        return full
+
+    def _store_alone(self, data: bytes | memoryview, contents: Contents) -> ChunkId:
         id_ = self._new_id()
-        self._backend.put(chunk_key(id_), data)
+        self._backend.put(chunk_key(id_), b"".join((data, contents.footer())))
         return id_
 
     def _hand_over_open(self) -> None:
         """Have the open pack stored; the caller holds the lock, so it is never out of sight."""
         id_, data = self._open_id, self._open
         assert id_ is not None
+        data += self._contents.footer()
         self._hand_over(id_, data)
-        self._open_id, self._open = None, bytearray()
+        self._open_id, self._open, self._contents = None, bytearray(), Contents()
 
     def _hand_over(self, id_: ChunkId, data: _Data) -> None:
         try:
@@ -211,3 +243,12 @@ class ChunkWriter:
             with self._lock:
                 if self._stored.pop(id_, None) is not None:
                     self._in_flight -= len(held.data)
+
+
+def _joined(data: ByteColumn, rows: npt.NDArray[np.intp], footer: bytes) -> bytes:
+    """The bytes of some rows end to end, and a footer."""
+    start, size = data.start[rows], data.size[rows]
+    if bool((start[1:] == (start + size)[:-1]).all()):
+        first = int(start[0])
+        return b"".join((data.heap[first : first + int(size.sum())].data, footer))
+    return b"".join((gather_bytes(data.heap, start, size).data, footer))

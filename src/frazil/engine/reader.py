@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.bulk_reads import QUICK_BYTES, BulkReader, Found, ReadPlan
+from frazil.engine.checksums import check
 from frazil.engine.packs import ChunkWriter, chunk_key
 from frazil.engine.source_table import SourceTable
 from frazil.engine.sources import Chunk, VirtualSources
@@ -44,7 +45,10 @@ class ChunkReader:
         self._library = library
         self._writer = writer
         self._virtual = virtual or VirtualSources(SourceTable())
-        self._bulk = BulkReader(library.backend, writer, self._virtual.read_many)
+        self._verify = library.verify_reads
+        self._bulk = BulkReader(
+            library.backend, writer, self._virtual.read_many, verify=self._verify
+        )
 
     def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
         """The committed reference of a chunk; None where there is none."""
@@ -135,7 +139,8 @@ class ChunkReader:
     def read(self, ref: Ref, start: int, end: int, chunk: Chunk | None = None) -> bytes:
         """Bytes `start` to `end` (exclusive) of the chunk, which must lie within it.
 
-        chunk: what errors about virtual chunks name.
+        chunk: what errors name. `FormatError` (`chunk-corrupted`) if it is read as a whole and
+        has not the checksum that the reference carries.
         """
         match ref:
             case InlineRef():
@@ -145,9 +150,12 @@ class ChunkReader:
                     pending = self._writer.pending(ref)
                     if pending is not None:
                         return pending[start:end]
-                return self._library.backend.get(
+                data = self._library.backend.get(
                     chunk_key(ref.object), start=ref.offset + start, end=ref.offset + end
                 )
+                if self._verify and end - start == ref.length:
+                    check(data, ref, chunk)
+                return data
             case VirtualRef():
                 return self._virtual.read(ref, start, end, chunk=chunk)
 

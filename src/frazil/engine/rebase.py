@@ -13,6 +13,7 @@ from frazil.conflicts import UNSOLVED, CallbackSolver, ConflictSolver, ThreeWay
 from frazil.engine.difference import changes_between
 from frazil.engine.lineage import line_since
 from frazil.engine.reader import ChunkReader, ref_length
+from frazil.engine.sources import Chunk
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
@@ -128,7 +129,7 @@ class _Asked:
     def apply(self) -> None:
         """Make the answers edits of the workspace."""
         for node, coords, data in self._answers:
-            ref = None if data is None else self._workspace.store_chunk(data)
+            ref = None if data is None else self._workspace.store_chunk(node, coords, data)
             self._workspace.changes.chunks[node].set(coords, ref)
 
 
@@ -142,7 +143,9 @@ def three_chunks(
 
     def stored(node: Node | None, coords: Coords) -> bytes | None:
         ref = None if node is None else reader.locate(node, coords)
-        return None if ref is None else reader.read(ref, 0, ref_length(ref))
+        if node is None or ref is None:
+            return None
+        return reader.read(ref, 0, ref_length(ref), Chunk(node.path, coords))
 
     for row in chunks.tolist():
         coords = tuple(row)

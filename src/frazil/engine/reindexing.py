@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from operator import index
 from typing import TypeAlias
 
@@ -179,13 +180,4 @@ def _index_of(places: Sequence[Place], node: Node) -> npt.NDArray[np.uint32]:
 
 def _placed(refs: ChunkRefs, places: npt.NDArray[np.integer]) -> ChunkRefs:
     """The same references for other chunks."""
-    return ChunkRefs(
-        places.astype(np.uint32),
-        refs.kind,
-        refs.object,
-        refs.offset,
-        refs.length,
-        refs.payload,
-        refs.etag,
-        refs.modified,
-    )
+    return replace(refs, index=places.astype(np.uint32))

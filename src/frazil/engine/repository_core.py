@@ -89,6 +89,7 @@ class RepositoryCore:
         if compression is not None and compression.level is not None:
             self.library.level = compression.level
         self.library.location_compression = location_compression(config)
+        self.library.verify_reads = config.verify_reads is not False
         if isinstance(self.catalog, CatalogV2):
             if compression is not None and compression.level is not None:
                 self.catalog.level = compression.level

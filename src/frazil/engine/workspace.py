@@ -16,7 +16,7 @@ from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError
 from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, ChunkRefs, InlineRef, Ref
 from frazil.format.columns import ByteColumn
 from frazil.format.snapshot import Node, NodeKind
-from frazil.ids import ChunkId
+from frazil.ids import ChunkId, NodeId
 from frazil.model.changes import UNEDITED, Unedited
 from frazil.model.overlay import clip, inside
 
@@ -53,18 +53,19 @@ class Workspace(Tree):
         ref = self.locate_now(node, coords)
         if ref is None or isinstance(ref, Later):
             return ref
-        return self.read_now(ref, *resolve_range(ref_length(ref), start, end, suffix))
+        first, last = resolve_range(ref_length(ref), start, end, suffix)
+        return self.read_now(ref, first, last, Chunk(node.path, coords))
 
     def locate_now(self, node: Node, coords: tuple[int, ...]) -> Ref | Later | None:
         """As `locate`, or LATER if that needs a request."""
         edit = self._edit(node, coords)
         return self._reader.locate_now(node, coords) if edit is UNEDITED else edit
 
-    def read_now(self, ref: Ref, start: int, end: int) -> bytes | Later:
+    def read_now(self, ref: Ref, start: int, end: int, chunk: Chunk | None = None) -> bytes | Later:
         """Bytes `start` to `end` of a chunk, or LATER if that is worth another thread."""
         if not self._reader.is_quick(ref, end - start):
             return LATER
-        return self._reader.read(ref, start, end)
+        return self._reader.read(ref, start, end, chunk)
 
     def get_chunk(
         self,
@@ -137,14 +138,14 @@ class Workspace(Tree):
         """Write the encoded bytes of one chunk of the array at `path`."""
         while True:
             self._check_writable(ErrorKind.READ_ONLY_STORE)
-            self._array_with(path, coords)
+            node = self._array_with(path, coords)
             if not len(data):
                 raise _no_bytes(coords, path)
             writer = self.writer
             if writer is None:
                 continue
             # Large chunks are stored here, outside of the lock.
-            ref = self._stored(writer, data)
+            ref = self._stored(writer, node.id, coords, data)
             with self.lock:
                 # Meanwhile another thread may have committed, and this write missed that, or
                 # discarded all changes, or deleted or cut the array.
@@ -168,21 +169,25 @@ class Workspace(Tree):
             return
         while True:
             self._check_writable(ErrorKind.READ_ONLY_STORE)
-            self._array_with_all(path, index)
+            node = self._array_with_all(path, index)
             if not data.size.all():
                 coords = tuple(index[int(np.argmin(data.size != 0))].tolist())
                 raise _no_bytes(coords, path)
             writer = self.writer
             if writer is None:
                 continue
-            refs = self._stored_many(writer, index, data)
+            refs = self._stored_many(writer, node.id, index, data)
             with self.lock:
                 if self.writer is writer:  # as in `set_chunk`
                     self.changes.edits(self._array_with_all(path, index)).add(refs)
                     return
 
     def _stored_many(
-        self, writer: ChunkWriter, index: npt.NDArray[np.uint32], data: ByteColumn
+        self,
+        writer: ChunkWriter,
+        node: NodeId,
+        index: npt.NDArray[np.uint32],
+        data: ByteColumn,
     ) -> ChunkRefs:
         inline = (data.size > 0) & (data.size <= (self._inline_bytes or 0))
         native = np.flatnonzero((data.size > 0) & ~inline)
@@ -199,26 +204,38 @@ class Workspace(Tree):
             payload=None
             if not inline.any()
             else ByteColumn(data.heap, data.start, np.where(inline, data.size, -1)).compact(),
+            checksum=np.zeros(n, np.uint64) if len(native) else None,
         )
-        places = writer.write_many(data.take(native))
+        places = writer.write_many(node, index[native], data.take(native))
         refs.object[native], refs.offset[native] = places.object, places.offset
+        if refs.checksum is not None:
+            refs.checksum[native] = places.checksum
         return refs.last_of_each()
 
-    def store_chunk(self, data: bytes) -> Ref:
+    def store_chunk(self, node: NodeId, coords: tuple[int, ...], data: bytes) -> Ref:
         """Store the encoded bytes of a chunk that somebody else makes an edit of."""
         self._check_writable(ErrorKind.READ_ONLY_SESSION)
         assert self.writer is not None
-        return self._stored(self.writer, data)
+        return self._stored(self.writer, node, coords, data)
 
-    def store_chunks(self, index: npt.NDArray[np.uint32], data: ByteColumn) -> ChunkRefs:
+    def store_chunks(
+        self, node: Node, index: npt.NDArray[np.uint32], data: ByteColumn
+    ) -> ChunkRefs:
         """As `store_chunk`, for many chunks: the references of `index[n, ndim]`, sorted."""
         self._check_writable(ErrorKind.READ_ONLY_SESSION)
         assert self.writer is not None
-        return self._stored_many(self.writer, index, data)
+        return self._stored_many(self.writer, node.id, index, data)
 
-    def _stored(self, writer: ChunkWriter, data: bytes | memoryview) -> Ref:
-        inline = self._inline_bytes or 0
-        return InlineRef(bytes(data)) if len(data) <= inline else writer.write(data)
+    def _stored(
+        self,
+        writer: ChunkWriter,
+        node: NodeId,
+        coords: tuple[int, ...],
+        data: bytes | memoryview,
+    ) -> Ref:
+        if len(data) <= (self._inline_bytes or 0):
+            return InlineRef(bytes(data))
+        return writer.write(node, coords, data)
 
     def set_chunk_if_absent(
         self, path: str, coords: tuple[int, ...], data: bytes | memoryview

@@ -40,11 +40,16 @@ class InlineRef:
 
 @dataclass(frozen=True, slots=True)
 class NativeRef:
-    """A slice of a chunk object of the repository."""
+    """A slice of a chunk object of the repository.
+
+    checksum: of the bytes (`frazil.format.pack.checksum`), 0 = not known. A hint: it does not
+    make another reference of it.
+    """
 
     object: ChunkId
     offset: int
     length: int
+    checksum: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,9 @@ class ChunkRefs:
     index: uint32[n, ndim], compared component by component; kind: uint8[n];
     object: uint8[n, 12], zero unless NATIVE; offset, length: uint64[n] (INLINE: 0 and the
     length of the payload); payload: the INLINE bytes or the VIRTUAL location in UTF-8;
-    etag and modified (uint32[n], s since the epoch, 0 = none): VIRTUAL only. A column of
-    which every row is empty may be None.
+    etag and modified (uint32[n], s since the epoch, 0 = none): VIRTUAL only; checksum
+    (uint64[n], 0 = not known): a hint, NATIVE only. A column of which every row is empty may
+    be None.
     """
 
     index: npt.NDArray[np.uint32]
@@ -81,6 +87,7 @@ class ChunkRefs:
     payload: ByteColumn | None = None
     etag: ByteColumn | None = None
     modified: npt.NDArray[np.uint32] | None = None
+    checksum: npt.NDArray[np.uint64] | None = None
     _key: _Key | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -94,6 +101,7 @@ class ChunkRefs:
         offset = np.zeros(n, np.uint64)
         length = np.zeros(n, np.uint64)
         modified = np.zeros(n, np.uint32)
+        checksum = np.zeros(n, np.uint64)
         payload: list[bytes | None] = [None] * n
         etag: list[bytes | None] = [None] * n
         for i, (_, ref) in enumerate(items):
@@ -101,7 +109,7 @@ class ChunkRefs:
                 case NativeRef():
                     kind[i] = NATIVE
                     object_[i] = np.frombuffer(ref.object, np.uint8)
-                    offset[i], length[i] = ref.offset, ref.length
+                    offset[i], length[i], checksum[i] = ref.offset, ref.length, ref.checksum
                 case VirtualRef():
                     kind[i] = VIRTUAL
                     offset[i], length[i] = ref.offset, ref.length
@@ -124,6 +132,7 @@ class ChunkRefs:
             ByteColumn.of(payload) if bool((kind > NATIVE).any()) else None,
             ByteColumn.of(etag) if virtual else None,
             modified if virtual else None,
+            checksum if checksum.any() else None,
         )
 
     @classmethod
@@ -162,6 +171,7 @@ class ChunkRefs:
             None if self.payload is None else self.payload.take(rows),
             None if self.etag is None else self.etag.take(rows),
             None if self.modified is None else self.modified[rows],
+            None if self.checksum is None else self.checksum[rows],
         )
 
     @classmethod
@@ -169,11 +179,6 @@ class ChunkRefs:
         """All rows of the parts (at least one) in their order, which is not made a sorted one."""
         if len(parts) == 1:
             return parts[0]
-        modified = None
-        if any(p.modified is not None for p in parts):
-            modified = np.concatenate(
-                [np.zeros(len(p), np.uint32) if p.modified is None else p.modified for p in parts]
-            )
         return cls(
             np.concatenate([p.index for p in parts]),
             np.concatenate([p.kind for p in parts]),
@@ -182,7 +187,8 @@ class ChunkRefs:
             np.concatenate([p.length for p in parts]),
             _concat_columns([(p.payload, len(p)) for p in parts]),
             _concat_columns([(p.etag, len(p)) for p in parts]),
-            modified,
+            _concat_numbers([(p.modified, len(p)) for p in parts], np.uint32),
+            _concat_numbers([(p.checksum, len(p)) for p in parts], np.uint64),
         )
 
     def last_of_each(self) -> ChunkRefs:
@@ -212,7 +218,10 @@ class ChunkRefs:
         kind = self.kind[i]
         if kind == NATIVE:
             return NativeRef(
-                ChunkId(self.object[i].tobytes()), int(self.offset[i]), int(self.length[i])
+                ChunkId(self.object[i].tobytes()),
+                int(self.offset[i]),
+                int(self.length[i]),
+                0 if self.checksum is None else int(self.checksum[i]),
             )
         if kind == INLINE:
             return InlineRef(self._payload(i))
@@ -247,7 +256,7 @@ class ChunkRefs:
         return tuple(zip(keys.first, keys.stop, strict=True))
 
     def equals(self, other: ChunkRefs) -> bool:
-        """Whether both hold the same rows in the same order."""
+        """Whether both hold the same rows in the same order, whatever checksums are known."""
         n = len(self)
         plain = all(
             np.array_equal(a, b)
@@ -282,6 +291,7 @@ class ChunkRefs:
             None if self.payload is None else self.payload.compact(),
             None if self.etag is None else self.etag.compact(),
             self.modified,
+            self.checksum,
         )
 
     def _keys(self) -> _Key:
@@ -393,3 +403,11 @@ def _concat_columns(parts: Sequence[tuple[ByteColumn | None, int]]) -> ByteColum
     if all(column is None for column, _ in parts):
         return None
     return ByteColumn.concat([column or ByteColumn.absent(n) for column, n in parts])
+
+
+def _concat_numbers(
+    parts: Sequence[tuple[npt.NDArray[Any] | None, int]], dtype: npt.DTypeLike
+) -> npt.NDArray[Any] | None:
+    if all(column is None for column, _ in parts):
+        return None
+    return np.concatenate([np.zeros(n, dtype) if c is None else c for c, n in parts])

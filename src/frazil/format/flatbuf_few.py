@@ -174,9 +174,10 @@ class FewTables(TableBlock):
             each = [one if there else None for one, there in zip(each, shown, strict=True)]
         self._add(slot, f"{size}s", each)
 
-    def embed(self, slot: Slot, values: npt.NDArray[Any]) -> None:
+    def embed(self, slot: Slot, values: npt.NDArray[Any], *, count: int | None = None) -> None:
         rows = [row.astype("<u4").tobytes() for row in values]
-        self.refer(slot, FewVectors(rows, [values.shape[1]] * len(rows), 4))
+        count = values.shape[1] if count is None else count
+        self.refer(slot, FewVectors(rows, [count] * len(rows), 4))
 
     def refer(self, slot: Slot, target: Block, rows: Positions | None = None) -> None:
         check_rows(self, target, rows)

@@ -72,10 +72,11 @@ class TableBlock(Block):
         """The bytes of a struct of alignment 1, uint8[n, size]; absent where not `present`."""
 
     @abstractmethod
-    def embed(self, slot: Slot, values: npt.NDArray[Any]) -> None:
+    def embed(self, slot: Slot, values: npt.NDArray[Any], *, count: int | None = None) -> None:
         """A vector of equal length per row, [n, count] of 4-byte scalars, next to the table.
 
         Its offset is then the same in all rows, which compresses well and is quick to write.
+        count: how many items these bytes are, where items are smaller than 4 bytes.
         """
 
     @abstractmethod

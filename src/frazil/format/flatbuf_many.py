@@ -174,9 +174,9 @@ class ManyTables(TableBlock):
         column = np.ascontiguousarray(raw).reshape(-1).view(f"V{raw.size // self._n}")
         self._given.append(_Field(slot, column.dtype, 1, column, present))
 
-    def embed(self, slot: Slot, values: npt.NDArray[Any]) -> None:
+    def embed(self, slot: Slot, values: npt.NDArray[Any], *, count: int | None = None) -> None:
         counted = np.empty((self._n, values.shape[1] + 1), "<u4")
-        counted[:, 0] = values.shape[1]
+        counted[:, 0] = values.shape[1] if count is None else count
         counted[:, 1:] = values
         self._tails.append(counted.view(f"V{4 * counted.shape[1]}").reshape(self._n))
         self._given.append(_Field(slot, _OFFSET, 4, _Tail(len(self._tails) - 1), None))

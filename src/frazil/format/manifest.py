@@ -3,11 +3,12 @@
     Manifest      = id, arrays sorted by node id, location dictionary?, compression algorithm
     ArrayManifest = node id, refs sorted by index
     ChunkRef      = index, then for its kind (the first one present decides)
-                      chunk_id, offset, length                                native
+                      chunk_id, offset, length, extra?                        native
                       compressed_location | location, offset, length,         virtual
                         checksum_etag?, checksum_last_modified?
                       inline                                                  inline
     compressed_location = one zstd frame of at most 65536 bytes that needs the dictionary
+    extra = "FzX3", checksum of the chunk's bytes: a hint of Frazil's that others drop
 
 A manifest of a million references is decoded and encoded with numpy operations.
 """
@@ -25,7 +26,7 @@ import zstandard
 from frazil.errors import InternalError
 from frazil.format import flatbuf_writer as fb
 from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, VIRTUAL, ChunkRefs
-from frazil.format.columns import ByteColumn, row_starts
+from frazil.format.columns import ByteColumn, fixed_rows, row_starts
 from frazil.format.flatbuf import Positions, Slot, Table, Tables, read_root
 from frazil.format.header import FileType, Header, unwrap, wrap
 from frazil.format.locations import LocationCompression as LocationCompression
@@ -49,8 +50,12 @@ _LOCATION: Final = Slot(5, "ChunkRef.location")
 _ETAG: Final = Slot(6, "ChunkRef.checksum_etag")
 _MODIFIED: Final = Slot(7, "ChunkRef.checksum_last_modified")
 _COMPRESSED: Final = Slot(8, "ChunkRef.compressed_location")
+_EXTRA: Final = Slot(9, "ChunkRef.extra")
 
 _PLAIN, _ZSTD_DICTIONARY = 0, 1
+_CHECKSUM: Final = np.dtype([("tag", "S4"), ("checksum", "<u8")])
+_TAG: Final = b"FzX3"
+"""The first bytes of an `extra` that is a checksum: XXH3 with 64 bits."""
 _NO_CHUNK = 2**32 - 1
 _MAX_RANK = 64
 """What numpy allows."""
@@ -235,9 +240,23 @@ def _decode_refs(root: Table, tables: Tables) -> tuple[ChunkRefs, int]:
             payload,
             etag,
             modified,
+            _decode_checksums(tables, kind),
         ),
         compressed,
     )
+
+
+def _decode_checksums(tables: Tables, kind: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64] | None:
+    """The checksums of native chunks, as far as Frazil has left any."""
+    if not bool((tables.has(_EXTRA) & (kind == NATIVE)).any()):
+        return None
+    extra = tables.blob(_EXTRA, required=False)
+    rows = np.flatnonzero((extra.size == _CHECKSUM.itemsize) & (kind == NATIVE))
+    found = fixed_rows(extra.heap, extra.start[rows], _CHECKSUM.itemsize).view(_CHECKSUM)[:, 0]
+    own = found["tag"] == _TAG
+    checksum = np.zeros(len(kind), np.uint64)
+    checksum[rows[own]] = found["checksum"][own]
+    return checksum if own.any() else None
 
 
 def _decode_payload(
@@ -329,6 +348,8 @@ def _encode_refs(
     table.scalar(_OFFSET, "<u8", refs.offset)
     table.scalar(_LENGTH, "<u8", refs.length * ~inline)
     table.struct(_CHUNK_ID, refs.object, refs.kind == NATIVE)
+    if refs.checksum is not None:
+        _encode_checksums(table, refs.checksum)
     if refs.payload is not None:
         payload, rows = _chosen(refs.payload, inline)
         table.refer(_INLINE, fb.blobs(payload), rows)
@@ -346,6 +367,19 @@ def _encode_refs(
     if refs.modified is not None:
         table.scalar(_MODIFIED, "<u4", refs.modified)
     return table, dictionary
+
+
+def _encode_checksums(table: fb.TableBlock, checksum: npt.NDArray[np.uint64]) -> None:
+    known = checksum != 0
+    extra = np.empty(int(known.sum()), _CHECKSUM)
+    extra["tag"], extra["checksum"] = _TAG, checksum[known]
+    if known.all():
+        numbers = extra.view("<u4").reshape(len(extra), -1)
+        table.embed(_EXTRA, numbers, count=_CHECKSUM.itemsize)
+    elif len(extra):
+        raw = extra.view(np.uint8)
+        counts = np.full(len(extra), _CHECKSUM.itemsize, np.int64)
+        table.refer(_EXTRA, fb.items(raw, counts), np.where(known, np.cumsum(known) - 1, -1))
 
 
 def _chosen(column: ByteColumn, mask: npt.NDArray[np.bool_]) -> tuple[ByteColumn, Positions | None]:

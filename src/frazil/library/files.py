@@ -68,6 +68,7 @@ class Library:
         self.spec = spec
         self.level = level
         self.location_compression = LocationCompression()
+        self.verify_reads = True
         self.now = now
         self._random_bytes = random_bytes
         self._snapshots: Cache[SnapshotId, Snapshot] = Cache(SNAPSHOT_BUDGET, memory_of)
@@ -98,6 +99,7 @@ class Library:
             random_bytes=self._random_bytes,
         )
         other.location_compression = self.location_compression
+        other.verify_reads = self.verify_reads
         other._snapshots, other._manifests = self._snapshots.copy(), self._manifests.copy()
         other._logs = self._logs.copy()
         return other

@@ -17,7 +17,8 @@ from frazil.engine.workspace import Workspace
 from frazil.errors import InvalidInputError, NodeNotFoundError, ReadOnlyError, StorageError
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef, VirtualRef
 from frazil.format.columns import ByteColumn
-from frazil.ids import ChunkId
+from frazil.format.pack import footer_bytes
+from frazil.ids import ChunkId, NodeId
 from frazil.storage.base import Backend
 from frazil.storage.doubles import Counting, Wrapper
 from frazil.storage.memory import MemoryBackend
@@ -144,15 +145,18 @@ def test_large_chunks_are_objects_of_their_own(monkeypatch: pytest.MonkeyPatch) 
     backend = MemoryBackend()
     writer = packs.ChunkWriter(backend, ChunkId.random)
     rows = [bytes([i]) * (30 * (i % 6) + 1) for i in range(60)]
-    places = writer.write_many(ByteColumn.of(rows))
+    places = writer.write_many(
+        NodeId(bytes(8)), np.arange(60, dtype=np.uint32)[:, None], ByteColumn.of(rows)
+    )
     writer.flush()
     for i, row in enumerate(rows):
         key = packs.chunk_key(places.object[i].tobytes())
         start, length = int(places.offset[i]), int(places.length[i])
         assert backend.get(key, start=start, end=start + length) == row
         if len(row) > 100:
-            assert backend.info(key).size == len(row)
-    sizes = [info.size for info in backend.list("chunks")]
+            assert (start, footer_bytes(backend.get(key))) == (0, backend.info(key).size - len(row))
+    objects = [backend.get(info.key) for info in backend.list("chunks")]
+    sizes = [len(data) - footer_bytes(data) for data in objects]
     assert max(sizes) <= 300
     assert len(sizes) < 60
 
@@ -167,7 +171,7 @@ def test_a_damaged_reference_is_an_error() -> None:
     assert isinstance(ref, NativeRef)
     assert workspace.writer is not None
     workspace.writer.flush()
-    for offset, length in [(90, 20), (2**64 - 10, 20), (0, 2**63)]:
+    for offset, length in [(290, 20), (2**64 - 10, 20), (0, 2**63)]:
         broken = ChunkRefs.of(2, {(1, 1): NativeRef(ref.object, offset, length)})
         workspace.edit_chunks(node, broken)
         with pytest.raises(StorageError) as caught:

@@ -8,18 +8,24 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from frazil.engine import packs
 from frazil.engine.packs import ChunkWriter, chunk_key
 from frazil.errors import StorageError
 from frazil.format.chunk_refs import NativeRef
-from frazil.ids import ChunkId
+from frazil.format.columns import ByteColumn
+from frazil.format.pack import checksum, decode_footer, footer_bytes
+from frazil.ids import ChunkId, NodeId
 from frazil.storage import pool
 from frazil.storage.base import Backend
 from frazil.storage.doubles import Counting, Fault, Faulty, Wrapper
 from frazil.storage.memory import MemoryBackend
 
+NODE = NodeId(bytes(range(8)))
+FOOTER = 108
+"""Bytes that tell of one chunk of an array of rank 1."""
 LARGE = packs.PACKED_CHUNK_BYTES + 1
 
 
@@ -40,7 +46,7 @@ def test_small_chunks_share_an_object() -> None:
     backend = Counting(MemoryBackend())
     chunks = writer(backend)
     values = [bytes([i]) * (i + 1) for i in range(50)]
-    refs = [chunks.write(value) for value in values]
+    refs = [chunks.write(NODE, (0,), value) for value in values]
     assert len({ref.object for ref in refs}) == 1
     assert not backend.requests
     assert [chunks.pending(ref) for ref in refs] == values
@@ -53,8 +59,8 @@ def test_small_chunks_share_an_object() -> None:
 def test_a_large_chunk_is_stored_alone_and_at_once() -> None:
     backend = MemoryBackend()
     chunks = writer(backend)
-    small = chunks.write(b"small")
-    large = chunks.write(memoryview(bytes(LARGE)))
+    small = chunks.write(NODE, (0,), b"small")
+    large = chunks.write(NODE, (0,), memoryview(bytes(LARGE)))
     assert large.object != small.object
     assert (large.offset, large.length) == (0, LARGE)
     assert chunks.pending(large) is None
@@ -65,7 +71,7 @@ def test_without_chunks_a_flush_stores_nothing() -> None:
     backend = Counting(MemoryBackend())
     chunks = writer(backend)
     chunks.flush()
-    chunks.write(b"x")
+    chunks.write(NODE, (0,), b"x")
     chunks.flush()
     chunks.flush()
     assert backend.requests == {("put", "chunks"): 1}
@@ -80,7 +86,7 @@ def test_nothing_is_lost_between_threads() -> None:
         values = [f"{thread}-{i}".encode() * 3 for i in range(200)]
         written = []
         for value in values:
-            ref = chunks.write(value)
+            ref = chunks.write(NODE, (0,), value)
             # Readable at once, wherever it is by now.
             assert (chunks.pending(ref) or stored(backend, ref)) == value
             written.append((ref, value))
@@ -100,7 +106,7 @@ def test_nothing_is_lost_from_the_threads_of_the_pool_itself() -> None:
     chunks = writer(backend)
 
     def write(i: int) -> NativeRef:
-        return chunks.write(b"%05d" % i * 10)
+        return chunks.write(NODE, (0,), b"%05d" % i * 10)
 
     refs = pool.map_parallel(write, range(500))
     chunks.flush()
@@ -132,17 +138,17 @@ def blocked() -> Iterator[Blocked]:
 def test_writers_wait_while_too_many_bytes_are_under_way(
     blocked: Blocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packs, "MAX_BYTES_IN_FLIGHT", 400)
+    monkeypatch.setattr(packs, "MAX_BYTES_IN_FLIGHT", 4 * (100 + FOOTER))
     chunks = writer(blocked)
-    refs = [chunks.write(bytes([i]) * 100) for i in range(4)]
-    one_more = threading.Thread(target=lambda: refs.append(chunks.write(b"x" * 100)))
+    refs = [chunks.write(NODE, (0,), bytes([i]) * 100) for i in range(4)]
+    one_more = threading.Thread(target=lambda: refs.append(chunks.write(NODE, (0,), b"x" * 100)))
     one_more.start()
     while blocked.begun < 4 or len(chunks._stored) < 5:
         pass
     assert one_more.is_alive()
     # Meanwhile all of them can be read, and small chunks taken.
     assert [chunks.pending(ref) for ref in refs] == [bytes([i]) * 100 for i in range(4)]
-    assert chunks.pending(chunks.write(b"small")) == b"small"
+    assert chunks.pending(chunks.write(NODE, (0,), b"small")) == b"small"
     blocked.may_go_on.set()
     one_more.join()
     chunks.flush()
@@ -156,7 +162,7 @@ def test_writers_wait_while_too_many_bytes_are_under_way(
 def test_a_pack_that_could_not_be_stored_is_tried_again_later(fault: Fault) -> None:
     backend = Faulty(MemoryBackend(), lambda operation, key: fault)
     chunks = writer(backend)
-    refs = [chunks.write(b"a" * 60), chunks.write(b"b" * 60)]
+    refs = [chunks.write(NODE, (0,), b"a" * 60), chunks.write(NODE, (0,), b"b" * 60)]
     for _ in range(2):
         with pytest.raises(StorageError, match="as planned"):
             chunks.flush()
@@ -172,7 +178,7 @@ def test_a_failure_in_the_background_is_made_good() -> None:
     failures = [Fault.REFUSED]
     backend = Faulty(MemoryBackend(), lambda operation, key: failures.pop() if failures else None)
     chunks = writer(backend)
-    ref = chunks.write(b"a" * 100)
+    ref = chunks.write(NODE, (0,), b"a" * 100)
     ((_, failed, _),) = chunks._stored.values()
     assert failed.exception() is not None
     chunks.flush()
@@ -186,7 +192,7 @@ def test_chunks_are_stored_when_no_thread_can_be_started(monkeypatch: pytest.Mon
     monkeypatch.setattr(packs, "io_pool", lambda: ended)
     backend = MemoryBackend()
     chunks = writer(backend)
-    refs = [chunks.write(bytes([i]) * 100) for i in range(9)]
+    refs = [chunks.write(NODE, (0,), bytes([i]) * 100) for i in range(9)]
     chunks.flush()
     assert [stored(backend, ref) for ref in refs] == [bytes([i]) * 100 for i in range(9)]
 
@@ -194,7 +200,7 @@ def test_chunks_are_stored_when_no_thread_can_be_started(monkeypatch: pytest.Mon
 def test_a_large_chunk_that_could_not_be_stored_has_no_reference() -> None:
     chunks = writer(Faulty(MemoryBackend(), lambda operation, key: Fault.REFUSED))
     with pytest.raises(StorageError, match="as planned"):
-        chunks.write(bytes(LARGE))
+        chunks.write(NODE, (0,), bytes(LARGE))
     chunks.flush()
 
 
@@ -203,7 +209,7 @@ def test_a_large_chunk_that_could_not_be_stored_has_no_reference() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_stores_what_its_parent_was_storing(blocked: Blocked) -> None:
     chunks = writer(blocked)
-    ref = chunks.write(b"a" * 100)
+    ref = chunks.write(NODE, (0,), b"a" * 100)
     while not blocked.begun:
         pass
     child = os.fork()
@@ -213,3 +219,44 @@ def test_a_forked_child_stores_what_its_parent_was_storing(blocked: Blocked) -> 
         os._exit(0 if stored(blocked, ref) == b"a" * 100 else 1)
     status = os.waitpid(child, 0)[1]
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_objects_say_what_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "PACK_BYTES", 2000)
+    monkeypatch.setattr(packs, "PACKED_CHUNK_BYTES", 500)
+    monkeypatch.setattr(packs, "PACK_CHUNKS", 30)
+    backend = MemoryBackend()
+    chunks = writer(backend)
+    other = NodeId(bytes(8))
+    expected = {}
+    for i in range(100):
+        expected[(NODE, (i,))] = (
+            bytes([i]) * (1 + i * 7),
+            chunks.write(NODE, (i,), bytes([i]) * (1 + i * 7)),
+        )
+    index = np.array([(i, j, 7) for i in range(9) for j in range(9)], np.uint32)
+    rows = [bytes([i]) * (1 + i * 9) for i in range(len(index))]
+    places = chunks.write_many(other, index, ByteColumn.of(rows))
+    for i, row in enumerate(rows):
+        ref = NativeRef(
+            ChunkId(places.object[i].tobytes()),
+            int(places.offset[i]),
+            int(places.length[i]),
+            int(places.checksum[i]),
+        )
+        expected[(other, tuple(index[i].tolist()))] = row, ref
+    chunks.flush()
+    found = {}
+    for info in backend.list("chunks"):
+        data = backend.get(info.key)
+        packed = decode_footer(data[-footer_bytes(data) :], size=info.size, where=info.key)
+        first = 0
+        for i, rank in enumerate(packed.rank.tolist()):
+            coords = tuple(packed.coords[first : first + rank].tolist())
+            first += rank
+            at, length = int(packed.offset[i]), int(packed.length[i])
+            ref = NativeRef(ChunkId.parse(info.key[7:]), at, length, int(packed.checksum[i]))
+            found[(NodeId(packed.node[i].tobytes()), coords)] = data[at : at + length], ref
+    assert found == expected
+    for place, (row, ref) in expected.items():
+        assert ref.checksum == found[place][1].checksum == checksum(row)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -295,4 +298,18 @@ async def test_awaitable(full: Repository) -> None:
     place = frazil.in_memory_storage()
     await full.clone_to_async(place)
     assert (await full.sync_to_async(place)).objects_copied == 0
+    same(Repository.open(place), full)
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_workers_copy(full: Repository, tmp_path: Path, threads: bool) -> None:
+    place = frazil.local_filesystem_storage(str(tmp_path / "copy"))
+    pool = ThreadPoolExecutor(2) if threads else ProcessPoolExecutor(1, get_context("spawn"))
+    if not threads and full.storage.in_this_process:
+        pytest.skip("other processes cannot read the memory of this one")
+    with pool:
+        summary = full.clone_to(place, on=pool, compare=True)
+        commit(full, 60)
+        full.sync_to(place, on=pool)
+    assert summary.objects_copied > 20
     same(Repository.open(place), full)

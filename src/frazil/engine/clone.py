@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from frazil.engine.census import Census, Limits, manifests_of
-from frazil.engine.copying import Copier
+from frazil.engine.copying import Copier, End
 from frazil.engine.expire import check_writable
 from frazil.engine.repository_core import RepositoryCore, stored_spec
 from frazil.errors import ErrorKind, FormatError
@@ -33,6 +33,7 @@ from frazil.model.refs import MAIN, next_time
 from frazil.model.sweep import logs_to_keep
 from frazil.ops import CopySummary
 from frazil.progress import task
+from frazil.runner import Place
 from frazil.storage import Storage
 from frazil.storage.pool import map_parallel
 
@@ -48,13 +49,16 @@ def clone(
     *,
     depth: int | None,
     compare: bool,
+    on: Place | None,
 ) -> CopySummary:
     """Make a copy in a place that has no repository; see `Repository.clone_to`."""
-    target = Library(storage.backend(), spec=core.spec)
+    end = End(storage, storage.default_settings())
+    target = Library(end.open(), spec=core.spec)
     check_writable(target)
     if stored_spec(target.backend) is not None:
         raise already_there(core.spec)
-    copier = Copier(core.library.backend, target.backend, compare=compare)
+    storage.check_creation()
+    copier = Copier(End(core.storage, core.config.storage), end, compare=compare, on=on)
     if isinstance(core.catalog, CatalogV2):
         return _clone_v2(core.library, core.catalog, target, copier, selection, depth)
     if depth is not None:
@@ -63,13 +67,20 @@ def clone(
 
 
 def sync(
-    core: RepositoryCore, storage: Storage, selection: Selection, *, force: bool, compare: bool
+    core: RepositoryCore,
+    storage: Storage,
+    selection: Selection,
+    *,
+    force: bool,
+    compare: bool,
+    on: Place | None,
 ) -> CopySummary:
     """Bring a copy up to date, or make it; see `Repository.sync_to`."""
-    target = Library(storage.backend(), spec=core.spec)
+    end = End(storage, storage.default_settings())
+    target = Library(end.open(), spec=core.spec)
     spec = stored_spec(target.backend)
     if spec is None:
-        return clone(core, storage, selection, depth=None, compare=compare)
+        return clone(core, storage, selection, depth=None, compare=compare, on=on)
     if spec != core.spec:
         raise FormatError(
             f"the repository is in format {core.spec}, and what is in {storage} in format {spec}: "
@@ -77,7 +88,7 @@ def sync(
             ErrorKind.UNSUPPORTED_OPERATION_FOR_VERSION,
         )
     check_writable(target)
-    copier = Copier(core.library.backend, target.backend, compare=compare)
+    copier = Copier(End(core.storage, core.config.storage), end, compare=compare, on=on)
     if isinstance(core.catalog, CatalogV2):
         return _sync_v2(core.library, core.catalog, target, copier, selection, force=force)
     return _advance_v1(core, target, copier, selection, force=force)

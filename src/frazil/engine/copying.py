@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from frazil.engine.census import Budget
 from frazil.errors import ErrorKind, StorageError
 from frazil.model.keys import Keys, format_ids, parse_ids
 from frazil.progress import task
+from frazil.runner import Place, run
+from frazil.storage import Storage, StorageSettings
 from frazil.storage.base import Backend
 from frazil.storage.pool import map_parallel
 
@@ -22,6 +25,8 @@ _ASSUMED = 8 * 1024 * 1024
 _ABSENT = -1
 
 
+_BATCH_BYTES = 64 * 1024 * 1024
+_BATCH_OBJECTS = 500
 _FEW = 200
 """So many objects are asked for one by one; for more of them, their folder is listed."""
 
@@ -58,15 +63,66 @@ def _size(backend: Backend, key: str) -> int:
         return _ABSENT
 
 
-class Copier:
-    """Copies objects that are never changed, those that are missing at the target only."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """A storage at one end of a copy, for a process that has yet to open it."""
 
-    def __init__(self, source: Backend, target: Backend, *, compare: bool) -> None:
-        self._source = source
-        self._target = target
+    storage: Storage
+    settings: StorageSettings | None
+
+    def open(self) -> Backend:
+        """The backend, in this process."""
+        return self.storage.backend(self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """From where to where, and how: what all steps of a copy share.
+
+    compare: read what was written and compare; optional: what the source does not have is
+    left out.
+    """
+
+    source: End
+    target: End
+    compare: bool
+    optional: bool
+
+
+def copy_objects(route: Route, keys: list[str]) -> list[int]:
+    """Copy these objects, in parallel; returns their sizes, -1 for those that were left out."""
+    source, target = route.source.open(), route.target.open()
+
+    def one(key: str) -> int:
+        try:
+            data = source.get(key)
+        except StorageError as error:
+            if route.optional and error.kind == ErrorKind.OBJECT_NOT_FOUND:
+                return _ABSENT
+            raise
+        target.put(key, data)
+        if route.compare and target.get(key) != data:
+            raise _not_arrived([key])
+        return len(data)
+
+    copied = map_parallel(one, keys)
+    target.sync()  # nobody else can, if this is not the process that refers to them
+    return copied
+
+
+class Copier:
+    """Copies objects that are never changed, those that are missing at the target only.
+
+    on: an executor or a Dask client whose workers copy; None for threads of this process.
+    """
+
+    def __init__(self, source: End, target: End, *, compare: bool, on: Place | None = None) -> None:
+        self._ends = source, target
+        self._source = source.open()
+        self._target = target.open()
         self._compare = compare
+        self._on = on
         self._budget = Budget(MEMORY)
-        self._lock = threading.Lock()
         self.objects = 0
         self.bytes = 0
         self.present = 0
@@ -84,21 +140,30 @@ class Copier:
         present = found != _ABSENT
         if final:
             present &= (found == wanted) | (wanted == _ABSENT)
-        with self._lock:
-            self.present += int(present.sum())
+        self.present += int(present.sum())
         rows = np.flatnonzero(~present)
         keys = [f"{folder}/{name}" for name in format_ids(ids[rows])]
-        sizes = np.where(wanted[rows] < 0, _ASSUMED, wanted[rows]).tolist()
+        expected = np.where(wanted[rows] < 0, _ASSUMED, wanted[rows]).tolist()
+        sizes: list[int] = []
         with task(f"Copying {folder}", len(keys)) as progress:
+            for copied in self._run(Route(*self._ends, self._compare, optional), keys, expected):
+                sizes += copied
+                progress.step(len(copied))
+        there = [size for size in sizes if size != _ABSENT]
+        self.objects += len(there)
+        self.bytes += sum(there)
+        self._check(folder, ids[rows], sizes)
 
-            def one(item: tuple[str, int]) -> int:
-                with self._budget.held(item[1]):
-                    copied = self._one(item[0], optional=optional)
-                progress.step()
-                return copied
+    def _run(self, route: Route, keys: list[str], sizes: list[int]) -> Iterator[list[int]]:
+        step = partial(copy_objects, route)
+        if self._on is not None:
+            return run(step, _batches(keys, sizes), on=self._on)
 
-            copied = map_parallel(one, zip(keys, sizes, strict=True))
-        self._check(folder, ids[rows], copied)
+        def one(item: tuple[str, int]) -> list[int]:
+            with self._budget.held(item[1]):
+                return step([item[0]])
+
+        return run(one, zip(keys, sizes, strict=True))
 
     def missing(self, folder: str, ids: Keys) -> npt.NDArray[np.bool_]:
         """Which of these objects the target does not have."""
@@ -110,21 +175,6 @@ class Copier:
         except StorageError:  # web servers, for example, have no lists
             return np.full(len(ids), _ABSENT, np.int64)
 
-    def _one(self, key: str, *, optional: bool) -> int:
-        try:
-            data = self._source.get(key)
-        except StorageError as error:
-            if optional and error.kind == ErrorKind.OBJECT_NOT_FOUND:
-                return _ABSENT
-            raise
-        self._target.put(key, data)
-        if self._compare and self._target.get(key) != data:
-            raise _not_arrived([key])
-        with self._lock:
-            self.objects += 1
-            self.bytes += len(data)
-        return len(data)
-
     def _check(self, folder: str, ids: Keys, sizes: list[int]) -> None:
         if not len(ids):
             return
@@ -132,6 +182,20 @@ class Copier:
         lost = np.flatnonzero(arrived != np.array(sizes, np.int64))
         if len(lost):
             raise _not_arrived(f"{folder}/{name}" for name in format_ids(ids[lost[:3]]))
+
+
+def _batches(keys: list[str], sizes: list[int]) -> Iterator[list[str]]:
+    """Parts for one worker each: what is done at once there, and lost if the worker dies."""
+    batch: list[str] = []
+    held = 0
+    for key, size in zip(keys, sizes, strict=True):
+        if batch and (held + size > _BATCH_BYTES or len(batch) == _BATCH_OBJECTS):
+            yield batch
+            batch, held = [], 0
+        batch.append(key)
+        held += size
+    if batch:
+        yield batch
 
 
 def _not_arrived(keys: Iterable[str]) -> StorageError:

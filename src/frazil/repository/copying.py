@@ -9,6 +9,7 @@ from frazil.engine.clone import clone, sync
 from frazil.model.cloning import Selection
 from frazil.ops import CopySummary
 from frazil.repository.base import RepositoryBase
+from frazil.runner import Place
 from frazil.storage import Storage
 from frazil.twins import twin
 
@@ -26,6 +27,7 @@ class Copying(RepositoryBase):
         tag: Names = None,
         depth: int | None = None,
         compare: bool = False,
+        on: Place | None = None,
     ) -> CopySummary:
         """Copy this repository to a place that has none: references, history, data.
 
@@ -33,7 +35,8 @@ class Copying(RepositoryBase):
         one of the two is given, nothing of the other kind is copied. `main`, which every
         repository has, is empty then. depth: how many commits of each branch and tag to keep
         (spec 2 only); older ones are left out as if they had expired. compare: read everything
-        again at the target and compare the bytes, not only the sizes.
+        again at the target and compare the bytes, not only the sizes. on: a Dask client or an
+        executor whose workers copy the objects; both storages must be reachable from there.
 
         Ids stay the same. A copy that was interrupted goes on where it was when it is started
         again. The log of operations begins anew, and the settings of the storage are left out
@@ -44,7 +47,7 @@ class Copying(RepositoryBase):
         """
         check_positive("depth", depth)
         selection = Selection.of(branch, tag)
-        return clone(self._core, storage, selection, depth=depth, compare=compare)
+        return clone(self._core, storage, selection, depth=depth, compare=compare, on=on)
 
     clone_to_async = twin(clone_to)
 
@@ -56,12 +59,13 @@ class Copying(RepositoryBase):
         tag: Names = None,
         force: bool = False,
         compare: bool = False,
+        on: Place | None = None,
     ) -> CopySummary:
         """Bring a copy of this repository up to date, or make it if there is none.
 
         Copies what the target lacks, then advances its branches and adds tags, each in one
         step; nothing at the target is removed, and a branch that is further on there stays.
-        branch, tag, compare: as for `clone_to`. force: also move branches that have other
+        branch, tag, compare, on: as for `clone_to`. force: also move branches that have other
         commits there, and tags that differ.
 
         Raises `ConflictError` before anything is copied if a branch of the target has commits
@@ -69,6 +73,6 @@ class Copying(RepositoryBase):
         target is in another version of the format.
         """
         selection = Selection.of(branch, tag)
-        return sync(self._core, storage, selection, force=force, compare=compare)
+        return sync(self._core, storage, selection, force=force, compare=compare, on=on)
 
     sync_to_async = twin(sync_to)

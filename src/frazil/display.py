@@ -77,6 +77,11 @@ def text(value: Displayed) -> str:
     return "\n".join(_lines(value)) + "\n"
 
 
+def brief(value: Displayed) -> str:
+    """The fields that are texts, in one line, for messages: `type: memory, path: weather`."""
+    return ", ".join(f"{s.name}: {s.value}" for s in value._shown() if isinstance(s.value, str))
+
+
 def call(value: Displayed) -> str:
     """`name(`, then a `key=value,` line for each field, then `)`."""
     lines = [f"{value._public_name}("]

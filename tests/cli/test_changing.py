@@ -88,6 +88,7 @@ def test_expiring_and_collecting(frazil_cli: Cli) -> None:
     )
     again = frazil_cli(f"frazil gc weather --older-than {later} --dry-run --json").document
     assert again["bytes_deleted"] == 0
+    assert not [name for name in again if name.startswith("_")]
     assert values("weather", "t2m").shape == (360, 12, 24)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import frazil
+from frazil.cli import main
 from frazil.cli.exits import Exit, code_of
 from frazil.storage.osfiles import storage_error
 from tests.cli.conftest import Done
@@ -66,6 +68,23 @@ def test_a_repository_that_takes_no_changes(frazil_cli: Cli, here: Path) -> None
     assert frazil_cli("frazil status weather --set read-only --reason moving").code == 0
     assert frazil_cli("frazil status weather").out.startswith("read-only: moving\n")
     assert frazil_cli("frazil tag weather v2").code == Exit.DENIED
+
+
+def test_an_archived_repository(frazil_cli: Cli, here: Path) -> None:
+    assert frazil_cli("frazil status weather --set archived --reason old").code == 0
+    done = frazil_cli("frazil log weather")
+    assert (done.code, done.err.count("\n")) == (Exit.DENIED, 1)
+    assert "--set online" in done.err
+    assert frazil_cli("frazil status weather").out.startswith("archived: old\n")
+    assert frazil_cli("frazil status weather --set online").code == 0
+    assert frazil_cli("frazil log weather").code == 0
+
+
+def test_without_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.delitem(sys.modules, "frazil.cli.app")
+    with pytest.raises(SystemExit, match=r"frazil\[cli\]"):
+        main()
 
 
 def test_where_it_comes_from_on_request(

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 import frazil
-from frazil.display import DisplayedAsCall, Shown, literal
+from frazil.display import DisplayedAsCall, Shown, brief, literal
 from frazil.types import RepoAvailability
 
 
@@ -81,3 +81,8 @@ def test_html_escapes_and_folds() -> None:
 )
 def test_literals_can_be_evaluated(value: object) -> None:
     assert eval(literal(value)) == value
+
+
+def test_one_line_for_messages() -> None:
+    storage = frazil.local_filesystem_storage("weather")
+    assert brief(storage) == "type: local filesystem, path: weather"

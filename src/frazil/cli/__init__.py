@@ -5,6 +5,7 @@
     arguments.py     arguments that many commands have
     exits.py         exit codes, and one line for each error
     output.py        text, tables and JSON
+    demo.py          the repository of `frazil demo`
 
     repositories.py  init, info, status, demo
     trees.py         ls, tree
@@ -17,6 +18,8 @@
     configuring.py   config get, config set, config history
     files.py         cat, inspect
 
+A new command is a function in one of these, declared with `commands.command`, or in a new module
+that `app.FAMILIES` names. A test runs its examples, `python -m tests.cli.page` documents it.
 Starting has to be fast, so nothing here imports the rest of the package before a command runs.
 """
 

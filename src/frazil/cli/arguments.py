@@ -45,6 +45,12 @@ def open_repository(url: str, virtual: list[str] | None = None) -> Repository:
             f"there is no repository at {url}: check the place, or make one with frazil init",
             error.kind,
         ) from error
+    except frazil.ReadOnlyError as error:
+        raise frazil.ReadOnlyError(
+            f"the repository at {url} is archived; frazil status says why, and with --set online "
+            "it can be used again",
+            error.kind,
+        ) from error
 
 
 def _access(prefixes: list[str]) -> dict[str, AnyCredential | None]:

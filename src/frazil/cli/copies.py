@@ -9,7 +9,7 @@ import typer
 
 from frazil.cli.arguments import At, Json, Message, Url, Virtual, open_repository, open_version
 from frazil.cli.commands import Group, command
-from frazil.cli.output import plural, print_json, say, size
+from frazil.cli.output import plural, print_json, record_document, say, size
 
 if TYPE_CHECKING:
     from frazil.interchange.summary import TransferSummary
@@ -167,7 +167,7 @@ def sync(
 
 def _copied(done: CopySummary, target: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({name: getattr(done, name) for name in type(done).__dataclass_fields__})
+        print_json(record_document(done))
         return
     say(
         f"{plural(done.objects_copied, 'file')} copied to {target}, {size(done.bytes_copied)}; "
@@ -189,7 +189,7 @@ def _name(source: str) -> str:
 def _transfer(summary: TransferSummary | None) -> dict[str, Any]:
     if summary is None:
         return {}
-    return {name: getattr(summary, name) for name in type(summary).__dataclass_fields__}
+    return record_document(summary)
 
 
 def _transferred(summary: TransferSummary | None) -> str:

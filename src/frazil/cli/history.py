@@ -14,10 +14,11 @@ from frazil.cli.exits import Exit
 from frazil.cli.output import (
     facts,
     headline,
-    on_terminal,
+    in_colour,
     one_line,
     plural,
     print_json,
+    record_document,
     say,
     shape,
     table,
@@ -66,7 +67,7 @@ def log(
         if path is not None or as_json or number is not None:
             raise typer.BadParameter("--graph does not go with --path, --json and -n")
         start = None if version is None else repo.resolve(version)
-        drawn = repo.ancestry_graph(snapshot_id=start, plain=not on_terminal())
+        drawn = repo.ancestry_graph(snapshot_id=start, plain=not in_colour())
         sys.stdout.write(str(drawn))
         return
     commits = repo.ancestry(snapshot_id=repo.resolve(version or "main"))
@@ -249,7 +250,7 @@ def _print_diff(found: Diff, *, chunks: bool) -> None:
 
 
 def _values_document(item: ValueChanges) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in type(item).__dataclass_fields__}
+    return record_document(item)
 
 
 def _print_values(compared: list[ValueChanges]) -> None:

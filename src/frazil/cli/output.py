@@ -7,8 +7,10 @@ repository never steers the terminal.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -46,11 +48,6 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
-def print_json_line(value: object) -> None:
-    """Print a document in one line."""
-    print(json.dumps(value, ensure_ascii=False, default=_plain))
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
@@ -61,6 +58,16 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
+
+
+def record_document(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def in_colour() -> bool:
+    """Whether to paint what is printed: on terminals, unless NO_COLOR is set."""
+    return on_terminal() and not os.environ.get("NO_COLOR")
 
 
 def table(

@@ -21,7 +21,17 @@ from frazil.cli.arguments import (
 )
 from frazil.cli.commands import Group, command
 from frazil.cli.exits import Exit
-from frazil.cli.output import facts, headline, plural, print_json, say, size, table, when
+from frazil.cli.output import (
+    facts,
+    headline,
+    plural,
+    print_json,
+    record_document,
+    say,
+    size,
+    table,
+    when,
+)
 
 OlderThan = Annotated[
     str,
@@ -192,8 +202,7 @@ def gc(
     if not dry_run:
         found = repo.garbage_collect(cutoff)
     if as_json:
-        names = type(found).__dataclass_fields__
-        print_json({name: getattr(found, name) for name in names} | {"dry_run": dry_run})
+        print_json(record_document(found) | {"dry_run": dry_run})
     else:
         done = f"{plural(_objects(found), 'file')} deleted, {size(found.bytes_deleted)}"
         say(what if dry_run else done)
@@ -257,7 +266,7 @@ def ops(
 
 
 def _details(kind: Any) -> dict[str, Any]:
-    found = {name: getattr(kind, name) for name in type(kind).__dataclass_fields__}
+    found = record_document(kind)
     if "status" in found:
         status = found.pop("status")
         found["availability"] = status.availability.name

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from frazil.display import brief
 from frazil.engine.census import Census, Limits, manifests_of
 from frazil.engine.copying import Copier, End
 from frazil.engine.expire import check_writable
@@ -83,8 +84,8 @@ def sync(
         return clone(core, storage, selection, depth=None, compare=compare, on=on)
     if spec != core.spec:
         raise FormatError(
-            f"the repository is in format {core.spec}, and what is in {storage} in format {spec}: "
-            "both must be in the same one to be kept alike",
+            f"the repository is in format {core.spec}, and what is there "
+            f"({brief(storage)}) in format {spec}: both must be in the same one to be kept alike",
             ErrorKind.UNSUPPORTED_OPERATION_FOR_VERSION,
         )
     check_writable(target)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from frazil.config import Attribution, RepositoryConfig
+from frazil.display import brief
 from frazil.engine.manifests import ManifestWriter
 from frazil.engine.preloading import preload
 from frazil.engine.resuming import changes_of
@@ -321,8 +322,8 @@ def create(
         raise already_there(spec)
     if check_clean_root and any(info.key not in UNFINISHED for info in backend.list()):
         raise InvalidInputError(
-            f"cannot create a repository in {storage}: there are other objects; choose an empty "
-            "place, or pass check_clean_root=False",
+            f"cannot create a repository here ({brief(storage)}): there are other objects; choose "
+            "an empty place, or pass check_clean_root=False",
             ErrorKind.PARENT_DIRECTORY_NOT_CLEAN,
         )
     core = RepositoryCore(storage, spec, effective, attribution or Attribution(), {})
@@ -375,7 +376,7 @@ def open_(
         found, stored = map_parallel(lambda ask: ask(), asked)
         if not found:
             raise RepositoryNotFoundError(
-                f"there is no repository in {storage}: create one, or check the place",
+                f"there is no repository here ({brief(storage)}): create one, or check the place",
                 ErrorKind.REPOSITORY_NOT_FOUND,
             ) from None
     else:

@@ -22,10 +22,15 @@ pytestmark = pytest.mark.usefixtures("here")
 
 def on_terminal(line: str, columns: int, answer: str = "") -> tuple[int, str]:
     """The exit code and the output of a command with a terminal of this width."""
+    return with_terminal(["-m", *line.split()], columns, answer)
+
+
+def with_terminal(arguments: list[str], columns: int, answer: str = "") -> tuple[int, str]:
+    """As `on_terminal`, with the arguments of Python."""
     master, slave = pty.openpty()
     environment = os.environ | {"COLUMNS": str(columns), "LINES": "50", "TERM": "xterm-256color"}
     running = subprocess.Popen(
-        [sys.executable, "-m", *line.split()],
+        [sys.executable, *arguments],
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -126,6 +131,29 @@ def test_confirmation_on_a_terminal() -> None:
     assert "calibrated" in frazil.open("weather").list_branches()
     assert on_terminal("frazil branch weather calibrated --delete", 80, "y\n")[0] == 0
     assert "calibrated" not in frazil.open("weather").list_branches()
+
+
+def test_progress_on_a_terminal_only() -> None:
+    program = (
+        "import sys, frazil.progress; frazil.progress.DELAY = frazil.progress.INTERVAL = 0\n"
+        "sys.argv = 'frazil diff weather v1 calibrated --values'.split()\n"
+        "from frazil.cli import main; main()"
+    )
+    assert "Comparing /t2m: [####" in with_terminal(["-c", program], 80)[1]
+    piped = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (piped.returncode, piped.stderr) == (0, "")
+
+
+def test_a_warning_is_one_line() -> None:
+    program = (
+        "import sys, warnings, frazil.cli.demo as demo\n"
+        "made = demo.make_demo\n"
+        "demo.make_demo = lambda url: warnings.warn('be careful') or made(url)\n"
+        "sys.argv = 'frazil demo again'.split()\n"
+        "from frazil.cli import main; main()"
+    )
+    piped = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (piped.returncode, piped.stderr) == (0, "frazil: warning: be careful\n")
 
 
 def test_nobody_to_confirm(frazil_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

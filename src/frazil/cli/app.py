@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ from typer.core import TyperGroup
 
 from frazil._version import __version__
 from frazil.cli.commands import COMMANDS, Group
+from frazil.cli.output import note, one_line
 
 FAMILIES = (
     "repositories",
@@ -97,6 +100,10 @@ def _typer(**options: Any) -> typer.Typer:
     )
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    note(f"frazil: warning: {one_line(str(message))}")
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"frazil {__version__}")
@@ -105,4 +112,6 @@ def _version(value: bool) -> None:
 
 def run() -> None:
     """Run the program with the arguments of the process."""
+    if not os.environ.get("FRAZIL_DEBUG"):
+        warnings.showwarning = _warn
     application()(prog_name="frazil")

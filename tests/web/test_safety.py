@@ -106,6 +106,15 @@ def hostile() -> frazil.Repository:
         group.create_array(f"{name}2", data=np.arange(4.0), attributes={"units": EVIL})
     repo.create_branch(name, repo.lookup_branch("main"))
     repo.create_tag(name, repo.lookup_branch("main"))
+    repo.set_metadata({EVIL: QUOTES})
+    config = frazil.RepositoryConfig()
+    for number, prefix in enumerate((EVIL, QUOTES)):
+        url = f"file:///{prefix.replace('/', '_')}/"
+        container = frazil.VirtualChunkContainer(
+            url, frazil.local_filesystem_store("/"), name=f"{number} {prefix.replace('/', '_')}"
+        )
+        config.set_virtual_chunk_container(container)
+    repo.save_config(config)
     return repo
 
 
@@ -120,11 +129,21 @@ def test_markup_in_a_repository_stays_text(hostile: frazil.Repository) -> None:
         site.get("/tree", params={"find": QUOTES}),
         site.get("/tree", params={**version, "path": f"/{name}"}),
         site.get("/figure.svg", params={**version, "path": f"/{name}"}),
+        site.get("/chunks", params={**version, "path": f"/{name}"}),
+        site.get("/chunks", params={**version, "path": f"/{name}", "by": "commit"}),
+        site.get("/compare", params={"after": f"branch:{name}"}),
+        site.get("/compare", params={"after": f"branch:{name}", "path": f"/{name}"}),
+        site.get("/names"),
+        site.get("/storage", params=version),
+        site.get("/operations"),
+        site.get("/health"),
+        site.get("/configuration"),
+        site.get("/configuration", params={"history": 1}),
         site.get("/tree", params={"at": EVIL}),
         site.get("/tree", params={"path": f"/{QUOTES}"}),
     ]
     for page in pages:
-        assert "alert(1)" in page.text or "figure.svg" in str(page.url)
+        assert "alert(1)" in page.text or "figure.svg" in str(page.url), page.url
         assert "<script>" not in page.text
         assert "<img src=x" not in page.text
         assert not re.search(r"<[^>]*\son\w+=", re.sub(r'"[^"]*"', '""', page.text))

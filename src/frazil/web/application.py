@@ -14,7 +14,7 @@ from frazil.repository import Repository
 from frazil.web.failures import HANDLERS
 from frazil.web.safety import LOOPBACK, Guard
 from frazil.web.site import Site
-from frazil.web.views import arrays, comparison, history, nodes
+from frazil.web.views import arrays, comparison, files, history, nodes, references, upkeep
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -39,6 +39,13 @@ def app(
         Route("/compare", comparison.comparison),
         Route("/figure.svg", arrays.figure),
         Route("/difference.svg", arrays.difference),
+        Route("/names", references.names),
+        *([Route("/names", references.change, methods=["POST"])] if write else []),
+        Route("/storage", upkeep.storage),
+        Route("/health", upkeep.health),
+        Route("/operations", upkeep.operations),
+        Route("/configuration", upkeep.configuration),
+        Route("/files/{key:path}", files.file),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
     guard = Middleware(Guard, hosts=frozenset(hosts), token=token, write=write)

@@ -13,15 +13,16 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.history import read_logs
-from frazil.errors import ErrorKind, InvalidInputError, StorageError
+from frazil.engine.history import log_if_any
+from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
 from frazil.format.history import SnapshotRecord
 from frazil.format.snapshot import Node
-from frazil.format.transaction_log import TransactionLog
-from frazil.ids import SnapshotId
 from frazil.library.files import Library
+from frazil.model.blame import Ledger
+from frazil.model.overlay import inside
 from frazil.session import Session
+from frazil.storage.pool import map_parallel
 from frazil.web.markup import element
 
 REFERENCES = 2_000_000
@@ -50,6 +51,25 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """The references of an array in a slice of its grid.
+
+    dims: the dimensions along the rows and the columns of the picture; grid: chunks along them.
+    """
+
+    node: Node
+    refs: ChunkRefs
+    dims: tuple[int | None, int | None]
+    grid: tuple[int, int]
+
+    def places(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """The row and the column of each reference."""
+        none = np.zeros(len(self.refs), np.uint32)
+        row, column = (none if d is None else self.refs.index[:, d] for d in self.dims)
+        return row, column
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkMap:
     """cells: uint8[row, column], the group of the chunks in each cell; per_cell: chunks along
     rows and columns in one; grid: chunks along rows and columns."""
@@ -60,6 +80,8 @@ class ChunkMap:
     kinds: tuple[Kind, ...]
     commits: tuple[tuple[SnapshotRecord, int, int], ...] = ()
     """The commits that wrote chunks: record, group, number of chunks."""
+    older: int = 0
+    """Chunks that none of the commits looked at has written."""
 
     @property
     def total(self) -> int:
@@ -99,16 +121,16 @@ class ChunkMap:
 
 def slice_of(
     session: Session, node: Node, y: int | None, x: int | None, at: Sequence[int]
-) -> tuple[ChunkRefs, tuple[int, int]]:
-    """The references in the slice of chunks of a view as [row, column], and the slice's shape.
+) -> Slice:
+    """The references in the slice of chunks of a view.
 
-    at: the coordinates of the chunk, of which those of the dimensions x and y do not matter.
+    at: the coordinates of a chunk, of which those of the dimensions x and y do not matter.
     `InvalidInputError` if there are too many references to look at.
     """
     counts = [count for _, count in node.shape]
     box = [
-        (0, counts[d]) if d in (x, y) else (min(at[d], counts[d] - 1), at[d] + 1)
-        for d in range(len(counts))
+        (0, count) if d in (x, y) else (position, position + 1)
+        for d, (count, position) in enumerate(zip(counts, at, strict=True))
     ]
     reached = [
         manifest
@@ -125,102 +147,60 @@ def slice_of(
             f"The manifests of these chunks have {total:,} references: too many to show at once.",
             ErrorKind.UNKNOWN,
         )
-    found = []
+    found = [ChunkRefs.empty(len(counts))]
     for refs in session._workspace.ref_batches(replace(node, manifests=tuple(reached))):
-        inside = np.ones(len(refs), np.bool_)
-        for d, (low, high) in enumerate(box):
-            inside &= (refs.index[:, d] >= low) & (refs.index[:, d] < high)
-        part = refs.take(inside)
-        index = np.zeros((len(part), 2), np.uint32)
-        for column, shown in enumerate((y, x)):
-            if shown is not None:
-                index[:, column] = part.index[:, shown]
-        found.append(replace(part, index=index))
-    shape = (1 if y is None else counts[y], 1 if x is None else counts[x])
-    return ChunkRefs.concat([ChunkRefs.empty(2), *found]), shape
+        found.append(refs.take(inside(refs.index, tuple(box))))
+    grid = (1 if y is None else counts[y], 1 if x is None else counts[x])
+    return Slice(node, ChunkRefs.concat(found), (y, x), grid)
 
 
-def by_kind(refs: ChunkRefs, grid: tuple[int, int]) -> ChunkMap:
+def by_kind(part: Slice) -> ChunkMap:
     """The map of a slice with the kinds of its chunks."""
-    cells, per_cell = _cells(refs.index, refs.kind, grid)
+    cells, per_cell = _cells(part, part.refs.kind)
     kinds = tuple(
-        Kind(name, group, int(mask.sum()), int(refs.length[mask].sum()))
+        Kind(name, group, int(mask.sum()), int(part.refs.length[mask].sum()))
         for group, name in KINDS.items()
-        if (mask := refs.kind == group).any()
+        if (mask := part.refs.kind == group).any()
     )
-    return ChunkMap(cells, per_cell, grid, kinds)
+    return ChunkMap(cells, per_cell, part.grid, kinds)
 
 
-def by_commit(
-    library: Library,
-    node: Node,
-    refs: ChunkRefs,
-    grid: tuple[int, int],
-    dims: tuple[int | None, int | None],
-    ancestry: Iterable[SnapshotRecord],
-    inside: Sequence[int],
-) -> ChunkMap:
+def by_commit(library: Library, part: Slice, ancestry: Iterable[SnapshotRecord]) -> ChunkMap:
     """The map of a slice with the commits that wrote its chunks, of the last `COMMITS`.
 
-    dims: the array's dimensions along rows and columns; ancestry: from the version on, newest
-    first; inside: the coordinates of the slice along the other dimensions.
+    ancestry: from the version on, newest first.
     """
     records = list(islice(ancestry, COMMITS))
-    logs = read_logs([record.id for record in records], lambda id_: _log(library, id_))
-    group = np.full(len(refs), OLDER, np.uint8)
-    found: list[tuple[SnapshotRecord, int, int]] = []
-    left = np.ones(len(refs), np.bool_)
-    for record, log in zip(records, logs, strict=True):
-        written = None if log is None else log.updated_chunks.get(node.id)
-        if written is None or not len(written) or written.shape[1] != len(node.shape):
-            continue
-        mine = left & _among(refs.index, written, dims, inside)
-        if mine.any():
-            number = min(len(found) + 1, SHOWN_COMMITS)
-            group[mine] = number
-            left &= ~mine
-            found.append((record, number, int(mine.sum())))
-    cells, per_cell = _cells(refs.index, group, grid)
-    return ChunkMap(cells, per_cell, grid, by_kind(refs, grid).kinds, tuple(found))
+    ledger = Ledger(part.node.id, part.refs.index, [count for _, count in part.node.shape])
+    logs = map_parallel(
+        lambda record: [log_if_any(library, id_) for id_ in (record.id, *record.pruned)], records
+    )
+    for number, several in enumerate(logs):
+        for log in several:
+            if log is not None:
+                ledger.enter(number, log)
+    writers, which, counts = np.unique(ledger.written_by, return_inverse=True, return_counts=True)
+    known = int((writers < 0).sum())  # 1 if there are chunks of older commits, which come first
+    groups = np.minimum(np.arange(len(writers)) - known + 1, SHOWN_COMMITS)
+    groups[:known] = OLDER
+    commits = tuple(
+        (records[writer], int(group), int(count))
+        for writer, group, count in zip(writers, groups, counts, strict=True)
+        if writer >= 0
+    )
+    cells, per_cell = _cells(part, groups[which].astype(np.uint8))
+    older = int(counts[:known].sum())
+    return ChunkMap(cells, per_cell, part.grid, by_kind(part).kinds, commits, older)
 
 
-def _log(library: Library, id_: SnapshotId) -> TransactionLog | None:
-    try:
-        return library.transaction_log(id_)
-    except StorageError as error:
-        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
-            raise
-        return None
-
-
-def _among(
-    index: npt.NDArray[np.uint32],
-    written: npt.NDArray[np.uint32],
-    dims: tuple[int | None, int | None],
-    inside: Sequence[int],
-) -> npt.NDArray[np.bool_]:
-    """Which chunks of a slice are among those written."""
-    here = np.ones(len(written), np.bool_)
-    for d, position in enumerate(inside):
-        if d not in dims:
-            here &= written[:, d] == position
-    keys = np.zeros(int(here.sum()), np.uint64)
-    for shown in dims:
-        keys = keys << np.uint64(32)
-        if shown is not None:
-            keys |= written[here, shown].astype(np.uint64)
-    own = index[:, 0].astype(np.uint64) << np.uint64(32) | index[:, 1].astype(np.uint64)
-    return np.isin(own, keys)
-
-
-def _cells(
-    index: npt.NDArray[np.uint32], group: Groups, grid: tuple[int, int]
-) -> tuple[Groups, tuple[int, int]]:
+def _cells(part: Slice, group: Groups) -> tuple[Groups, tuple[int, int]]:
     """The group of each cell of the picture: that of its chunks, or `MIXED`."""
-    per = (max(1, -(-grid[0] // ROWS)), max(1, -(-grid[1] // COLUMNS)))
-    shape = (max(1, -(-grid[0] // per[0])), max(1, -(-grid[1] // per[1])))
+    rows, columns = part.grid
+    per = (max(1, -(-rows // ROWS)), max(1, -(-columns // COLUMNS)))
+    shape = (max(1, -(-rows // per[0])), max(1, -(-columns // per[1])))
     low, high = np.full(shape, 255, np.uint8), np.zeros(shape, np.uint8)
-    at = (index[:, 0] // per[0], index[:, 1] // per[1])
+    row, column = part.places()
+    at = (row // per[0], column // per[1])
     np.minimum.at(low, at, group)
     np.maximum.at(high, at, group)
     return np.where(low <= high, np.where(low == high, low, MIXED), NONE).astype(np.uint8), per

@@ -52,7 +52,9 @@ def _known(request: Request, error: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _page(request, error.status_code, error.detail)
+    page = _page(request, error.status_code, error.detail)
+    page.headers.update(error.headers or {})
+    return page
 
 
 def _page(request: Request, status: int, text: str) -> Response:

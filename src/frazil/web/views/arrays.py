@@ -71,13 +71,12 @@ def chunks(request: Request) -> Response:
     commits = request.query_params.get("by") == "commit"
     found, problem = None, ""
     try:
-        refs, grid = slice_of(session, node, view.y, view.x, at)
+        part = slice_of(session, node, view.y, view.x, at)
         if commits:
             ancestry = site.catalog.ancestry(version.id)
-            library = site.repo._core.library
-            found = by_commit(library, node, refs, grid, (view.y, view.x), ancestry, at)
+            found = by_commit(site.repo._core.library, part, ancestry)
         else:
-            found = by_kind(refs, grid)
+            found = by_kind(part)
     except IcechunkError as error:
         problem = error.message
     return site.page(

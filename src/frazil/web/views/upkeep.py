@@ -1,0 +1,161 @@
+"""What whoever looks after a repository wants to know: sizes, health, operations, settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from frazil.errors import IcechunkError
+from frazil.ops import Update
+from frazil.web.site import integer, site_of
+from frazil.web.usage import by_array, is_quick, stored
+from frazil.web.views.nodes import choices
+
+PAGE = 100
+"""Arrays and operations on a page."""
+
+
+def storage(request: Request) -> Response:
+    """Bytes by array of a version; `measure`: even if that takes long, and of all objects."""
+    site = site_of(request)
+    version = site.version(request)
+    session = site.session(version)
+    measure = request.query_params.get("measure") == "1"
+    arrays = by_array(session) if measure or is_quick(session) else None
+    start = integer(request, "start", 0, 0, max(0, len(arrays or ()) - 1))
+    backend = site.repo._core.library.backend
+    problem, objects = "", None
+    if measure:
+        try:
+            objects = stored(backend)
+        except IcechunkError as error:
+            problem = error.message
+    return site.page(
+        request,
+        "storage.html",
+        version=version,
+        arrays=None if arrays is None else arrays[start : start + PAGE],
+        count=len(arrays or ()),
+        most=max((use.total for use in arrays or ()), default=0),
+        total=sum(use.total for use in arrays or ()),
+        start=start,
+        page=PAGE,
+        measure=measure,
+        objects=objects,
+        problem=problem,
+        **choices(site),
+    )
+
+
+def health(request: Request) -> Response:
+    """The state of the repository; on request, what could be freed and what is amiss."""
+    site = site_of(request)
+    repo = site.repo
+    version_2 = int(repo.spec_version) >= 2
+    cutoff = request.query_params.get("older")
+    freed, problem = None, ""
+    if cutoff is not None:
+        try:
+            freed = repo.garbage_collect(_day(cutoff), dry_run=True)
+        except IcechunkError as error:
+            problem = error.message
+    checkup = None
+    if request.query_params.get("doctor") == "1":
+        checkup = repo.doctor(snapshot_id=str(site.version(request).id))
+    return site.page(
+        request,
+        "health.html",
+        spec=int(repo.spec_version),
+        state=repo.get_status() if version_2 else None,
+        flags=repo.feature_flags() if version_2 else [],
+        containers=sorted(repo.config.virtual_chunk_containers or {}),
+        authorized=repo.authorized_virtual_container_prefixes,
+        today=f"{datetime.now(UTC):%Y-%m-%d}",
+        cutoff=cutoff,
+        freed=freed,
+        problem=problem,
+        checkup=checkup,
+        stats=repo.stats,
+    )
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise HTTPException(400, f"{text[:40]!r} is no day such as 2026-01-31") from None
+
+
+def operations(request: Request) -> Response:
+    """The log of operations, newest first."""
+    site = site_of(request)
+    start = integer(request, "start", 0, 0, 1_000_000)
+    entries: list[tuple[datetime, str, list[tuple[str, str]]]] = []
+    problem = ""
+    try:
+        found = islice(site.repo.ops_log(), start, start + PAGE + 1)
+        entries = [_entry(update) for update in found]
+    except IcechunkError as error:
+        problem = error.message
+    return site.page(
+        request,
+        "operations.html",
+        entries=entries[:PAGE],
+        start=start,
+        earlier=start + PAGE if len(entries) > PAGE else None,
+        later=max(0, start - PAGE) if start else None,
+        problem=problem,
+    )
+
+
+def _entry(update: Update) -> tuple[datetime, str, list[tuple[str, str]]]:
+    """When, what in words, and its details."""
+    kind: Any = update.kind
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(kind).__name__).replace("GCRan", "GC ran")
+    details = [
+        (field.name.replace("_snap_id", ""), str(getattr(kind, field.name)))
+        for field in fields(kind)
+        if field.name != "status"
+    ]
+    if hasattr(kind, "status"):
+        details.append(("status", str(kind.status.availability)))
+    return update.updated_at, words[0] + words[1:].lower().replace("gc ", "GC "), details
+
+
+def configuration(request: Request) -> Response:
+    """The settings in effect, the repository's metadata; on request, earlier settings."""
+    site = site_of(request)
+    repo = site.repo
+    version_2 = int(repo.spec_version) >= 2
+    history = None
+    if request.query_params.get("history") == "1" and version_2:
+        history = repo.config_history()
+    return site.page(
+        request,
+        "configuration.html",
+        settings=list(_flat(repo.config.to_document())),
+        metadata={k: json.dumps(v, ensure_ascii=False) for k, v in repo.get_metadata().items()}
+        if version_2
+        else {},
+        storage=str(repo.storage),
+        version_2=version_2,
+        history=history,
+    )
+
+
+def _flat(document: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Each setting of a document that is set."""
+    if isinstance(document, dict) and document:
+        for key, value in document.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    elif document is not None and document != {}:
+        yield name, document if isinstance(document, str) else json.dumps(document)

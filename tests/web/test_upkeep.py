@@ -1,0 +1,135 @@
+"""Sizes, health, operations, settings; and changing names, where that is allowed."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+import frazil
+from frazil.web import app
+from tests.web.conftest import HERE
+
+
+def secret(site: TestClient) -> str:
+    """What the forms of a page have in them."""
+    match = re.search(r'name="secret" value="([^"]+)"', site.get("/names").text)
+    assert match is not None
+    return match[1]
+
+
+@pytest.fixture
+def repo() -> frazil.Repository:
+    """A repository that tests change."""
+    made = frazil.Repository.create(frazil.in_memory_storage())
+    with made.edit("main", "Numbers") as tree:
+        tree["numbers"] = np.random.default_rng(1).random(3000)
+        tree["few"] = np.arange(3)
+    return made
+
+
+def test_storage_by_array_and_by_age(repo: frazil.Repository) -> None:
+    site = TestClient(app(repo), base_url=HERE)
+    page = site.get("/storage").text
+    assert page.index("/numbers") < page.index("/few")
+    assert "By age" not in page
+    measured = site.get("/storage", params={"measure": 1}).text
+    assert "By age" in measured
+    assert "Transaction logs" in measured
+
+
+def test_large_versions_are_measured_when_asked(
+    repo: frazil.Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frazil.web.usage.QUICK_ARRAYS", 1)
+    site = TestClient(app(repo), base_url=HERE)
+    assert "/numbers" not in site.get("/storage").text
+    assert "/numbers" in site.get("/storage", params={"measure": 1}).text
+
+
+def test_health_tells_what_could_be_freed_and_frees_nothing(repo: frazil.Repository) -> None:
+    with repo.edit("main", "Again") as tree:
+        tree["numbers"] = np.random.default_rng(2).random(3000)
+    repo.reset_branch("main", next(iter(repo.ancestry(branch="main"))).parent_id or "")
+    site = TestClient(app(repo), base_url=HERE)
+    for _ in range(2):
+        page = site.get("/health", params={"older": "2100-01-01"}).text
+        assert "1 chunk object," in page
+        assert "1 snapshot " in page
+    assert site.get("/health", params={"older": "soon"}).status_code == 400
+
+
+def test_operations_are_listed(repo: frazil.Repository) -> None:
+    repo.create_tag("v1", repo.lookup_branch("main"))
+    page = TestClient(app(repo), base_url=HERE).get("/operations").text
+    order = [page.index(words) for words in ("Tag created", "New commit", "Repo initialized")]
+    assert order == sorted(order)
+    assert repo.lookup_branch("main") in page
+
+
+def test_settings_and_their_history(repo: frazil.Repository) -> None:
+    repo.save_config(frazil.RepositoryConfig(inline_chunk_threshold_bytes=77))
+    site = TestClient(app(repo), base_url=HERE)
+    assert "77" in site.get("/configuration").text
+    assert "default</td><td>77" in site.get("/configuration", params={"history": 1}).text
+
+
+@pytest.mark.parametrize("page", ["/health", "/operations", "/configuration", "/storage", "/names"])
+def test_format_1_has_these_pages_too(page: str) -> None:
+    repo = frazil.Repository.create(frazil.in_memory_storage(), spec_version=1)
+    assert TestClient(app(repo), base_url=HERE).get(page).status_code == 200
+
+
+def test_names_are_made_and_deleted(repo: frazil.Repository) -> None:
+    site = TestClient(app(repo, write=True), base_url=HERE)
+    form = {"secret": secret(site), "snapshot": repo.lookup_branch("main")}
+    for kind in ("branch", "tag"):
+        made = site.post(
+            "/names", data={**form, "kind": kind, "name": "new/one", "action": "create"}
+        )
+        assert made.status_code == 200  # after the redirect
+        assert "new/one" in made.text
+    assert repo.lookup_tag("new/one") == repo.lookup_branch("new/one") == form["snapshot"]
+    for kind in ("branch", "tag"):
+        site.post("/names", data={**form, "kind": kind, "name": "new/one", "action": "delete"})
+    assert repo.list_branches() == {"main"}
+    assert repo.list_tags() == set()
+    refused = site.post(
+        "/names", data={**form, "kind": "branch", "name": "main", "action": "delete"}
+    )
+    assert refused.status_code >= 400
+    assert repo.list_branches() == {"main"}
+
+
+def test_other_sites_change_nothing(repo: frazil.Repository) -> None:
+    site = TestClient(app(repo, write=True), base_url=HERE)
+    form = {
+        "secret": secret(site),
+        "snapshot": repo.lookup_branch("main"),
+        "kind": "branch",
+        "name": "planted",
+        "action": "create",
+    }
+    for headers in (
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ):
+        assert site.post("/names", data=form, headers=headers).status_code == 403
+    for wrong in ("", "x", "ä"):
+        assert site.post("/names", data={**form, "secret": wrong}).status_code in (400, 403)
+    assert site.post("/names", data={**form, "action": "reset"}).status_code == 400
+    assert site.post("/names", content=b"x" * 100_000).status_code == 413
+    assert site.post("/tree", data=form).status_code == 405
+    assert repo.list_branches() == {"main"}
+    assert site.post("/names", data=form, headers={"origin": HERE}).status_code == 200
+    assert repo.list_branches() == {"main", "planted"}
+
+
+def test_read_only_pages_have_no_forms_for_changes(repo: frazil.Repository) -> None:
+    site = TestClient(app(repo), base_url=HERE)
+    assert 'method="post"' not in site.get("/names").text
+    assert site.post("/names").status_code == 405

@@ -27,7 +27,7 @@ Cli = Callable[[str], Done]
         ("frazil log weather main~99", Exit.NOT_FOUND, "commits before it"),
         ("frazil ls weather /nope", Exit.NOT_FOUND, "no node at '/nope'"),
         ("frazil tag weather v1", Exit.FINDING, "already exists"),
-        ("frazil diff weather main v1", Exit.USAGE, "give the older version first"),
+        ("frazil squash weather calibrated -m x", Exit.USAGE, "not in the history"),
         ("frazil info s3://bucket/prefix?x=y", Exit.USAGE, "option 'x' is unknown"),
         ("frazil info ftp://host/x", Exit.USAGE, "ftp"),
     ],

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from frazil.cli import app
-from frazil.cli.commands import COMMANDS
+from frazil.cli.commands import COMMANDS, Group
 from tests.cli.conftest import Done
 from tests.cli.page import MARK, PAGE, reference
 
 app.application()
-EXAMPLES = [(name, line) for name, item in COMMANDS.items() for line in item.examples]
+EXAMPLES = [
+    (name, line)
+    for name, item in COMMANDS.items()
+    for line in item.examples
+    if item.group is not Group.SERVE  # which run until they are interrupted
+]
 
 
 def test_the_page_is_up_to_date() -> None:

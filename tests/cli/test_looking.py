@@ -87,6 +87,16 @@ def test_statistics_of_differences(frazil_cli: Cli) -> None:
     assert frazil_cli("frazil diff climate main main --exit-code").out == "no difference\n"
 
 
+def test_differences_of_versions_that_are_not_in_line(frazil_cli: Cli) -> None:
+    found = frazil_cli("frazil diff weather main calibrated --values --json").document
+    assert found["deleted_arrays"] == ["/rain/total"]
+    assert found["updated_chunks"] == {"/t2m": 1}
+    assert found["values"][0]["mean"] == pytest.approx(0.25, rel=1e-3)
+    back = frazil_cli("frazil diff weather calibrated main --json").document
+    assert back["new_arrays"] == ["/rain/total"]
+    assert back["updated_chunks"] == {"/rain/total": 4, "/t2m": 1}
+
+
 def test_commits_that_touched_a_path(frazil_cli: Cli) -> None:
     messages = [c["message"] for c in frazil_cli("frazil log weather --path rain --json").document]
     assert messages == ["Add rain"]

@@ -78,3 +78,19 @@ def test_bisect(repo: frazil.Repository) -> None:
         repo.bisect(small, good=ids[-1], bad=ids[0])
     with pytest.raises(ZeroDivisionError):
         repo.bisect(lambda _: bool(1 / 0), good=ids[0], bad=ids[-1])
+
+
+def test_compare(repo: frazil.Repository) -> None:
+    ids = history(repo)
+    repo.create_branch("side", ids[0])
+    with repo.transaction("side", message="other") as store:
+        zarr.open_array(store, path="g/t")[95] = 7
+        zarr.create_array(store, name="new", shape=(4,), chunks=(2,), dtype="i4")[:3] = 1
+    found = repo.compare(ids[-1], repo.lookup_branch("side"))
+    assert (found.new_arrays, found.updated_arrays) == ({"/new"}, {"/g/t"})
+    assert found.updated_chunks == {
+        "/g/t": [[0], [1], [2], [5], [9]],
+        "/new": [[0], [1]],
+    }
+    assert repo.compare(repo.lookup_branch("side"), ids[-1]).deleted_arrays == {"/new"}
+    assert repo.compare(ids[1], ids[1]).is_empty()

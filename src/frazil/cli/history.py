@@ -116,14 +116,15 @@ def show(
 @command(
     "diff",
     Group.HISTORY,
-    "frazil diff weather v1 main",
+    "frazil diff weather v1",
+    "frazil diff weather main calibrated",
     "frazil diff weather v1 calibrated --values",
     "frazil diff weather v1 calibrated --chunks --path /t2m --json",
 )
 def diff(
     url: Url,
-    before: Annotated[str, typer.Argument(metavar="FROM", help="The older version.")],
-    after: Annotated[str, typer.Argument(metavar="TO", help="The newer version.")] = "main",
+    before: Annotated[str, typer.Argument(metavar="FROM", help="A version.")],
+    after: Annotated[str, typer.Argument(metavar="TO", help="Another one.")] = "main",
     path: Annotated[str | None, typer.Option(help="Only this node and those below it.")] = None,
     chunks: Annotated[bool, typer.Option("--chunks", help="Name every chunk.")] = False,
     values: Annotated[
@@ -134,12 +135,13 @@ def diff(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what changed between a version and a later one."""
+    """Show what is different between two versions.
+
+    Between a version and a later one, that is all that the commits in between touched.
+    """
     repo = open_repository(url)
     older, newer = repo.resolve(before), repo.resolve(after)
-    found = _empty() if older == newer else repo.diff(
-        from_snapshot_id=older, to_snapshot_id=newer
-    )  # fmt: skip
+    found = _difference(repo, older, newer)
     if path is not None:
         found = _below(found, path)
     compared: list[ValueChanges] = []
@@ -162,10 +164,12 @@ def diff(
         raise typer.Exit(Exit.FINDING)
 
 
-def _empty() -> Diff:
-    from frazil import Diff
-
-    return Diff()
+def _difference(repo: Repository, older: str, newer: str) -> Diff:
+    """What the commits in between recorded, or else what is not the same in the end."""
+    in_line = (commit.id for commit in islice(repo.ancestry(snapshot_id=newer), 1, None))
+    if older in in_line:
+        return repo.diff(from_snapshot_id=older, to_snapshot_id=newer)
+    return repo.compare(older, newer)
 
 
 def _changes(repo: Repository, commit: SnapshotInfo) -> Diff | None:

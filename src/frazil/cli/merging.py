@@ -9,6 +9,7 @@ import typer
 from frazil.cli.arguments import DryRun, Json, Message, Url, Yes, confirm, open_repository
 from frazil.cli.commands import Group, command
 from frazil.cli.output import plural, print_json, say
+from frazil.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from frazil import ConflictSolver, Repository
@@ -119,7 +120,7 @@ def _commits_after(repo: Repository, tip: str, after: str) -> int:
     for number, commit in enumerate(repo.ancestry(snapshot_id=tip)):
         if commit.id == after:
             return number
-    raise typer.BadParameter(f"snapshot {after} is not in the history of the branch")
+    raise InvalidInputError(f"snapshot {after} is not in the history of the branch")
 
 
 def _solver(prefer: str | None) -> ConflictSolver | None:

@@ -7,11 +7,14 @@ from dataclasses import replace
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.snapshot import ManifestRef, Node, NodeKind, Snapshot
 from frazil.format.transaction_log import Move
+from frazil.ids import NodeId
 from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
+from frazil.model.diff import diff
 from frazil.model.overlay import clip, inside
 from frazil.model.snapshot_diff import compare_nodes, compare_refs
 from frazil.progress import task
+from frazil.snapshots import Diff
 from frazil.storage.pool import map_parallel
 
 
@@ -46,6 +49,20 @@ def changes_between(
             changes.edits(before_ or after_).add(refs)
     moves = tuple(Move(old.path, new.path, new.id, new.kind) for old, new in found.moved)
     return changes, moves
+
+
+def difference(library: Library, before: Snapshot, after: Snapshot) -> Diff:
+    """What is different between two snapshots in the end, whatever led from one to the other."""
+    changes, moves = changes_between(library, before, after)
+
+    def path_of(id_: NodeId) -> str | None:
+        for nodes in (after.nodes, before.nodes):
+            row = nodes.find_id(id_)
+            if row >= 0:
+                return nodes.path_of(row)
+        return None
+
+    return diff([changes.log(after.id, moves)], path_of)
 
 
 def _edits_between(library: Library, before: Node | None, after: Node) -> ChunkRefs:

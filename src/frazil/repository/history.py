@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from frazil.engine.difference import difference
 from frazil.engine.history import diff_between
 from frazil.engine.ops_log import public_update
 from frazil.engine.revisions import lost_without, reachable, resolve_revision
@@ -16,6 +17,7 @@ from frazil.model.descent import merge_parents
 from frazil.ops import Update
 from frazil.repository.base import RepositoryBase
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
+from frazil.storage.pool import map_parallel
 from frazil.store.iterators import AsyncCloseableIterator
 from frazil.twins import twin
 
@@ -152,6 +154,17 @@ class History(RepositoryBase):
         return diff_between(self._core.library, self._core.catalog, older, newer)
 
     diff_async = twin(diff)
+
+    def compare(self, before: str, after: str) -> Diff:
+        """What is different between any two snapshots, by id, whatever led from one to the other.
+
+        `diff` reads what commits recorded, and lists all that they touched; this reads the
+        manifests that differ, and lists what is not the same in the end.
+        """
+        library, ids = self._core.library, map(SnapshotId.parse, (before, after))
+        return difference(library, *map_parallel(library.snapshot, ids))
+
+    compare_async = twin(compare)
 
 
 def _batches(items: Callable[[], Iterator[T]]) -> Iterator[list[T]]:

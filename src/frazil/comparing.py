@@ -21,10 +21,10 @@ class ValueChanges(Displayed):
     """How the values of one array differ between two versions.
 
     elements: those that were compared, in the chunks that were written; changed: of these, those
-    that differ, NaN being equal to NaN. The rest is of changed elements that are finite in both,
-    after minus before, None where there are none or the values are no numbers: the smallest, the
-    largest, their mean and their root mean square. before_shape, after_shape: elements that
-    only one version has are not compared.
+    that differ, NaN being equal to NaN and NaT to NaT. The rest is of changed elements that are
+    finite in both, after minus before, None where there are none or the values are no numbers:
+    the smallest, the largest, their mean and their root mean square. before_shape,
+    after_shape: elements that only one version has are not compared.
     """
 
     path: str
@@ -105,10 +105,9 @@ def _compare(
 
 
 def _sums(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> _Sums:
-    differ = np.asarray(old != new)
+    # NaN and NaT are not equal to themselves.
+    differ = np.asarray(old != new) & ~np.asarray((old != old) & (new != new))
     numbers = old.dtype.kind in "biuf" and new.dtype.kind in "biuf"
-    if numbers:
-        differ &= ~(np.isnan(old) & np.isnan(new))
     sums = _Sums(differ.size, int(np.count_nonzero(differ)))
     if numbers and sums.changed:
         # Doubles hold the difference of whatever is stored, unsigned integers included.

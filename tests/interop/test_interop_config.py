@@ -165,7 +165,9 @@ def view(value: Any) -> Any:
 
 
 GROUPS = {
-    cls.__name__: [name.lstrip("_") for name in _kinds(cls) if name not in {"packs", "verify_reads"}]
+    cls.__name__: [
+        name.lstrip("_") for name in _kinds(cls) if name not in {"packs", "verify_reads"}
+    ]
     for cls in all_settings(Settings)
     if cls is not S3Options
 }

@@ -119,8 +119,9 @@ def wrap(body: bytes | memoryview, file_type: FileType, *, spec: int, level: int
 
 
 def _new_compressor(level: int, *, threads: int = 0) -> zstandard.ZstdCompressor:
+    # Whoever decompresses the frame compares its checksum: a flipped bit is noticed.
     return zstandard.ZstdCompressor(
-        level=level, threads=threads, write_checksum=False, write_content_size=True
+        level=level, threads=threads, write_checksum=True, write_content_size=True
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from frazil.errors import ErrorKind, FormatError
 from frazil.format.manifest import LocationCompression, Manifest, decode_manifest, encode_manifest
 from frazil.format.snapshot import ManifestInfo, Snapshot, decode_snapshot, encode_snapshot
 from frazil.format.transaction_log import (
@@ -118,9 +119,14 @@ class Library:
         return kind(self._random_bytes(kind.SIZE))
 
     def snapshot(self, id_: SnapshotId) -> Snapshot:
-        """A snapshot; `StorageError` of kind `object-not-found` if there is no such file."""
+        """A snapshot; `StorageError` of kind `object-not-found` if there is no such file.
+
+        `FormatError` if it is another file under this name. So it is for manifests.
+        """
         key = f"snapshots/{id_}"
-        return self._snapshots.load(id_, lambda: decode_snapshot(self.backend.get(key), where=key))
+        return self._snapshots.load(
+            id_, lambda: _named(id_, decode_snapshot(self.backend.get(key), where=key), key)
+        )
 
     @property
     def keeps_snapshots(self) -> bool:
@@ -146,7 +152,9 @@ class Library:
         if known is not None:
             return known
         key = f"manifests/{id_}"
-        return self._manifests.load(id_, lambda: decode_manifest(self.backend.get(key), where=key))
+        return self._manifests.load(
+            id_, lambda: _named(id_, decode_manifest(self.backend.get(key), where=key), key)
+        )
 
     def known_manifest(self, id_: ManifestId) -> Manifest | None:
         """A manifest if it is in memory."""
@@ -190,6 +198,20 @@ class Library:
         data = encode_transaction_log(log, spec=self.spec, level=self.level)
         (uploads or self.backend).put(f"transactions/{log.id}", data)
         self._logs.put(log.id, log)
+
+
+File = TypeVar("File", Snapshot, Manifest)
+
+
+def _named(id_: ObjectId, file: File, key: str) -> File:
+    """The file, if it is the one that belongs under this name."""
+    if file.id != id_:
+        raise FormatError(
+            f"{key} holds {file.id}: it is another file under this name; put the right one back "
+            "from a copy of the repository",
+            ErrorKind.INVALID_FILE_FORMAT,
+        )
+    return file
 
 
 def memory_of(value: Any) -> int:

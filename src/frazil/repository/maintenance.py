@@ -12,12 +12,14 @@ from frazil.engine.collect import Options, collect
 from frazil.engine.expire import check_writable, expire_snapshots
 from frazil.engine.rewrite import rewrite_manifests
 from frazil.engine.times import microseconds
+from frazil.engine.verify import Scope, verify
 from frazil.errors import ErrorKind, FormatError
 from frazil.ops import GCSummary
 from frazil.repository.base import RepositoryBase
 from frazil.stats import ChunkStorageStats
 from frazil.twins import twin
 from frazil.types import CommitMethod
+from frazil.verification import Level, VerifyReport
 
 
 class Maintenance(RepositoryBase):
@@ -135,6 +137,39 @@ class Maintenance(RepositoryBase):
         ).native_bytes
 
     total_chunks_storage_async = twin(total_chunks_storage)
+
+    def verify(
+        self,
+        level: Level = "objects",
+        *,
+        branch: str | None = None,
+        tag: str | None = None,
+        path: str = "/",
+        since: datetime | None = None,
+        sample: float = 1.0,
+    ) -> VerifyReport:
+        """Look whether everything that branches and tags lead to is there and as it was written.
+
+        level: "metadata": all files but chunks can be read and agree with each other; "objects":
+        as well, chunk objects are there with enough bytes, and chunks do not overlap; "data": as
+        well, the bytes of chunks have the checksums that were written with them, where there are
+        any: this reads all chunks. Nothing is changed, and caches are not used.
+
+        branch, tag: only what these lead to; path: only this node and those below; since: only
+        snapshots from then on; sample: the share of chunk objects that "data" reads, above 0.
+
+        `ValueError` for another level or sample; errors of the storage are raised, unless they
+        are about an object that is missing or too short.
+        """
+        if level not in ("metadata", "objects", "data"):
+            raise ValueError(f"level is 'metadata', 'objects' or 'data', not {level!r}")
+        if not 0 < sample <= 1:
+            raise ValueError(f"sample is above 0 and at most 1, not {sample}")
+        start = 0 if since is None else microseconds("since", since)
+        scope = Scope(branch, tag, path, start, sample)
+        return verify(self._core.library, self._core.catalog, level, scope)
+
+    verify_async = twin(verify)
 
     def rewrite_manifests(
         self,

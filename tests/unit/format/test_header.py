@@ -25,7 +25,7 @@ def test_layout() -> None:
     assert HEAD[36:] == bytes([2, 1, 1])
     frame = zstandard.get_frame_parameters(FILE[39:])
     assert frame.content_size == len(BODY)
-    assert not frame.has_checksum
+    assert frame.has_checksum
     assert frame.dict_id == 0
 
 
@@ -38,7 +38,7 @@ def test_round_trip(size: int, spec: int) -> None:
     assert header == Header(IMPLEMENTATION, spec, FileType.REPO, 1)
     assert found == body
     frame = zstandard.get_frame_parameters(file[39:])
-    assert (frame.content_size, frame.has_checksum) == (size, False)
+    assert (frame.content_size, frame.has_checksum) == (size, True)
 
 
 @pytest.mark.parametrize("name", [bytes(24), b"\xff" * 24, b"ic-2.3.0".ljust(24, b"\0")])

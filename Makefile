@@ -4,6 +4,7 @@
 #   make test     all tests                                  (TESTS="..." for some of them)
 #   make servers  S3, Azure and HTTP servers for the tests, which skip what is not there
 #   make check    lint, format, types, import contracts
+#   make docs     the documentation as a site: out/site/
 #   make bench    ratios against icechunk                    (BENCH="--quick" for a trial)
 #   make clean    remove what the targets above made
 #
@@ -23,7 +24,7 @@ BENCH ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test servers check lint types imports bench clean environment version
+.PHONY: demo test servers check lint types imports docs bench clean environment version
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
@@ -46,6 +47,9 @@ types: $(VENV)/.ready-test $(VENV)/.ready-check
 
 imports: $(VENV)/.ready-check
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.ready-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -178,7 +178,8 @@ def test_packed_chunks_outlive_a_collection(place: Place, spec: int) -> None:
     session.commit("packed")
     objects = place.files("chunks")
     assert len(objects) < 10  # 120 chunks
-    assert sum(map(len, objects.values())) == 3 * data.nbytes
+    footers = sum(map(len, objects.values())) - 3 * data.nbytes
+    assert 0 < footers < 120 * 40
 
     for library in (REAL, FRAZIL):
         session = place.open(library).writable_session("main")

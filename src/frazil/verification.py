@@ -1,4 +1,7 @@
-"""What `Repository.verify` finds: files and chunks that are not as they should be."""
+"""What `Repository.verify` finds: files and chunks that are not as they should be.
+
+And what `Repository.repair` has done about the repo object.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ _ADVICE = {
     FindingKind.MISSING: "put the object back from a copy of the repository",
     FindingKind.UNREADABLE: "put the object back from a copy of the repository",
     FindingKind.MISPLACED: "this is another file under this name: put the right one back",
-    FindingKind.OUTDATED: "copy the newest file of overwritten/ to repo, with nobody writing",
+    FindingKind.OUTDATED: "put the newest one back",
     FindingKind.DISAGREES: "put both files back from one copy of the repository",
     FindingKind.NAME_CONFLICT: "move or delete one of the nodes",
     FindingKind.TOO_SHORT: "put the object back from a copy, or write the chunk again",
@@ -43,6 +46,9 @@ _ADVICE = {
     FindingKind.CORRUPTED: "put the object back from a copy, or write the chunk again",
     FindingKind.DAMAGED_FOOTER: "put the object back from a copy; the chunks can be read without",
 }
+
+
+_REPAIR = "Repository.repair puts its newest backup back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to do."""
-        return _ADVICE[self.kind]
+        return _REPAIR if self.object == "repo" else _ADVICE[self.kind]
 
     def __str__(self) -> str:
         where = ""
@@ -115,3 +121,23 @@ class VerifyReport(Displayed):
             more = len(self.findings) - len(lines)
             lines += [f"and {more} more"] * (more > 0)
             yield Shown(f"findings ({len(self.findings)})", "\n".join([*lines, ""]))
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class RepairReport(Displayed):
+    """What was put in the place of the repo object, or would have been (dry_run).
+
+    restored: the key of the backup, None where nothing was to be done; kept: where the damaged
+    object is now, None if there was none; lost_snapshots: ids of snapshots that are stored and
+    that the backup does not know: commits that are not in the history any more.
+    """
+
+    dry_run: bool
+    restored: str | None
+    kept: str | None
+    lost_snapshots: tuple[str, ...]
+
+    _public_name: ClassVar[str] = "frazil.verification.RepairReport"
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("dry_run", "restored", "kept", "lost_snapshots"), self)

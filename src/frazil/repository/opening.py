@@ -9,14 +9,17 @@ from typing import Self
 from frazil.config import Attribution, RepositoryConfig
 from frazil.credentials import AnyCredential
 from frazil.engine import repository_core
+from frazil.engine.repair import repair_repo_object
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.source_kinds import checked_access, unspecific_access
 from frazil.errors import ConflictError, InvalidInputError
+from frazil.library.files import Library
 from frazil.model.virtual_urls import checked_container
 from frazil.repository.base import RepositoryBase
 from frazil.storage import Storage, StorageSettings
 from frazil.twins import in_pool, twin
 from frazil.types import SpecVersion
+from frazil.verification import RepairReport
 
 Authorization = Mapping[str, AnyCredential | None] | None
 """A credential for the URL prefix of each virtual chunk container that may be used."""
@@ -72,6 +75,25 @@ class Opening(RepositoryBase):
         core = repository_core.open_(storage, config, attribution)
         _authorize(core, authorize_virtual_chunk_access)
         return cls(core)
+
+    @staticmethod
+    def repair(storage: Storage, *, dry_run: bool = True) -> RepairReport:
+        """Put the newest backup in the place of a repo object that is lost, damaged or too old.
+
+        Only says what would be done, unless `dry_run` is False. The last update, of a branch, a
+        tag or anything else, may be lost, as the report tells; the damaged object is kept in
+        `overwritten/`. Format 2 only: nothing else of a repository can be repaired from itself.
+
+        Raises `RepositoryNotFoundError` if there is neither object nor backup, `FormatError` if
+        no backup will do, `PreconditionFailed` if somebody has changed the object meanwhile.
+        """
+        library = Library(storage.backend(), spec=2)
+        return repair_repo_object(library, dry_run=dry_run)
+
+    @staticmethod
+    async def repair_async(storage: Storage, *, dry_run: bool = True) -> RepairReport:
+        """As `repair`, awaitable."""
+        return await in_pool(Opening.repair, storage, dry_run=dry_run)
 
     @classmethod
     def open_archived(

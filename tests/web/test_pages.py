@@ -10,7 +10,12 @@ import pytest
 from starlette.testclient import TestClient
 
 import frazil
+from frazil.format.history import SnapshotRecord, SnapshotTable
+from frazil.format.nodes import NodeTable
+from frazil.format.snapshot import Node
+from frazil.ids import SnapshotId
 from frazil.web import app
+from frazil.web.commits import Commits
 from tests.web.conftest import HERE
 
 AIR = "/climate/air"
@@ -86,6 +91,60 @@ def test_missing_values_and_lines(site: TestClient) -> None:
 def test_what_cannot_be_drawn_says_why(site: TestClient, path: str, words: str) -> None:
     text = " ".join(re.findall(r">([^<]+)<", site.get("/figure.svg", params={"path": path}).text))
     assert words in text
+
+
+def test_a_new_repository_is_empty(spec: int) -> None:
+    repo = frazil.Repository.create(frazil.in_memory_storage(), spec_version=spec)
+    site = TestClient(app(repo), base_url=HERE)
+    assert "This group is empty." in site.get("/tree").text
+    assert "Repository initialized" in site.get("/").text
+    assert "the same snapshot" in site.get("/compare").text
+
+
+def test_a_page_makes_as_little_of_a_long_history_as_of_a_short_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    real = SnapshotTable.record
+
+    def counted(table: SnapshotTable, row: int) -> SnapshotRecord:
+        made.append(row)
+        return real(table, row)
+
+    monkeypatch.setattr(SnapshotTable, "record", counted)
+    ids = [SnapshotId(number.to_bytes(12, "big")) for number in range(10_000)]
+    parents = [None, *ids]
+    records = [
+        SnapshotRecord(id_, parent, number, f"commit {number}")
+        for number, (id_, parent) in enumerate(zip(ids, parents, strict=False))
+    ]
+    table = SnapshotTable.of(records)
+    order = np.arange(len(table))[::-1]
+    commits = Commits(table, order, {"main": ids[-1], "old": ids[5]}, {})
+    page = commits.page(9_000, 50)
+    assert [commit.record.message for commit in page] == [
+        f"commit {number}" for number in range(999, 949, -1)
+    ]
+    assert len(made) == 50
+
+
+def test_a_page_describes_only_the_nodes_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = frazil.Repository.create(frazil.in_memory_storage())
+    with repo.edit("main", "Many") as tree:
+        for number in range(3_000):
+            document = b'{"zarr_format":3,"node_type":"group"}'
+            tree._workspace.set_metadata(f"/g{number:04}", document)
+    made: list[int] = []
+    real = NodeTable.node
+
+    def counted(table: NodeTable, row: int) -> Node:
+        made.append(row)
+        return real(table, row)
+
+    monkeypatch.setattr(NodeTable, "node", counted)
+    site = TestClient(app(repo), base_url=HERE)
+    assert "g2050" in site.get("/tree", params={"start": 2000}).text
+    assert len(made) <= 110
 
 
 def test_groups_are_searched_and_paged() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from frazil.errors import InvalidInputError
 from frazil.web.axes import Axis, round_numbers, texts
 from frazil.web.calendars import moment, shortened
-from frazil.web.png import MISSING, coloured, png
+from frazil.web.png import DIVERGING, MISSING, coloured, png
 from frazil.web.sampling import BYTES, CHUNKS, sample
 from frazil.web.values import numbers
 
@@ -72,11 +72,11 @@ def test_a_png_is_one() -> None:
 
 
 def test_colours_have_an_order_and_a_gap() -> None:
-    row = coloured(np.array([0.0, 0.5, 1.0, 2.0, np.nan, np.inf]), 0.0, 1.0, diverging=False)
+    row = coloured(np.array([0.0, 0.5, 1.0, 2.0, np.nan, np.inf]), 0.0, 1.0)
     light = row.astype(int).sum(axis=1)
     assert light[0] < light[1] < light[2] == light[3]
     assert row[4].tolist() == row[5].tolist() == list(MISSING.to_bytes(3, "big"))
-    middle = coloured(np.array([-1.0, 0.0, 1.0]), -1.0, 1.0, diverging=True)
+    middle = coloured(np.array([-1.0, 0.0, 1.0]), -1.0, 1.0, DIVERGING)
     assert np.ptp(middle[1].astype(int)) < 8  # no colour where there is no difference
     assert middle[0, 2] > middle[0, 0]
     assert middle[2, 0] > middle[2, 2]

@@ -25,6 +25,7 @@ FAMILIES = (
     "upkeep",
     "configuring",
     "files",
+    "serving",
 )
 """Modules with commands."""
 

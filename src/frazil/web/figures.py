@@ -11,7 +11,7 @@ import numpy as np
 
 from frazil.web.axes import Axis, round_numbers, texts
 from frazil.web.markup import element, text_of
-from frazil.web.png import coloured, png, scale
+from frazil.web.png import DIVERGING, DIVERGING_DARK, SEQUENTIAL, Stops, coloured, png, scale
 from frazil.web.values import Numbers
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 10, 50
@@ -36,6 +36,12 @@ class Look:
     def rule(self) -> str:
         """The colour of thin lines."""
         return "#2d3a43" if self.dark else "#dbe3e8"
+
+    def stops(self, *, diverging: bool) -> Stops:
+        """The colours of numbers."""
+        if diverging:
+            return DIVERGING_DARK if self.dark else DIVERGING
+        return SEQUENTIAL
 
     @property
     def line(self) -> str:
@@ -63,7 +69,8 @@ def heat_map(
     inner = look.width - LEFT - RIGHT
     ratio = rows.length / max(1, columns.length)
     height = round(inner * min(max(ratio, 0.42), 0.8))
-    picture = png(coloured(values, low, high, diverging=diverging))
+    stops = look.stops(diverging=diverging)
+    picture = png(coloured(values, low, high, stops))
     blocky = max(values.shape) < inner / 3
     body = [
         element(
@@ -218,7 +225,7 @@ def _bar(
     low: float, high: float, inner: int, top: int, look: Look, *, diverging: bool
 ) -> list[str]:
     width = min(inner, 260)
-    picture = png(scale(width, diverging=diverging)[None])
+    picture = png(scale(width, look.stops(diverging=diverging))[None])
     middle = [0.0] if diverging else [(low + high) / 2]
     numbers = [low, *middle, high]
     found = [

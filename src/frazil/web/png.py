@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
+Stops = tuple[tuple[float, int], ...]
+"""Colours, 0xRRGGBB, at places from 0 to 1."""
 
-_SEQUENTIAL: Final = (
+SEQUENTIAL: Final[Stops] = (
     (0.00, 0x0B1F3F),
     (0.20, 0x17487C),
     (0.40, 0x2A7AA6),
@@ -20,7 +22,7 @@ _SEQUENTIAL: Final = (
     (1.00, 0xF6F7D6),
 )
 """Dark to light, so that it can be read in grey: deep water to ice."""
-_DIVERGING: Final = (
+DIVERGING: Final[Stops] = (
     (0.00, 0x174A86),
     (0.25, 0x6AA5CF),
     (0.50, 0xF5F5F3),
@@ -28,6 +30,14 @@ _DIVERGING: Final = (
     (1.00, 0x9B2226),
 )
 """Less, the same, more."""
+DIVERGING_DARK: Final[Stops] = (
+    (0.00, 0x8CCBF2),
+    (0.25, 0x3F7BA6),
+    (0.50, 0x1C272E),
+    (0.75, 0xB0573F),
+    (1.00, 0xF7A889),
+)
+"""The same on a dark background, from which what did not change should not stand out."""
 MISSING: Final = 0x8A949B
 """Where there is no number."""
 
@@ -54,10 +64,10 @@ def _piece(kind: bytes, data: bytes) -> bytes:
 
 
 def coloured(
-    values: npt.NDArray[np.float64], low: float, high: float, *, diverging: bool
+    values: npt.NDArray[np.float64], low: float, high: float, stops: Stops = SEQUENTIAL
 ) -> Pixels:
     """uint8[..., 3]: colours of numbers from low to high; those beyond have the last colour."""
-    table = scale(256, diverging=diverging)
+    table = scale(256, stops)
     known = np.isfinite(values)
     span = (high - low) or 1.0
     at = np.clip((np.where(known, values, low) - low) / span, 0.0, 1.0)
@@ -66,9 +76,8 @@ def coloured(
     return pixels
 
 
-def scale(steps: int, *, diverging: bool) -> Pixels:
+def scale(steps: int, stops: Stops) -> Pixels:
     """uint8[steps, 3]: the colours from the lowest to the highest number."""
-    stops = _DIVERGING if diverging else _SEQUENTIAL
     at = np.linspace(0.0, 1.0, steps)
     colours = np.array([_parts(colour) for _, colour in stops], np.float64)
     columns = [np.interp(at, [place for place, _ in stops], colours[:, i]) for i in range(3)]

@@ -10,6 +10,7 @@ import webbrowser
 
 import uvicorn
 
+from frazil.errors import ErrorKind, StorageError
 from frazil.opening import open as open_repository
 from frazil.repository import Repository
 from frazil.storage import Storage
@@ -33,8 +34,8 @@ def serve(
 
     url_or_repo: as for `frazil.open`. port: 0 for any that is free. write: let branches and
     tags be made and deleted. token: what visitors have to know; one is made up where others
-    than this machine can connect. `OSError` if the address is taken, else the errors of
-    `frazil.open`.
+    than this machine can connect. `StorageError` if the address cannot be used, else the errors
+    of `frazil.open`.
     """
     repo = url_or_repo if isinstance(url_or_repo, Repository) else open_repository(url_or_repo)
     if token is None and not is_loopback(host):
@@ -42,7 +43,13 @@ def serve(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise StorageError(
+                f"cannot listen at {host}:{port}: {error.strerror}; give another port, 0 for any",
+                ErrorKind.UNKNOWN,
+            ) from error
         site = app(repo, write=write, token=token, hosts=hosts_of(host))
         where = f"[{host}]" if ":" in host else host
         query = "" if token is None else f"?token={token}"

@@ -24,8 +24,11 @@ def tree(request: Request) -> Response:
     site = site_of(request)
     version = site.version(request)
     session = site.session(version)
-    node = session._node(check_path(request.query_params.get("path", "/")))
-    described = describe(node)
+    path = check_path(request.query_params.get("path", "/"))
+    if path == "/" and session._workspace.node(path) is None:
+        described = Described(path, False, {}, "{}")  # a repository without a root group yet
+    else:
+        described = describe(session._node(path))
     shared: dict[str, Any] = {
         "version": version,
         "node": described,

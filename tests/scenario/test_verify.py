@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,6 +126,34 @@ def test_a_damaged_file_is_named(
         assert all(found[name] in (None, sound[name]) for name in sound)
         backend.put(info.key, before)
     assert repo.verify("data").is_healthy
+
+
+def test_bits_flipped_at_random_are_noticed_or_make_no_difference(
+    repo: Repository, backend: MemoryBackend
+) -> None:
+    sound = readable(repo)
+    rnd = random.Random(3)
+    keys = sorted(info.key for folder in FOLDERS for info in backend.list(folder))
+    missed = 0
+    for _ in range(120):
+        key = rnd.choice(keys)
+        before = backend.get(key)
+        data = bytearray(before)
+        at = rnd.randrange(len(data))
+        data[at] ^= 1 << rnd.randrange(8)
+        backend.put(key, bytes(data))
+        report = Repository.open(repo.storage).verify("data")
+        found = readable(Repository.open(repo.storage))
+        if report.is_healthy:
+            # The name of the program that wrote the file, or a bit that zstd does not use.
+            assert not key.startswith("chunks/"), (key, at)
+            assert found == sound
+            missed += 1
+        else:
+            assert key in named(report), str(report)
+            assert all(found[name] in (None, sound[name]) for name in sound)
+        backend.put(key, before)
+    assert missed < 30
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -71,6 +71,14 @@ def test_every_answer_is_shielded(site: TestClient) -> None:
         assert headers["referrer-policy"] == "same-origin"
 
 
+def test_other_sites_can_link_here_but_not_embed(site: TestClient) -> None:
+    asked = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
+    assert site.get("/health?verify=objects", headers=asked).status_code == 403
+    link = {**asked, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    assert site.get("/", headers=link).status_code == 200
+    assert site.get("/", headers={**link, "sec-fetch-dest": "iframe"}).status_code == 403
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_read_only_is_read_only(site: TestClient, method: str) -> None:
     assert site.request(method, "/branches").status_code == 405

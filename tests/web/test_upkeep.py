@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +60,20 @@ def test_health_tells_what_could_be_freed_and_frees_nothing(repo: frazil.Reposit
         assert "1 chunk object," in page
         assert "1 snapshot " in page
     assert site.get("/health", params={"older": "soon"}).status_code == 400
+
+
+def test_health_tells_of_the_last_verification(tmp_path: Path) -> None:
+    place = frazil.local_filesystem_storage(str(tmp_path / "repo"))
+    repo = frazil.Repository.create(place)
+    with repo.edit("main", "Numbers") as tree:
+        tree["numbers"] = np.random.default_rng(1).random(3000)
+    site = TestClient(app(repo), base_url=HERE)
+    assert "Not looked at" in site.get("/health").text
+    assert "Nothing is wrong." in site.get("/health", params={"verify": "objects"}).text
+    assert "Nothing is wrong." in site.get("/health").text
+    for file in (tmp_path / "repo" / "chunks").iterdir():
+        file.unlink()
+    assert "1 thing wrong" in site.get("/health", params={"verify": "objects"}).text
 
 
 def test_operations_are_listed(repo: frazil.Repository) -> None:

@@ -118,6 +118,8 @@ class Guard:
             return PlainTextResponse("This server is read-only.", 405)
         if scope["method"] == "POST" and not _same_origin(headers):
             return PlainTextResponse("Changes are made on this site's own pages only.", 403)
+        if _is_embedded(headers):
+            return PlainTextResponse("This is not for the pages of other sites.", 403)
         return self._admission(scope, headers)
 
     def _admission(self, scope: Scope, headers: Headers) -> ASGIApp | None:
@@ -149,6 +151,16 @@ class Guard:
 
 def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _is_embedded(headers: Headers) -> bool:
+    """Whether a page of another site asks, other than by a link to here.
+
+    It could not read the answer, but have this machine work for it.
+    """
+    elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    visits = headers.get("sec-fetch-mode") == "navigate"
+    return elsewhere and not (visits and headers.get("sec-fetch-dest", "document") == "document")
 
 
 def _same_origin(headers: Headers) -> bool:

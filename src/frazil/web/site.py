@@ -18,6 +18,7 @@ from frazil.library.catalog import Catalog
 from frazil.notebook import readable
 from frazil.repository import Repository
 from frazil.session import Session
+from frazil.verification import VerifyReport
 from frazil.web.commits import Commits, read_commits
 from frazil.web.lanes import lanes
 from frazil.web.versions import Version, find_version, usual_version
@@ -33,6 +34,8 @@ class Site:
         self.write = write
         self.secret = secrets.token_urlsafe(24)
         """What the forms hold that change something, and no other site knows."""
+        self.verified: tuple[datetime, VerifyReport] | None = None
+        """The last verification that was made here."""
         self._commits: Commits | None = None
         self._templates = Environment(
             loader=PackageLoader("frazil.web"),

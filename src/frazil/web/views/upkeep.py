@@ -16,12 +16,16 @@ from starlette.responses import Response
 
 from frazil.errors import IcechunkError
 from frazil.ops import Update
+from frazil.verification import Level
 from frazil.web.site import integer, site_of
 from frazil.web.usage import by_array, is_quick, stored
 from frazil.web.views.nodes import choices
 
 PAGE = 100
 """Arrays and operations on a page."""
+
+LEVELS: dict[str, Level] = {"metadata": "metadata", "objects": "objects"}
+"""Of verification, those that do not read all chunks."""
 
 
 def storage(request: Request) -> Response:
@@ -68,6 +72,9 @@ def health(request: Request) -> Response:
             freed = repo.garbage_collect(_day(cutoff), dry_run=True)
         except IcechunkError as error:
             problem = error.message
+    level = LEVELS.get(request.query_params.get("verify", ""))
+    if level is not None:
+        site.verified = datetime.now(UTC), repo.verify(level)
     checkup = None
     if request.query_params.get("doctor") == "1":
         checkup = repo.doctor(snapshot_id=str(site.version(request).id))
@@ -84,6 +91,7 @@ def health(request: Request) -> Response:
         freed=freed,
         problem=problem,
         checkup=checkup,
+        verified=site.verified,
         stats=repo.stats,
     )
 

@@ -23,6 +23,7 @@ FAMILIES = (
     "merging",
     "copies",
     "upkeep",
+    "integrity",
     "configuring",
     "files",
     "serving",

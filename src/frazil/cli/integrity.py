@@ -1,0 +1,99 @@
+"""Commands that prove a repository whole, and mend it: verify, repair."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+import typer
+
+from frazil.cli.arguments import DryRun, Json, Url, Yes, confirm, moment, open_repository
+from frazil.cli.commands import Group, command
+from frazil.cli.exits import Exit
+from frazil.cli.output import facts, plural, print_json, record_document, say
+from frazil.verification import Level
+
+
+@command(
+    "verify",
+    Group.OPERATE,
+    "frazil verify weather",
+    "frazil verify weather --level data --path /t2m --json",
+)
+def verify(
+    url: Url,
+    level: Annotated[
+        str,
+        typer.Option("--level", help="metadata, objects, or data, which reads all chunks."),
+    ] = "objects",
+    branch: Annotated[str | None, typer.Option("--branch", help="Only this branch.")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="Only this tag.")] = None,
+    path: Annotated[str, typer.Option("--path", help="Only this node and those below.")] = "/",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only commits from then on.")
+    ] = None,
+    sample: Annotated[
+        float, typer.Option("--sample", help="The share of chunk objects that data reads.")
+    ] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Say whether everything in the history is there and as it was written.
+
+    Ends with 1 if something is wrong. Nothing is changed.
+    """
+    try:
+        found = open_repository(url).verify(
+            cast(Level, level),
+            branch=branch,
+            tag=tag,
+            path=path,
+            since=None if since is None else moment(since),
+            sample=sample,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        say("whole" if found.is_healthy else plural(len(found.findings), "finding"))
+        for one in found.findings:
+            say(f"  {one}: {one.advice}")
+        facts(
+            {
+                "  level": found.level,
+                "  snapshots": found.snapshots,
+                "  manifests": found.manifests,
+                "  chunk objects": found.objects,
+                "  chunks": found.chunks,
+                "  compared": found.checked or None,
+                "  without checksum": found.unchecked or None,
+            }
+        )
+    if not found.is_healthy:
+        raise typer.Exit(Exit.FINDING)
+
+
+@command("repair", Group.OPERATE, "frazil repair weather --dry-run", "frazil repair weather --yes")
+def repair(url: Url, yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Put the newest backup in the place of a lost or damaged list of branches and commits.
+
+    That list is the file 'repo'. The last change may be lost. The damaged file is kept.
+    """
+    from frazil import Repository
+    from frazil.storage import storage_from_url
+
+    storage = storage_from_url(url)
+    found = Repository.repair(storage)
+    if found.restored is not None and not dry_run:
+        lost = plural(len(found.lost_snapshots), "commit")
+        confirm(f"{found.restored} will be the list; {lost} will not be in the history", yes=yes)
+        found = Repository.repair(storage, dry_run=False)
+    if as_json:
+        print_json(record_document(found))
+        return
+    if found.restored is None:
+        say("nothing to repair")
+        return
+    say(f"{found.restored} {'would be' if found.dry_run else 'is'} the list of commits now")
+    facts(
+        {"  damaged file": found.kept, "  not in the history": list(found.lost_snapshots) or None}
+    )

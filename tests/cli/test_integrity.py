@@ -1,0 +1,59 @@
+"""Whether a repository is whole, and mending it, on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from frazil.cli.exits import Exit
+from tests.cli.conftest import Done
+
+Cli = Callable[[str], Done]
+
+
+@pytest.mark.parametrize("level", ["metadata", "objects", "data"])
+@pytest.mark.usefixtures("here")
+def test_a_whole_repository(frazil_cli: Cli, level: str) -> None:
+    done = frazil_cli(f"frazil verify weather --level {level}")
+    assert (done.code, done.out.splitlines()[0]) == (0, "whole")
+    document = frazil_cli(f"frazil verify weather --level {level} --json").document
+    assert document["is_healthy"]
+    assert (document["checked"] > 0) == (level == "data")
+
+
+def test_a_flipped_byte(frazil_cli: Cli, here: Path) -> None:
+    chunks = max((here / "weather" / "chunks").iterdir(), key=lambda file: file.stat().st_size)
+    data = bytearray(chunks.read_bytes())
+    data[10] ^= 1
+    chunks.write_bytes(data)
+    assert frazil_cli("frazil verify weather").code == 0
+    done = frazil_cli("frazil verify weather --level data")
+    assert done.code == Exit.FINDING
+    assert f"corrupted: chunks/{chunks.name}" in done.out
+    document = frazil_cli("frazil verify weather --level data --json").document
+    assert document["findings"][0]["kind"] == "corrupted"
+
+
+@pytest.mark.usefixtures("here")
+def test_what_cannot_be_asked(frazil_cli: Cli) -> None:
+    assert frazil_cli("frazil verify weather --level all").code == Exit.USAGE
+    assert frazil_cli("frazil verify weather --sample 0").code == Exit.USAGE
+    assert frazil_cli("frazil verify weather --branch no").code == Exit.NOT_FOUND
+
+
+def test_a_lost_list_of_commits(frazil_cli: Cli, here: Path) -> None:
+    before = frazil_cli("frazil log weather main").out.splitlines()
+    assert frazil_cli("frazil repair weather").out == "nothing to repair\n"
+    (here / "weather" / "repo").unlink()
+    assert frazil_cli("frazil log weather").code == Exit.NOT_FOUND
+    told = frazil_cli("frazil repair weather --dry-run")
+    assert (told.code, "would be the list" in told.out) == (0, True)
+    assert not (here / "weather" / "repo").exists()
+    assert frazil_cli("frazil repair weather").code == Exit.USAGE  # nobody to ask in a pipe
+    done = frazil_cli("frazil repair weather --yes --json").document
+    assert not done["dry_run"]
+    after = frazil_cli("frazil log weather main").out.splitlines()
+    assert after[-1] == before[-1]
+    assert len(after) >= len(before) - 1

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 import frazil
 from frazil.web import serve
+from tests.web.conftest import HERE
 
 pytest.importorskip("typer")
 
@@ -58,6 +61,14 @@ def test_it_asks_others_for_a_token(place: str) -> None:
         assert httpx.get(bare).status_code == 401
         with httpx.Client(follow_redirects=True) as browser:
             assert browser.get(here).status_code == 200
+
+
+def test_the_code_in_the_documentation_runs() -> None:
+    page = Path(__file__).parents[2] / "docs" / "explorer.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.S | re.M)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert "Add a row of numbers" in TestClient(names["site"], base_url=HERE).get("/").text
 
 
 def test_a_taken_address_is_told(place: str) -> None:

@@ -5,7 +5,8 @@
 #   make servers  S3, Azure and HTTP servers for the tests, which skip what is not there
 #   make check    lint, format, types, import contracts
 #   make docs     the documentation as a site: out/site/
-#   make bench    ratios against icechunk                    (BENCH="--quick" for a trial)
+#   make bench    ratios against icechunk and others: benchmarks/RESULTS.md
+#                 (BENCH="--quick" for a trial; its own environments: .venv-bench-3.13, ...)
 #   make clean    remove what the targets above made
 #
 # Another interpreter: make test PYTHON=python3.13
@@ -20,11 +21,11 @@ VENV := .venv-$(VERSION)
 BIN := $(VENV)/bin
 
 TESTS ?= tests
-BENCH ?=
+BENCH ?= --save
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test servers check lint types imports docs bench clean environment version
+.PHONY: demo test servers check lint types imports docs bench measure clean environment version
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
@@ -51,7 +52,10 @@ imports: $(VENV)/.ready-check
 docs: $(VENV)/.ready-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-bench: $(VENV)/.ready-test
+bench:
+	@$(MAKE) --no-print-directory VENV=.venv-bench-$(VERSION) measure
+
+measure: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
 # The environment of `make test`, without running anything; the Python version it is for.

@@ -20,8 +20,8 @@ import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from benchmarks import datasets, scale, selections, virtual
-from benchmarks.common import Case, Clock, Lib, Sizes, checked, create, open_
+from benchmarks import datasets, many, scale, selections, virtual
+from benchmarks.common import Case, Clock, Goal, Lib, Sizes, checked, create, open_
 
 # Many chunks, small and large -------------------------------------------------------------
 
@@ -245,6 +245,7 @@ CASES = (
         commit_one_chunk,
         prepare_references,
         commits=True,
+        goal=Goal(5),
     ),
     Case(
         "open-and-read",
@@ -259,10 +260,17 @@ CASES = (
         list_members,
         shares="list-keys",
     ),
-    Case("small-commits", lambda s: f"{s.commits:,} small commits", small_commits, commits=True),
+    Case(
+        "small-commits",
+        lambda s: f"{s.commits:,} small commits",
+        small_commits,
+        commits=True,
+        goal=Goal(1.5, unsynced=True),
+    ),
     Case("stats", _history_title("count the bytes"), count_bytes, prepare_history),
     Case("collect", _history_title("plan a collection"), plan_collection, shares="stats"),
     *selections.CASES,
+    *many.CASES,
     *datasets.CASES,
     # Their files are of format 2, which icechunk reads since version 2.
     *(scale.CASES if int(version("icechunk").split(".")[0]) >= 2 else ()),

@@ -1,11 +1,12 @@
-"""What a case is, how large it is, and how it takes the time."""
+"""What a case is, what it should reach, how large it is, and how it takes the time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,18 @@ class Sizes:
     random_reads: int = 10_000
     shards_along: int = 4
     boxes: int = 200
+    arrays: int = 2_000
+    steps: int = 200
+    members: int = 10_000
+    collected: int = 1_000_000
+    committers: int = 4
 
 
 FULL = Sizes()
+SHORT = replace(
+    FULL, large_chunks=100, random_reads=2_000, commits=200, steps=5, collected=200_000, boxes=100
+)
+"""As large where size decides, smaller where the same is done again and again."""
 QUICK = Sizes(
     small_chunks=100,
     large_chunks=4,
@@ -51,7 +61,41 @@ QUICK = Sizes(
     random_reads=20,
     shards_along=2,
     boxes=4,
+    arrays=20,
+    steps=1,
+    members=100,
+    collected=1_000,
+    committers=2,
 )
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be reached: how many times faster than icechunk, and than the best peer.
+
+    memory, requests: at most this part of icechunk's; unsynced: all without waiting for the disk.
+    """
+
+    icechunk: float | None = None
+    peers: float | None = None
+    memory: float | None = None
+    requests: float | None = None
+    unsynced: bool = False
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another program that does the work of a case, if the module that it needs is there."""
+
+    name: str
+    module: str
+    run: Callable[[Path, Sizes], float]
+    prepare: Callable[[Path, Sizes], None] | None = None
+    waits: bool = True  # for the disk, as Frazil does by default
+
+    @property
+    def is_there(self) -> bool:
+        return find_spec(self.module) is not None
 
 
 @dataclass(frozen=True)
@@ -62,6 +106,8 @@ class Case:
     prepare: Callable[[Lib, Path, Sizes], None] | None = None
     shares: str | None = None  # the case whose prepared repository this one uses too
     commits: bool = False  # waits for the disk, so that not waiting is measured as well
+    goal: Goal | None = None
+    peers: tuple[Peer, ...] = ()
 
 
 class Clock:

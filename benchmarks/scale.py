@@ -1,4 +1,4 @@
-"""Cases at the sizes that Frazil is designed for: 100,000 snapshots, 100,000 nodes.
+"""Cases at the sizes that Frazil is designed for: 100,000 nodes or snapshots, 1,000,000 chunks.
 
 Making such repositories commit by commit takes hours, so their files are written directly, the
 same ones for both libraries. Only the files are there that the cases read.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -20,13 +21,21 @@ import numpy as np
 import zarr
 
 import frazil
-from benchmarks.common import Case, Clock, Lib, Sizes, checked, create, open_
-from frazil.format.nodes import Node, NodeTable
+from benchmarks.common import Case, Clock, Goal, Lib, Sizes, checked, create, open_
+from frazil.format.chunk_refs import NATIVE, ChunkRefs
+from frazil.format.manifest import Manifest, encode_manifest
+from frazil.format.nodes import ManifestRef, Node, NodeTable
 from frazil.format.repo_info import SnapshotRecord, SnapshotTable, encode_repo_info
 from frazil.format.repo_info import initial_repo_info as initial
-from frazil.format.snapshot import Snapshot, decode_snapshot, encode_snapshot
+from frazil.format.snapshot import (
+    ManifestInfo,
+    ManifestTable,
+    Snapshot,
+    decode_snapshot,
+    encode_snapshot,
+)
 from frazil.format.transaction_log import TransactionLog, encode_transaction_log
-from frazil.ids import NodeId, SnapshotId
+from frazil.ids import ChunkId, ManifestId, NodeId, SnapshotId
 
 _BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _STEP = timedelta(minutes=1)
@@ -186,6 +195,83 @@ def list_many(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, found, sizes.many_nodes, "nodes")
 
 
+def prepare_members(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    snapshot = _first_commit(folder, _fill)
+    root, group, array = (
+        snapshot.nodes.node(snapshot.nodes.find(path)) for path in ("/", "/g0", "/g0/a")
+    )
+    arrays = [
+        dataclasses.replace(array, id=NodeId.random(), path=f"/g0/a{number}")
+        for number in range(sizes.members)
+    ]
+    nodes = NodeTable.of([root, group, *arrays])
+    _put_snapshot(folder, dataclasses.replace(snapshot, nodes=nodes), 1)
+    _put_history(folder, 2)
+
+
+def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    clock = Clock()
+    with clock.running():
+        store = open_(lib, folder).readonly_session("main").store
+        found = len(zarr.open_group(store, path="g0", mode="r").members())
+    return checked(clock, found, sizes.members, "members")
+
+
+# Many chunks, each an object of its own ---------------------------------------------------
+
+
+def _put_chunks(folder: Path, ids: np.ndarray) -> None:
+    """Empty files: a collection looks at names and ages."""
+    (folder / "chunks").mkdir(exist_ok=True)
+    place = os.open(folder / "chunks", os.O_RDONLY)
+    for row in ids:
+        name = str(ChunkId(row.tobytes()))
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT, dir_fd=place))
+    os.close(place)
+
+
+def prepare_chunks(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    count = sizes.collected
+    snapshot = _first_commit(
+        folder,
+        lambda store: zarr.create_array(store, name="x", shape=count, chunks=1, dtype="i4"),
+    )
+    root, array = (snapshot.nodes.node(snapshot.nodes.find(path)) for path in ("/", "/x"))
+    ids = np.random.default_rng(0).integers(0, 256, (count, ChunkId.SIZE), "u1")
+    refs = ChunkRefs(
+        index=np.arange(count, dtype="u4").reshape(-1, 1),
+        kind=np.full(count, NATIVE, "u1"),
+        object=ids,
+        offset=np.zeros(count, "u8"),
+        length=np.full(count, 4, "u8"),
+    )
+    manifest = Manifest(ManifestId.random(), {array.id: refs})
+    data = encode_manifest(manifest, spec=_SPEC)
+    (folder / "manifests").mkdir(exist_ok=True)
+    (folder / "manifests" / str(manifest.id)).write_bytes(data)
+    array = dataclasses.replace(array, manifests=(ManifestRef(manifest.id, ((0, count),)),))
+    snapshot = dataclasses.replace(
+        snapshot,
+        nodes=NodeTable.of([root, array]),
+        manifests=ManifestTable.of([ManifestInfo(manifest.id, len(data), count)]),
+    )
+    _put_snapshot(folder, snapshot, 1)
+    log = TransactionLog(_id(1))
+    (folder / "transactions" / str(log.id)).write_bytes(encode_transaction_log(log, spec=_SPEC))
+    _put_history(folder, 2)
+    _put_chunks(folder, ids)
+
+
+def collect(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    """One chunk in a hundred, new in each run, belongs to no commit."""
+    garbage = sizes.collected // 100
+    _put_chunks(folder, np.random.default_rng().integers(0, 256, (garbage, ChunkId.SIZE), "u1"))
+    clock = Clock()
+    with clock.running():
+        found = open_(lib, folder).garbage_collect(datetime.now(UTC)).chunks_deleted
+    return checked(clock, found, garbage, "chunks")
+
+
 CASES = (
     Case(
         "long-commit",
@@ -225,5 +311,20 @@ CASES = (
         lambda s: f"open and list {s.many_nodes:,} nodes",
         list_many,
         shares="wide-commit",
+        goal=Goal(3),
+    ),
+    Case(
+        "members",
+        lambda s: f"members() of a group of {s.members:,}",
+        list_members,
+        prepare_members,
+        goal=Goal(3),
+    ),
+    Case(
+        "collect-many",
+        lambda s: f"collect garbage among {s.collected:,} chunks",
+        collect,
+        prepare_chunks,
+        goal=Goal(2, memory=0.5),
     ),
 )

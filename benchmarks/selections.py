@@ -1,50 +1,47 @@
 """Compressed chunks, chunks at random, and parts of shards, read and written with Zarr.
 
-Data are float64 of which zstd leaves a bit more than half. Where Zarr has its fused pipeline, it is
+Where Zarr has its fused pipeline, it is
 the one that both libraries meet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-from benchmarks.common import Case, Clock, Lib, Sizes, checked, create, open_
+from benchmarks import peers
+from benchmarks.common import Case, Clock, Goal, Lib, Sizes, checked, create, open_
+from benchmarks.data import Shape, cells, fill, large, read_all, small
 
 FUSED = "zarr.core.codec_pipeline.FusedCodecPipeline"
 SHARD, INNER = 512, 32
 """Sides of square shards and of their inner chunks, in cells."""
 
 
-def _cells(count: int) -> Any:
-    values = np.random.default_rng(0).normal(size=min(count, 1 << 22))
-    return np.resize(values.astype("float32").astype("float64"), count)
+def writing(shape: Shape) -> Callable[[Lib, Path, Sizes], float]:
+    """Write and commit."""
+
+    def run(lib: Lib, folder: Path, sizes: Sizes) -> float:
+        session, clock = create(lib, folder).writable_session("main"), Clock()
+        fill(session.store, shape(sizes), clock)
+        with clock.running():
+            session.commit("write")
+        return clock.seconds
+
+    return run
 
 
-def write(lib: Lib, folder: Path, sizes: Sizes) -> float:
-    """Write in steps of 64 MiB at most, and commit."""
-    cells = sizes.small_chunk_bytes // 8
-    step = min(sizes.small_chunks, 64 * 1024 * 1024 // sizes.small_chunk_bytes)
-    data = _cells(step * cells)
-    session = create(lib, folder).writable_session("main")
-    array = zarr.create_array(
-        session.store, name="x", shape=sizes.small_chunks * cells, chunks=cells, dtype="float64"
-    )
-    clock = Clock()
-    with clock.running():
-        for start in range(0, array.size, data.size):
-            stop = min(start + data.size, array.size)
-            array[start:stop] = data[: stop - start]
-        session.commit("write")
-    return clock.seconds
+def preparing(shape: Shape) -> Callable[[Lib, Path, Sizes], None]:
+    """The repository that writing leaves."""
 
+    def prepare(lib: Lib, folder: Path, sizes: Sizes) -> None:
+        writing(shape)(lib, folder, sizes)
 
-def prepare(lib: Lib, folder: Path, sizes: Sizes) -> None:
-    """The repository that `write` leaves."""
-    write(lib, folder, sizes)
+    return prepare
 
 
 def _opened(lib: Lib, folder: Path) -> Any:
@@ -52,29 +49,21 @@ def _opened(lib: Lib, folder: Path) -> Any:
 
 
 def read(lib: Lib, folder: Path, sizes: Sizes) -> float:
-    """Open and read all, 128 MiB at a time."""
-    clock = Clock()
-    read = 0
-    with clock.running():
-        array = _opened(lib, folder)
-        step = 128 * 1024 * 1024 // 8
-        for start in range(0, array.size, step):
-            read += array[start : start + step].size
-    return checked(clock, read, array.size, "cells")
+    return read_all(lambda: _opened(lib, folder))
 
 
 def read_at_random(lib: Lib, folder: Path, sizes: Sizes) -> float:
     """Read single chunks, each of them once before."""
     array = _opened(lib, folder)
-    cells = array.chunks[0]
+    width = array.chunks[0]
     clock = Clock()
     order = np.random.default_rng(1).integers(0, sizes.small_chunks, sizes.random_reads).tolist()
     array[:]
     read = 0
     with clock.running():
         for i in order:
-            read += array[i * cells : (i + 1) * cells].size
-    return checked(clock, read, sizes.random_reads * cells, "cells")
+            read += array[i * width : (i + 1) * width].size
+    return checked(clock, read, sizes.random_reads * width, "cells")
 
 
 def prepare_shards(lib: Lib, folder: Path, sizes: Sizes) -> None:
@@ -89,7 +78,7 @@ def prepare_shards(lib: Lib, folder: Path, sizes: Sizes) -> None:
         shards=(SHARD, SHARD),
         dtype="float64",
     )
-    array[:] = _cells(side * side).reshape(side, side)
+    array[:] = cells(side * side).reshape(side, side)
     session.commit("shards")
 
 
@@ -113,23 +102,60 @@ def _has_fused() -> bool:
     return hasattr(codec_pipeline, "FusedCodecPipeline")
 
 
-def _title(what: str) -> Any:
-    return lambda s: f"{what} {s.small_chunks:,} chunks of {s.small_chunk_bytes // 2**10} KiB, zstd"
+def _title(what: str, shape: Shape) -> Callable[[Sizes], str]:
+    def title(sizes: Sizes) -> str:
+        chunks, size = shape(sizes)
+        long = f"{size // 2**20} MiB" if size >= 2**20 else f"{size // 2**10} KiB"
+        return f"{what} {chunks:,} chunks of {long}, zstd"
+
+    return title
 
 
 CASES = (
-    Case("write-zstd", _title("write and commit"), write, commits=True),
-    Case("read-zstd", _title("open and read"), read, prepare),
+    Case(
+        "write-zstd",
+        _title("write and commit", small),
+        writing(small),
+        commits=True,
+        goal=Goal(10, peers=1.3),
+        peers=(peers.ocdbt(small),),
+    ),
+    Case(
+        "read-zstd",
+        _title("open and read", small),
+        read,
+        preparing(small),
+        goal=Goal(10, peers=1.3),
+        peers=(peers.tensorstore(small), peers.zarrs(small)),
+    ),
+    Case(
+        "write-large-zstd",
+        _title("write and commit", large),
+        writing(large),
+        commits=True,
+        goal=Goal(1.3, peers=0.8),
+        peers=(peers.bare_write(large),),
+    ),
+    Case(
+        "read-large-zstd",
+        _title("open and read", large),
+        read,
+        preparing(large),
+        goal=Goal(1.3, peers=0.8),
+        peers=(peers.bare_read(large),),
+    ),
     Case(
         "read-random",
         lambda s: f"read one chunk at random, {s.random_reads:,} times",
         read_at_random,
         shares="read-zstd",
+        goal=Goal(3),
     ),
     Case(
         "read-shards",
         lambda s: f"read {s.boxes:,} boxes and {s.boxes:,} rows of {s.shards_along**2} shards",
         read_shards,
         prepare_shards,
+        goal=Goal(2),
     ),
 )

@@ -1,6 +1,7 @@
-"""Run one case of `benchmarks.storage` with one library, in this process.
+"""Run cases of `benchmarks.storage` with one library, in this process.
 
-It says `ready`, waits for a line, does the interesting part, and says `done SECONDS`.
+Reads names of cases, a line each. For each it says `ready`, waits for another line, does the
+interesting part, and says `done SECONDS`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from benchmarks.common import Goal
 from tests.servers.s3 import S3
 
 CHUNK_BYTES = 8 * 1024
@@ -129,6 +131,18 @@ def append(run: Run) -> None:
     run.measure(part)
 
 
+def write_chunks(run: Run) -> None:
+    data = np.random.default_rng(0).integers(0, 2**31, run.sizes.chunks * ROW, dtype="i4")
+
+    def part() -> None:
+        session = run.open().writable_session("main")
+        name = f"x{time.time_ns()}"
+        zarr.create_array(session.store, name=name, data=data, chunks=(ROW,), compressors=None)
+        session.commit("chunks")
+
+    run.measure(part)
+
+
 CASES: dict[str, tuple[Callable[[Sizes], str], Callable[[Run], None]]] = {
     "open": (lambda s: "open a repository", open_),
     "read-one": (lambda s: "open, read one chunk", read_one),
@@ -139,7 +153,13 @@ CASES: dict[str, tuple[Callable[[Sizes], str], Callable[[Run], None]]] = {
     "commit-some": (lambda s: f"commit {s.some:,} arrays", write(lambda s: s.some)),
     "commit-many": (lambda s: f"commit {s.many:,} arrays", write(lambda s: s.many)),
     "write": (lambda s: f"open, write and commit {s.some:,} arrays", write_and_commit),
+    "write-all": (lambda s: f"open, write and commit {s.chunks:,} chunks", write_chunks),
     "append": (lambda s: "append a chunk, and commit", append),
+}
+GOALS = {
+    "read-all": Goal(10, requests=0.02),
+    "write-all": Goal(10, requests=0.02),
+    "commit-many": Goal(100),
 }
 
 
@@ -152,16 +172,16 @@ def titles(quick: bool) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("lib", choices=["frazil", "icechunk"])
-    parser.add_argument("case", choices=["prepare", *CASES])
     parser.add_argument("address", help="of the server, HOST:PORT")
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     lib = importlib.import_module(given.lib)
     lib.set_logs_filter("error")
     storage = S3("", given.address).storage(lib, f"benchmark-{given.lib}")
-    run = Run(lib, storage, QUICK if given.quick else FULL)
-    (prepare if given.case == "prepare" else CASES[given.case][1])(run)
-    print(f"done {run.seconds}", flush=True)
+    while case := sys.stdin.readline().strip():
+        run = Run(lib, storage, QUICK if given.quick else FULL)
+        (prepare if case == "prepare" else CASES[case][1])(run)
+        print(f"done {run.seconds}", flush=True)
     os._exit(0)  # icechunk 2.3.0 may crash while the interpreter shuts down
 
 

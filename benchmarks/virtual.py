@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from benchmarks.common import Case, Clock, Lib, Sizes
-from tests.servers.process import NotInstalled, find
+from benchmarks.common import Case, Clock, Goal, Lib, Sizes
+from benchmarks.many import has_server
 from tests.servers.s3 import BUCKET, KEY, S3, SECRET, ministack
 
 PREFIX = "s3://archive/observations/"
@@ -147,14 +147,6 @@ def read_s3(lib: Lib, folder: Path, sizes: Sizes) -> float:
         return _read(lib, folder, lib.containers_credentials({prefix: keys}), sizes)
 
 
-def _has_server() -> bool:
-    try:
-        find("ministack", ".venv-servers-ministack/bin")
-    except NotInstalled:
-        return False
-    return True
-
-
 _READS = (
     Case(
         "virtual-read",
@@ -176,6 +168,7 @@ CASES = (
         lambda s: f"set {s.references:,} virtual references and commit",
         set_and_commit,
         commits=True,
+        goal=Goal(2, memory=0.5),
     ),
     Case(
         "virtual-change",
@@ -183,6 +176,7 @@ CASES = (
         change_one,
         prepare_references,
         commits=True,
+        goal=Goal(5),
     ),
     Case(
         "virtual-open",
@@ -190,6 +184,6 @@ CASES = (
         open_and_find,
         shares="virtual-change",
     ),
-    *(_READS if _has_server() else _READS[:1]),
+    *(_READS if has_server() else _READS[:1]),
 )
 IS_MEASURED = int(version("icechunk").split(".")[0]) >= 2

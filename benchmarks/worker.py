@@ -1,20 +1,24 @@
-"""Run one part of one case with one library: `python -m benchmarks.worker frazil run CASE DIR`.
+"""Run parts of cases with one library: `python -m benchmarks.worker frazil`, or a peer's name.
 
-Prints one line of JSON: {"seconds": ..., "peak": bytes of memory at most}.
+Reads jobs from its standard input, a line of JSON each:
+{"part": "run" or "prepare", "case": name, "folder": where, "sizes": {...}}.
+Answers each with one: {"seconds": ..., "peak": bytes of memory at most, since the process began}.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import os
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cases import BY_NAME
-from benchmarks.common import FULL, QUICK
+from benchmarks.common import Sizes
+
+LIBRARIES = ("frazil", "icechunk")
 
 
 def peak_memory() -> int:
@@ -23,24 +27,30 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("lib", choices=["frazil", "icechunk"])
-    parser.add_argument("part", choices=["prepare", "run"])
-    parser.add_argument("case", choices=sorted(BY_NAME))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--quick", action="store_true")
-    given = parser.parse_args()
+def do(name: str, job: dict[str, Any]) -> float:
+    """The seconds that the interesting part took; 0 for a preparation."""
+    case, folder, sizes = BY_NAME[job["case"]], Path(job["folder"]), Sizes(**job["sizes"])
+    if name in LIBRARIES:
+        lib = importlib.import_module(name)
+        lib.set_logs_filter("error")
+        if job["part"] == "run":
+            return case.run(lib, folder, sizes)
+        if case.prepare is not None:
+            case.prepare(lib, folder, sizes)
+        return 0.0
+    peer = next(peer for peer in case.peers if peer.name == name)
+    if job["part"] == "run":
+        return peer.run(folder, sizes)
+    if peer.prepare is not None:
+        peer.prepare(folder, sizes)
+    return 0.0
 
-    lib = importlib.import_module(given.lib)
-    lib.set_logs_filter("error")
-    case, sizes = BY_NAME[given.case], QUICK if given.quick else FULL
-    seconds = 0.0
-    if given.part == "run":
-        seconds = case.run(lib, given.folder, sizes)
-    elif case.prepare is not None:
-        case.prepare(lib, given.folder, sizes)
-    print(json.dumps({"seconds": seconds, "peak": peak_memory()}), flush=True)
+
+def main() -> None:
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        seconds = do(sys.argv[1], json.loads(line))
+        print(json.dumps({"seconds": seconds, "peak": peak_memory()}), file=answers, flush=True)
     # icechunk 2.3.0 may crash while the interpreter shuts down after an asynchronous listing.
     os._exit(0)
 

@@ -271,9 +271,8 @@ CASES = (
     Case("collect", _history_title("plan a collection"), plan_collection, shares="stats"),
     *selections.CASES,
     *many.CASES,
-    *datasets.CASES,
-    # Their files are of format 2, which icechunk reads since version 2.
-    *(scale.CASES if int(version("icechunk").split(".")[0]) >= 2 else ()),
+    # icechunk writes datasets of today's xarray, and reads files of format 2, since version 2.
+    *((*datasets.CASES, *scale.CASES) if int(version("icechunk").split(".")[0]) >= 2 else ()),
     *(virtual.CASES if virtual.IS_MEASURED else ()),
 )
 BY_NAME = {case.name: case for case in CASES}

@@ -1,110 +1,39 @@
 """Cases at the sizes that Frazil is designed for: 100,000 nodes or snapshots, 1,000,000 chunks.
 
-Making such repositories commit by commit takes hours, so their files are written directly, the
-same ones for both libraries. Only the files are there that the cases read.
+Making such repositories commit by commit takes hours, so `direct.py` writes their files, the same
+ones for both libraries.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import hashlib
-import os
+import importlib
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-import frazil
-from benchmarks.common import Case, Clock, Goal, Lib, Sizes, checked, create, open_
-from frazil.format.chunk_refs import NATIVE, ChunkRefs
-from frazil.format.manifest import Manifest, encode_manifest
-from frazil.format.nodes import ManifestRef, Node, NodeTable
-from frazil.format.repo_info import SnapshotRecord, SnapshotTable, encode_repo_info
-from frazil.format.repo_info import initial_repo_info as initial
-from frazil.format.snapshot import (
-    ManifestInfo,
-    ManifestTable,
-    Snapshot,
-    decode_snapshot,
-    encode_snapshot,
-)
-from frazil.format.transaction_log import TransactionLog, encode_transaction_log
-from frazil.ids import ChunkId, ManifestId, NodeId, SnapshotId
+from benchmarks.common import Case, Clock, Goal, Lib, Sizes, checked, open_
+from benchmarks.made import BEGIN, CHUNKS, STEP, put_chunks, snapshot_id
 
-_BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
-_STEP = timedelta(minutes=1)
-_SPEC = 2
-_CHUNKS = 1_000
-"""Chunks of the array that a long history is about."""
+Prepare = Callable[[Lib, Path, Sizes], None]
 
 
-def _id(number: int) -> SnapshotId:
-    return SnapshotId(hashlib.sha256(number.to_bytes(8, "big")).digest()[:12])
+def directly(name: str) -> Prepare:
+    """A function of `benchmarks.direct`, which imports Frazil: no run of another library should."""
 
+    def prepare(lib: Lib, folder: Path, sizes: Sizes) -> None:
+        getattr(importlib.import_module("benchmarks.direct"), name)(folder, sizes)
 
-def _moment(number: int) -> int:
-    return int((_BEGIN + number * _STEP).timestamp() * 1_000_000)
-
-
-def _first_commit(folder: Path, fill: Callable[[Any], object]) -> Snapshot:
-    """The snapshot of a real commit, in a new repository."""
-    repo = create(frazil, folder)
-    with repo.transaction("main", message="create") as store:
-        fill(store)
-    file = folder / "snapshots" / repo.lookup_branch("main")
-    return decode_snapshot(file.read_bytes(), where=str(file))
-
-
-def _put_history(folder: Path, count: int) -> None:
-    """Replace the history by a line of `count` snapshots, the last one `_id(count - 1)`."""
-    info = initial(_moment(0), _moment(0))
-    root = info.snapshots.record(0)
-    ids = [root.id, *(_id(number) for number in range(1, count))]
-    records = [
-        SnapshotRecord(ids[number], ids[number - 1], _moment(number), f"commit {number}")
-        for number in range(1, count)
-    ]
-    info = dataclasses.replace(
-        info, branches={"main": ids[-1]}, snapshots=SnapshotTable.of([root, *records])
-    )
-    (folder / "repo").write_bytes(encode_repo_info(info))
-
-
-def _put_snapshot(folder: Path, snapshot: Snapshot, number: int) -> None:
-    moved = dataclasses.replace(snapshot, id=_id(number), flushed_at=_moment(number))
-    file = folder / "snapshots" / str(moved.id)
-    file.write_bytes(encode_snapshot(moved, spec=_SPEC))
+    return prepare
 
 
 # Many snapshots ---------------------------------------------------------------------------
-
-
-def _create_array(store: Any) -> None:
-    zarr.create_array(store, name="x", shape=_CHUNKS, chunks=1, dtype="i4")
-
-
-def prepare_snapshots(lib: Lib, folder: Path, sizes: Sizes) -> None:
-    """Files of the last snapshot, of the first one compared, and of the changes in between."""
-    snapshot = _first_commit(
-        folder,
-        lambda store: zarr.create_array(store, name="x", shape=_CHUNKS, chunks=1, dtype="i4"),
-    )
-    last = sizes.snapshots - 1
-    _put_snapshot(folder, snapshot, last)
-    _put_snapshot(folder, snapshot, last - sizes.compared)
-    array = snapshot.nodes.node(snapshot.nodes.find("/x")).id
-    for number in range(last - sizes.compared, last + 1):
-        chunk = np.array([[number % _CHUNKS]], np.uint32)
-        log = TransactionLog(_id(number), updated_chunks={array: chunk})
-        file = folder / "transactions" / str(log.id)
-        file.write_bytes(encode_transaction_log(log, spec=_SPEC))
-    _put_history(folder, sizes.snapshots)
 
 
 def commit_on_long_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
@@ -117,7 +46,7 @@ def commit_on_long_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
 
 
 def list_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
-    clock, last = Clock(), str(_id(sizes.snapshots - 1))
+    clock, last = Clock(), snapshot_id(sizes.snapshots - 1)
     with clock.running():
         history = open_(lib, folder).ancestry(snapshot_id=last)
         found = len([(info.id, info.message) for info in history])
@@ -128,10 +57,10 @@ def compare(lib: Lib, folder: Path, sizes: Sizes) -> float:
     last, clock = sizes.snapshots - 1, Clock()
     with clock.running():
         diff = open_(lib, folder).diff(
-            from_snapshot_id=str(_id(last - sizes.compared)), to_snapshot_id=str(_id(last))
+            from_snapshot_id=snapshot_id(last - sizes.compared), to_snapshot_id=snapshot_id(last)
         )
         found = len(diff.updated_chunks["/x"])
-    return checked(clock, found, min(_CHUNKS, sizes.compared), "chunks")
+    return checked(clock, found, min(CHUNKS, sizes.compared), "chunks")
 
 
 def expire_half(lib: Lib, folder: Path, sizes: Sizes) -> float:
@@ -140,39 +69,12 @@ def expire_half(lib: Lib, folder: Path, sizes: Sizes) -> float:
     shutil.copytree(folder, copy)
     middle = sizes.snapshots // 2
     with clock.running():
-        found = len(open_(lib, copy).expire_snapshots(_BEGIN + middle * _STEP))
+        found = len(open_(lib, copy).expire_snapshots(BEGIN + middle * STEP))
     shutil.rmtree(copy)
     return checked(clock, found, middle - 1, "expired snapshots")
 
 
 # Many nodes -------------------------------------------------------------------------------
-
-_GROUPS = 100
-
-
-def _fill(store: Any) -> None:
-    root = zarr.create_group(store)
-    array = root.create_group("g0").create_array("a", shape=10, chunks=5, dtype="f4")
-    array.attrs["units"] = "K"
-
-
-def prepare_many_nodes(lib: Lib, folder: Path, sizes: Sizes) -> None:
-    snapshot = _first_commit(folder, _fill)
-    root, group, array = (
-        snapshot.nodes.node(snapshot.nodes.find(path)) for path in ("/", "/g0", "/g0/a")
-    )
-
-    def copies(node: Node, paths: list[str]) -> list[Node]:
-        return [dataclasses.replace(node, id=NodeId.random(), path=path) for path in paths]
-
-    arrays = range(sizes.many_nodes - 1 - _GROUPS)
-    nodes = [
-        root,
-        *copies(group, [f"/g{number}" for number in range(_GROUPS)]),
-        *copies(array, [f"/g{number % _GROUPS}/a{number}" for number in arrays]),
-    ]
-    _put_snapshot(folder, dataclasses.replace(snapshot, nodes=NodeTable.of(nodes)), 1)
-    _put_history(folder, 2)
 
 
 def commit_attribute(lib: Lib, folder: Path, sizes: Sizes) -> float:
@@ -195,20 +97,6 @@ def list_many(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, found, sizes.many_nodes, "nodes")
 
 
-def prepare_members(lib: Lib, folder: Path, sizes: Sizes) -> None:
-    snapshot = _first_commit(folder, _fill)
-    root, group, array = (
-        snapshot.nodes.node(snapshot.nodes.find(path)) for path in ("/", "/g0", "/g0/a")
-    )
-    arrays = [
-        dataclasses.replace(array, id=NodeId.random(), path=f"/g0/a{number}")
-        for number in range(sizes.members)
-    ]
-    nodes = NodeTable.of([root, group, *arrays])
-    _put_snapshot(folder, dataclasses.replace(snapshot, nodes=nodes), 1)
-    _put_history(folder, 2)
-
-
 def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
     clock = Clock()
     with clock.running():
@@ -220,52 +108,10 @@ def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
 # Many chunks, each an object of its own ---------------------------------------------------
 
 
-def _put_chunks(folder: Path, ids: np.ndarray) -> None:
-    """Empty files: a collection looks at names and ages."""
-    (folder / "chunks").mkdir(exist_ok=True)
-    place = os.open(folder / "chunks", os.O_RDONLY)
-    for row in ids:
-        name = str(ChunkId(row.tobytes()))
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT, dir_fd=place))
-    os.close(place)
-
-
-def prepare_chunks(lib: Lib, folder: Path, sizes: Sizes) -> None:
-    count = sizes.collected
-    snapshot = _first_commit(
-        folder,
-        lambda store: zarr.create_array(store, name="x", shape=count, chunks=1, dtype="i4"),
-    )
-    root, array = (snapshot.nodes.node(snapshot.nodes.find(path)) for path in ("/", "/x"))
-    ids = np.random.default_rng(0).integers(0, 256, (count, ChunkId.SIZE), "u1")
-    refs = ChunkRefs(
-        index=np.arange(count, dtype="u4").reshape(-1, 1),
-        kind=np.full(count, NATIVE, "u1"),
-        object=ids,
-        offset=np.zeros(count, "u8"),
-        length=np.full(count, 4, "u8"),
-    )
-    manifest = Manifest(ManifestId.random(), {array.id: refs})
-    data = encode_manifest(manifest, spec=_SPEC)
-    (folder / "manifests").mkdir(exist_ok=True)
-    (folder / "manifests" / str(manifest.id)).write_bytes(data)
-    array = dataclasses.replace(array, manifests=(ManifestRef(manifest.id, ((0, count),)),))
-    snapshot = dataclasses.replace(
-        snapshot,
-        nodes=NodeTable.of([root, array]),
-        manifests=ManifestTable.of([ManifestInfo(manifest.id, len(data), count)]),
-    )
-    _put_snapshot(folder, snapshot, 1)
-    log = TransactionLog(_id(1))
-    (folder / "transactions" / str(log.id)).write_bytes(encode_transaction_log(log, spec=_SPEC))
-    _put_history(folder, 2)
-    _put_chunks(folder, ids)
-
-
 def collect(lib: Lib, folder: Path, sizes: Sizes) -> float:
     """One chunk in a hundred, new in each run, belongs to no commit."""
     garbage = sizes.collected // 100
-    _put_chunks(folder, np.random.default_rng().integers(0, 256, (garbage, ChunkId.SIZE), "u1"))
+    put_chunks(folder, np.random.default_rng().integers(0, 256, (garbage, 12), "u1"))
     clock = Clock()
     with clock.running():
         found = open_(lib, folder).garbage_collect(datetime.now(UTC)).chunks_deleted
@@ -277,7 +123,7 @@ CASES = (
         "long-commit",
         lambda s: f"open {s.snapshots:,} snapshots and commit one chunk",
         commit_on_long_history,
-        prepare_snapshots,
+        directly("snapshots"),
         commits=True,
     ),
     Case(
@@ -303,7 +149,7 @@ CASES = (
         "wide-commit",
         lambda s: f"open {s.many_nodes:,} nodes and commit one attribute",
         commit_attribute,
-        prepare_many_nodes,
+        directly("many_nodes"),
         commits=True,
     ),
     Case(
@@ -317,14 +163,14 @@ CASES = (
         "members",
         lambda s: f"members() of a group of {s.members:,}",
         list_members,
-        prepare_members,
+        directly("members"),
         goal=Goal(3),
     ),
     Case(
         "collect-many",
         lambda s: f"collect garbage among {s.collected:,} chunks",
         collect,
-        prepare_chunks,
+        directly("chunks"),
         goal=Goal(2, memory=0.5),
     ),
 )

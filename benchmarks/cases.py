@@ -246,6 +246,7 @@ CASES = (
         prepare_references,
         commits=True,
         goal=Goal(5),
+        slow=True,
     ),
     Case(
         "open-and-read",

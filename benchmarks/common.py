@@ -42,7 +42,13 @@ class Sizes:
 
 FULL = Sizes()
 SHORT = replace(
-    FULL, large_chunks=100, random_reads=2_000, commits=200, steps=5, collected=200_000, boxes=100
+    FULL,
+    large_chunks=50,
+    random_reads=1_000,
+    commits=100,
+    steps=3,
+    collected=100_000,
+    boxes=50,
 )
 """As large where size decides, smaller where the same is done again and again."""
 QUICK = Sizes(
@@ -107,6 +113,7 @@ class Case:
     shares: str | None = None  # the case whose prepared repository this one uses too
     commits: bool = False  # waits for the disk, so that not waiting is measured as well
     goal: Goal | None = None
+    slow: bool = False  # to prepare, so that it is not in the short run
     peers: tuple[Peer, ...] = ()
 
 

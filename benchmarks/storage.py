@@ -5,7 +5,7 @@
     python -m benchmarks storage --quick append  few arrays and chunks, some cases only
 
 Each case runs in a process of its own, on a repository that its library has made; one that takes
-more than 20 seconds is not repeated. Times are medians. Requests are counted by a proxy between
+more than 10 seconds is not repeated. Times are medians. Requests are counted by a proxy between
 the library and the server, from when the interesting part begins until it ends. Two requests are
 *in turn* if one begins after the other has ended; the number given is that of the longest such
 row, which is what a slow network makes one wait for.
@@ -148,7 +148,7 @@ def notes(milliseconds: float) -> str:
     )
 
 
-LONG_SECONDS = 20.0
+LONG_SECONDS = 10.0
 """A case that takes longer with both libraries is not repeated."""
 
 

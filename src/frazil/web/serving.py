@@ -45,6 +45,7 @@ def serve(
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            listening.listen()  # so that who reads the address can connect at once
         except OSError as error:
             raise StorageError(
                 f"cannot listen at {host}:{port}: {error.strerror}; give another port, 0 for any",

@@ -16,7 +16,7 @@ from frazil.library.files import Library
 from frazil.model.diff import diff
 from frazil.progress import task
 from frazil.snapshots import Diff
-from frazil.storage.pool import map_parallel
+from frazil.storage.pool import WORKERS, map_parallel
 
 T = TypeVar("T")
 
@@ -57,12 +57,16 @@ def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: S
                 return nodes.path_of(row)
         return None
 
-    logs = read_logs(ids, lambda id_: log_if_any(library, id_))
+    # A log is decoded in the time that threads take to hand over: they help where reading waits.
+    limit = 1 if library.backend.local else WORKERS + 1
+    logs = read_logs(ids, lambda id_: log_if_any(library, id_), limit=limit)
     return diff([log for log in logs if log is not None], path_of)
 
 
-def read_logs(ids: Sequence[SnapshotId], read: Callable[[SnapshotId], T]) -> list[T]:
-    """What `read` returns for each of these commits."""
+def read_logs(
+    ids: Sequence[SnapshotId], read: Callable[[SnapshotId], T], *, limit: int = WORKERS + 1
+) -> list[T]:
+    """What `read` returns for each of these commits, at most `limit` at a time."""
 
     def step(id_: SnapshotId) -> T:
         log = read(id_)
@@ -70,7 +74,7 @@ def read_logs(ids: Sequence[SnapshotId], read: Callable[[SnapshotId], T]) -> lis
         return log
 
     with task("Reading transaction logs", len(ids)) as progress:
-        return map_parallel(step, ids)
+        return map_parallel(step, ids, limit=limit)
 
 
 def commits_between(catalog: Catalog, older: SnapshotId, newer: SnapshotId) -> list[SnapshotRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -165,10 +165,7 @@ class SnapshotTable:
 
     def lineage(self, row: int) -> Iterator[Described]:
         """What there is to tell of `ancestry(row)`; read in blocks, quick for many."""
-        rows, size = self.ancestry(row), _BLOCK_MIN
-        while block := list(islice(rows, size)):
-            yield from self._described(block)
-            size = min(2 * size, _BLOCK_MAX)
+        return chain.from_iterable(map(self._described, self._blocks(row)))
 
     def _described(self, block: list[int]) -> Iterator[Described]:
         """Rows of which each is followed by its parent's."""
@@ -203,20 +200,29 @@ class SnapshotTable:
 
         `FormatError` as soon as it is clear that there is no root.
         """
+        return chain.from_iterable(self._blocks(row))
+
+    def _blocks(self, row: int) -> Iterator[list[int]]:
         parents: Any = self.rows["parent"].data
-        for count in range(len(parents)):
-            if row < 0:
-                return
-            yield row
-            if count == _BLOCK_MIN:  # it will be many
+        left, size = len(parents), _BLOCK_MIN
+        while row >= 0:
+            if not left:
+                raise FormatError(
+                    f"repo: the ancestors of snapshot {self.id_of(row)} form a circle; "
+                    "the file is damaged, earlier versions of it are in overwritten/",
+                    ErrorKind.INVALID_FILE_FORMAT,
+                )
+            block = []
+            for _ in range(min(size, left)):
+                block.append(row)
+                row = parents[row]
+                if row < 0:
+                    break
+            yield block
+            left -= len(block)
+            if size == _BLOCK_MIN:  # it will be many
                 parents = parents.tolist()
-            row = parents[row]
-        if row >= 0:
-            raise FormatError(
-                f"repo: the ancestors of snapshot {self.id_of(row)} form a circle; "
-                "the file is damaged, earlier versions of it are in overwritten/",
-                ErrorKind.INVALID_FILE_FORMAT,
-            )
+            size = min(2 * size, _BLOCK_MAX)
 
     def add(self, records: Sequence[SnapshotRecord]) -> SnapshotTable:
         """The table with these snapshots, too; parents may be among them.

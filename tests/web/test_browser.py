@@ -272,5 +272,6 @@ def test_nothing_in_a_repository_runs(browser: Any) -> None:
             assert page.query_selector("img[src=x]") is None
         page.goto(f"{address}/tree")
         page.click("table.nodes a")
+        page.wait_for_selector("figure img")
         assert pictures(page)[0] > 300
         assert page.evaluate("window.owned") is None

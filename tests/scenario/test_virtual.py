@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import pickle
 from collections.abc import Callable
@@ -421,7 +422,7 @@ def test_a_changed_file_is_an_error_a_warning_or_nothing(
     repo: Repository, source: Path, checksum: str
 ) -> None:
     path = source / "data.bin"
-    now = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    now = datetime.fromtimestamp(math.ceil(path.stat().st_mtime), UTC)
     session = _with_checksum(repo, source, _etag(path) if checksum == "etag" else now)
     assert session.virtual_checksums == "strict"
     assert read(session, 2).tolist() == [5, 6]
@@ -453,13 +454,20 @@ def test_forks_take_the_policy_over(repo: Repository, source: Path) -> None:
     assert pickle.loads(pickle.dumps(fork)).virtual_checksums == "warn"
 
 
-def test_a_time_is_rounded_up_so_that_an_untouched_file_is_read(
-    repo: Repository, source: Path
+@pytest.mark.parametrize(("checksum", "passes"), [(0.75, False), (0.8, False), (1.0, True)])
+def test_parts_of_a_second_are_cut_off(
+    repo: Repository, source: Path, checksum: float, passes: bool
 ) -> None:
-    path = source / "data.bin"
-    os.utime(path, (1_700_000_000.75, 1_700_000_000.75))
-    at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    assert read(_with_checksum(repo, source, at), 1)[0] == 5
+    """As in Icechunk: a file that was changed in the second of the checksum is noticed."""
+    second = 1_700_000_000
+    os.utime(source / "data.bin", (second + 0.75, second + 0.75))
+    session = _with_checksum(repo, source, datetime.fromtimestamp(second + checksum, UTC))
+    if passes:
+        assert read(session, 1)[0] == 5
+        return
+    with pytest.raises(frazil.StorageError) as caught:
+        read(session, 1)
+    assert caught.value.kind == "virtual-chunk-modified"
 
 
 def test_missing_and_short_files_are_errors(repo: Repository, source: Path) -> None:

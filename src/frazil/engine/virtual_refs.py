@@ -38,13 +38,13 @@ _MAX_SECONDS = 2**32 - 1
 
 
 def seconds_of(checksum: datetime) -> int:
-    """A time in whole seconds since the epoch, rounded up, as references hold it.
+    """A time in whole seconds since the epoch, rounded down, as references hold it.
 
     TypeError without a timezone; OverflowError before 1970 and after 2106.
     """
     if checksum.tzinfo is None:
         raise TypeError("a checksum takes a datetime with a timezone")
-    seconds = math.ceil(checksum.astimezone(UTC).timestamp())
+    seconds = math.floor(checksum.astimezone(UTC).timestamp())
     if not 0 < seconds <= _MAX_SECONDS:
         raise OverflowError(f"{checksum.isoformat()} is no time that a checksum can hold")
     return seconds

@@ -40,8 +40,8 @@ class VirtualReferences:
     ) -> None:
         """Let the chunk at `key` be `length` bytes from `offset` of the file at a URL.
 
-        checksum: the file's ETag, or a time (timezone-aware, whole seconds, rounded up) after
-        which it must not have been modified. Raises `InvalidInputError`:
+        checksum: the file's ETag, or a time (timezone-aware) after which it must not have been
+        modified; parts of a second are cut off, so round up the time of a file. Raises `InvalidInputError`:
         `no-container-for-virtual-chunk` unless `validate_container` is False,
         `invalid-virtual-ref` for what is no URL, `invalid-chunk-index`, `zero-length-chunk`.
         """

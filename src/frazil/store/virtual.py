@@ -43,8 +43,9 @@ class VirtualReferences:
         checksum: the file's ETag, or a time (timezone-aware) after which it must not have been
         modified; parts of a second are cut off, so round up the time of a file.
 
-        Raises `InvalidInputError`: `no-container-for-virtual-chunk` unless `validate_container` is False,
-        `invalid-virtual-ref` for what is no URL, `invalid-chunk-index`, `zero-length-chunk`.
+        Raises `InvalidInputError`: `no-container-for-virtual-chunk` unless
+        `validate_container` is False, `invalid-virtual-ref` for what is no URL,
+        `invalid-chunk-index`, `zero-length-chunk`.
         """
         self._check_writable()
         target = parse_key(key)

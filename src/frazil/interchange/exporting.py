@@ -13,7 +13,7 @@ from zarr.core.buffer import cpu
 from zarr.core.sync import sync
 
 from frazil.errors import AlreadyExistsError, ErrorKind
-from frazil.interchange.hierarchy import PlainArray, PlainGroup, nodes, open_hierarchy
+from frazil.interchange.hierarchy import PlainArray, PlainGroup, joined, nodes, open_hierarchy
 from frazil.interchange.plain_store import plain_store
 from frazil.interchange.summary import Tally, TransferSummary
 from frazil.interchange.values import copy_values, create_like
@@ -95,7 +95,7 @@ def _export_array(
     prefix = f"{node.path}/" if node.path else ""
     assert node.document is not None
     sync(store.set(f"{prefix}zarr.json", cpu.Buffer.from_bytes(node.document)))
-    array = workspace.array("/" + "/".join(filter(None, (path.strip("/"), node.path))))
+    array = workspace.array(joined(path, node.path))
     with task(f"Exporting /{node.path}") as progress:
         for batch in workspace.chunk_batches(array):
             for start in range(0, len(batch), _BATCH_CHUNKS):

@@ -98,6 +98,11 @@ def open_hierarchy(store: Store, path: str = "") -> zarr.Group | zarr.Array[Any]
         ) from error
 
 
+def joined(path: str, below: str) -> str:
+    """The path in a session of the node that is `below` another one's `path`."""
+    return "/" + "/".join(part for part in (path.strip("/"), below) if part)
+
+
 def nodes(root: zarr.Group | zarr.Array[Any]) -> Iterator[PlainGroup | PlainArray]:
     """The node and all below it, parents before children."""
     yield _node("", root)

@@ -17,7 +17,15 @@ from zarr.core.sync import sync
 
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.columns import ByteColumn
-from frazil.interchange.hierarchy import Coords, PlainArray, PlainGroup, nodes, open_hierarchy
+from frazil.format.snapshot import NodeKind
+from frazil.interchange.hierarchy import (
+    Coords,
+    PlainArray,
+    PlainGroup,
+    joined,
+    nodes,
+    open_hierarchy,
+)
 from frazil.interchange.locations import Locator
 from frazil.interchange.plain_store import plain_store
 from frazil.interchange.summary import Tally, TransferSummary
@@ -62,7 +70,7 @@ def import_zarr(
     tally = Tally()
     with task("Importing arrays", sum(isinstance(node, PlainArray) for node in found)) as progress:
         for node in found:
-            target = _joined(path, node.path)
+            target = joined(path, node.path)
             if isinstance(node, PlainGroup):
                 _import_group(session, target, node, tally)
                 continue
@@ -71,17 +79,13 @@ def import_zarr(
     return tally.summary()
 
 
-def _joined(path: str, below: str) -> str:
-    return "/" + "/".join(part for part in (path.strip("/"), below) if part)
-
-
 def _import_group(session: Session, path: str, node: PlainGroup, tally: Tally) -> None:
     workspace = session._workspace
     existing = workspace.node(path)
     if existing is None:
         workspace.set_metadata(path, node.document)
         tally.group()
-    elif existing.shape or (path != "/" and existing.kind.name == "ARRAY"):
+    elif existing.kind is not NodeKind.GROUP:
         raise _other(path, "an array")
 
 

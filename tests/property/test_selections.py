@@ -111,6 +111,10 @@ def arrays(draw: Any) -> dict[str, Any]:
         "order": draw(st.sampled_from("CF")),
         "write_empty_chunks": draw(st.booleans()),
     }
+    if kind == "text" and not NEW:
+        # Older versions of Zarr mix up the cells of text that is in F order in memory.
+        options["config"]["order"] = "C"
+        options.pop("filters", None)
     return options | {"_kind": kind, "_fill": options.get("fill_value", default)}
 
 
@@ -254,3 +258,20 @@ def test_results_are_those_of_zarr(data: Any, options: dict[str, Any], pipeline:
             same(everything, theirs[...])
             put(ours, "basic", Ellipsis, everything)
         same(ours[...], everything)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_text_in_any_memory_order_is_read_as_written(order: Any) -> None:
+    session = frazil.Repository.create(frazil.in_memory_storage()).writable_session("main")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array = zarr.create_array(
+            session.store, name="a", shape=(2, 3), chunks=(2, 2), dtype=str, config={"order": order}
+        )
+    cells = np.array([["ab", "c", ""], ["d", "", "e"]], object)
+    for value in (cells, np.asfortranarray(cells)):
+        array[...] = "x"
+        array[...] = value
+        assert array[...].tolist() == cells.tolist()
+        array[1:, 1:] = value[1:, 1:]
+        assert array[...].tolist() == cells.tolist()

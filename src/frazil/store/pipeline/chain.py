@@ -111,6 +111,10 @@ class ChunkCoder:
             array = codec._encode_sync(array, spec)
             if array is None:
                 return None
+        cells = array.as_numpy_array()
+        if cells.dtype.kind in "OT" and not cells.flags.c_contiguous:
+            # Older versions of Zarr write text in memory order, but read it in C order.
+            array = last.prototype.nd_buffer.from_numpy_array(np.ascontiguousarray(cells))
         buffer = chain.serializer._encode_sync(array, last)
         for codec in chain.bytes_bytes:
             if buffer is None:

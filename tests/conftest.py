@@ -13,8 +13,10 @@ import frazil
 
 pytest_plugins = ("tests.servers.fixtures",)
 
-# No test depends on how fast the machine is; more examples: HYPOTHESIS_PROFILE=long.
-settings.register_profile("usual", deadline=None, max_examples=50)
+# No test depends on how fast the machine is. What lets a change in tries the same examples each
+# time; HYPOTHESIS_PROFILE=random looks for new ones, HYPOTHESIS_PROFILE=long for many.
+settings.register_profile("usual", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("random", deadline=None, max_examples=50)
 settings.register_profile("long", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 

@@ -96,7 +96,13 @@ class _Played(Executor):
 
 @contextmanager
 def played(place: Distant) -> Iterator[None]:
-    """Within the block the I/O pool is played, on the clock of `place`."""
+    """Within the block the I/O pool is played, on the clock of `place`.
+
+    What was begun in the background before is waited for, and is not on the clock.
+    """
+    if pool._pool is not None:
+        pool._pool.shutdown()
+        pool._pool = None
     helpers = 0
 
     def recruit(run: object, count: int) -> list[Future[None]]:

@@ -1,7 +1,7 @@
 """Each kind of error that the package can raise is provoked by a test.
 
-Almost all of them here; for the few that need a server or files of others, `ELSEWHERE` names the
-test module that does it. Who adds a kind to the source has to add what provokes it.
+Almost all of them here; for the two that need a server, `ELSEWHERE` names the test module that does
+it. Who adds a kind to the source has to add what provokes it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from zarr.core.sync import sync
 
 import frazil
 from frazil import ConflictDetector, Repository, errors
+from frazil.credentials import LocalFileSystemAccess
 from frazil.errors import ErrorKind, IcechunkError
 from frazil.format import flatbuf_layout, flexbuf
 from frazil.format.history import SnapshotRecord, SnapshotTable
@@ -286,6 +287,51 @@ def deleting_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     repo.garbage_collect(datetime.now(UTC) + timedelta(days=1), max_consecutive_delete_failures=1)
 
 
+def flipped() -> None:
+    """A chunk of an object with one bit of it changed."""
+    config = frazil.RepositoryConfig(inline_chunk_threshold_bytes=0)
+    repo = Repository.create(frazil.in_memory_storage(), config)
+    commit(repo, {"": group(), "a": array([9], [9]), "a/c/0": b"123456789"})
+    backend = repo.storage.backend()
+    (chunk,) = backend.list("chunks")
+    data = bytearray(backend.get(chunk.key))
+    data[0] ^= 1
+    backend.put(chunk.key, bytes(data))
+    get(tip(repo), "a/c/0")
+
+
+def own_ancestor() -> None:
+    repo = new(1)
+    key = f"snapshots/{repo.lookup_branch('main')}"
+    backend = repo.storage.backend()
+    snapshot = decode_snapshot(backend.get(key), where=key)
+    backend.put(key, encode_snapshot(replace(snapshot, parent_id=snapshot.id), spec=1))
+    list(Repository.open(repo.storage).ancestry(branch="main"))
+
+
+def virtual(
+    name: str = "data.bin", *, allowed: bool = True, moment: datetime | None = None
+) -> None:
+    """A reference to a file is set, committed and read, in a folder with a file `data.bin`."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "data.bin").write_bytes(b"12345678")
+        prefix = Path(folder).as_uri() + "/"
+        config = frazil.RepositoryConfig()
+        config.set_virtual_chunk_container(
+            frazil.VirtualChunkContainer(prefix, frazil.local_filesystem_store(folder))
+        )
+        access = {prefix: LocalFileSystemAccess} if allowed else None
+        repo = Repository.create(
+            frazil.in_memory_storage(), config, authorize_virtual_chunk_access=access
+        )
+        commit(repo, {"": group(), "a": array([2])})
+        session = writable(repo)
+        location = name if ":" in name else prefix + name
+        session.store.set_virtual_ref("a/c/0", location, offset=0, length=1, checksum=moment)
+        session.commit("m")
+        get(tip(repo), "a/c/0")
+
+
 PROVOKED: dict[ErrorKind, Callable[[], object]] = {
     ErrorKind.BRANCH_ALREADY_EXISTS: lambda: twice_a_branch(2),
     ErrorKind.BRANCH_UPDATE_CONFLICT: lambda: twice_a_branch(1),
@@ -381,6 +427,17 @@ PROVOKED: dict[ErrorKind, Callable[[], object]] = {
     ),
     ErrorKind.UNKNOWN: lambda: writable().fork().flush("m"),
     ErrorKind.UPDATE_ATTEMPTS_EXHAUSTED: outrun,
+    ErrorKind.REPO_INFO_UPDATED: lambda: Repository.create(new().storage, check_clean_root=False),
+    ErrorKind.CHUNK_CORRUPTED: flipped,
+    ErrorKind.STORAGE_OTHER: own_ancestor,
+    ErrorKind.INVALID_CREDENTIALS: lambda: frazil.s3_credentials(get_credentials=lambda: None),
+    ErrorKind.BAD_REDIRECT: lambda: frazil.redirect_storage("http://127.0.0.1:1/x").backend(),
+    ErrorKind.INVALID_VIRTUAL_REF: lambda: virtual("s3://"),
+    ErrorKind.NO_CONTAINER_FOR_VIRTUAL_CHUNK: lambda: virtual("s3://bucket/elsewhere"),
+    ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER: lambda: virtual(allowed=False),
+    ErrorKind.VIRTUAL_CHUNK_FETCH: lambda: virtual("none.bin"),
+    ErrorKind.VIRTUAL_CHUNK_MODIFIED: lambda: virtual(moment=datetime(2000, 1, 1, tzinfo=UTC)),
+    ErrorKind.NOT_ALLOWED: lambda: frazil.open_dataset(tip(new()), tag="t"),
 }
 """How each is provoked."""
 
@@ -393,19 +450,8 @@ PATCHED: dict[ErrorKind, Callable[[pytest.MonkeyPatch], object]] = {
 """Those for which something has to be replaced."""
 
 ELSEWHERE = {
-    ErrorKind.CHUNK_CORRUPTED: "scenario/test_damage.py",
-    ErrorKind.BAD_REDIRECT: "unit/storage/test_redirect.py",
-    ErrorKind.INVALID_CREDENTIALS: "unit/credentials/test_credentials.py",
-    ErrorKind.OBJECT_STORE: "unit/engine/test_deleting.py",
-    ErrorKind.REPO_INFO_UPDATED: "scenario/test_lifecycle.py",
-    ErrorKind.STORAGE_OTHER: "unit/library/test_catalog_v1.py",
-    ErrorKind.THROTTLED: "unit/engine/test_deleting.py",
-    ErrorKind.INVALID_VIRTUAL_REF: "scenario/test_virtual.py",
-    ErrorKind.NO_CONTAINER_FOR_VIRTUAL_CHUNK: "scenario/test_virtual.py",
-    ErrorKind.VIRTUAL_CHUNK_FETCH: "scenario/test_virtual.py",
-    ErrorKind.VIRTUAL_CHUNK_MODIFIED: "scenario/test_virtual.py",
-    ErrorKind.NOT_ALLOWED: "scenario/test_virtual.py",
-    ErrorKind.UNAUTHORIZED_VIRTUAL_CHUNK_CONTAINER: "scenario/test_virtual.py",
+    ErrorKind.OBJECT_STORE: "unit/storage/test_objects.py",
+    ErrorKind.THROTTLED: "contract/test_object_faults.py",
 }
 
 

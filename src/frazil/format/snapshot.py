@@ -9,8 +9,7 @@
     DimensionShapeV2    0 array length u64, 1 number of chunks u32
     DimensionName       0 name
     ManifestRef         0 object_id, 1 extents: pairs of u32, from and to exclusive
-    ManifestFileInfo    id, 4 bytes, size u64, refs u32, 4 bytes
-    ManifestFileInfoV2  0 id, 1 size u64, 2 refs u32
+    ManifestFileInfo, ManifestFileInfoV2: see `frazil.format.manifest_table`
 
 Nodes are sorted by the bytes of their paths, manifests by id, metadata by name. Which spec
 a file follows is in its header: repositories of spec 2 may hold snapshots of spec 1.
@@ -18,17 +17,17 @@ a file follows is in its header: repositories of spec 2 may hold snapshots of sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from frazil.errors import ErrorKind, FormatError, InternalError, InvalidInputError
+from frazil.errors import ErrorKind, InternalError, InvalidInputError
 from frazil.format import flexbuf, v1
 from frazil.format.columns import ByteColumn, row_starts
-from frazil.format.flatbuf import Slot, Table, Tables, read_root
+from frazil.format.flatbuf import Slot, Tables, read_root
 from frazil.format.flatbuf_writer import (
     Block,
     blobs,
@@ -40,6 +39,14 @@ from frazil.format.flatbuf_writer import (
     vectors,
 )
 from frazil.format.header import FileType, unwrap, wrap
+from frazil.format.manifest_table import (
+    MANIFESTS,
+    MANIFESTS_V2,
+    ManifestInfo,
+    ManifestTable,
+    decode_infos,
+    encode_infos,
+)
 from frazil.format.nodes import (
     NAME,
     REF,
@@ -49,8 +56,8 @@ from frazil.format.nodes import (
     NodeKind,
     NodeTable,
 )
-from frazil.format.ragged import Rows, raw_ids, run_items, sort_keys
-from frazil.ids import INITIAL_SNAPSHOT, ManifestId, SnapshotId
+from frazil.format.ragged import Rows, raw_ids, run_items
+from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
 
 __all__ = [
     "ManifestInfo",
@@ -66,99 +73,6 @@ __all__ = [
     "initial_snapshot",
     "metadata_block",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestInfo:
-    """A manifest of a snapshot; size 0 = unknown."""
-
-    id: ManifestId
-    size_bytes: int
-    num_refs: int
-
-
-_INFO: Final = np.dtype(
-    {
-        "names": ["id", "size", "refs"],
-        "formats": ["V12", "<u8", "<u4"],
-        "offsets": [0, 16, 24],
-        "itemsize": 32,
-    }
-)
-
-
-_FEW: Final = 16
-"""Rows up to which Python's own values are faster than arrays."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ManifestTable:
-    """The manifests of a snapshot, sorted by id, each once."""
-
-    rows: Rows
-
-    @classmethod
-    def of(cls, infos: Iterable[ManifestInfo]) -> ManifestTable:
-        """A table of these, in any order."""
-        ordered = sorted({info.id: info for info in infos}.values(), key=lambda info: info.id)
-        rows = np.zeros(len(ordered), _INFO)
-        for i, info in enumerate(ordered):
-            rows[i] = (info.id, info.size_bytes, info.num_refs)
-        return cls(rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def ids(self) -> npt.NDArray[np.uint8]:
-        """uint8[k, 12]"""
-        return raw_ids(self.rows["id"])
-
-    @property
-    def size_bytes(self) -> npt.NDArray[np.uint64]:
-        """uint64[k]"""
-        sizes: npt.NDArray[np.uint64] = self.rows["size"]
-        return sizes
-
-    @property
-    def num_refs(self) -> npt.NDArray[np.uint32]:
-        """uint32[k]"""
-        counts: npt.NDArray[np.uint32] = self.rows["refs"]
-        return counts
-
-    def info(self, i: int) -> ManifestInfo:
-        """The manifest in row `i`."""
-        raw, size, refs = self.rows[i].item()
-        return ManifestInfo(ManifestId(raw), size, refs)
-
-    def find(self, manifest: ManifestId) -> int:
-        """The row of this manifest, or -1."""
-        keys = sort_keys(self.rows["id"])
-        row = int(keys.searchsorted(np.frombuffer(manifest, "S12"))[0])
-        return row if row < len(keys) and self.rows["id"][row].tobytes() == manifest else -1
-
-    def get(self, manifest: ManifestId) -> ManifestInfo:
-        """This manifest's row; `FormatError` if the snapshot does not list it."""
-        row = self.find(manifest)
-        if row < 0:
-            raise FormatError(
-                f"the manifest {manifest} is referred to, but not listed in its snapshot",
-                ErrorKind.MANIFEST_INFO_NOT_FOUND,
-            )
-        return self.info(row)
-
-    def select(self, ids: npt.NDArray[np.uint8], new: Iterable[ManifestInfo] = ()) -> ManifestTable:
-        """The rows of these manifests (uint8[k, 12], in any order) and `new`, which win."""
-        if len(self) + len(ids) <= _FEW:
-            wanted = {raw.tobytes() for raw in ids}
-            kept = [info for info in map(self.info, range(len(self))) if info.id in wanted]
-            return ManifestTable.of([*kept, *new])
-        added = ManifestTable.of(new).rows
-        stay = np.isin(sort_keys(self.rows["id"]), sort_keys(ids))
-        stay &= ~np.isin(sort_keys(self.rows["id"]), sort_keys(added["id"]))
-        # Without the dtype numpy drops the padding, which the structs of spec 1 files have.
-        rows = np.concatenate([self.rows[stay], added], dtype=_INFO)
-        return ManifestTable(rows[np.argsort(sort_keys(rows["id"]), kind="stable")])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +102,6 @@ def initial_snapshot(flushed_at: int) -> Snapshot:
 _ID, _PARENT, _NODES = Slot(0, "id"), Slot(1, "parent_id"), Slot(2, "nodes")
 _FLUSHED_AT, _MESSAGE = Slot(3, "flushed_at"), Slot(4, "message")
 _METADATA = Slot(5, "metadata")
-_MANIFESTS, _MANIFESTS_V2 = Slot(6, "manifest_files"), Slot(7, "manifest_files_v2")
 _ITEM_NAME, _ITEM_VALUE = Slot(0, "metadata.name"), Slot(1, "metadata.value")
 _NODE_ID, _PATH, _USER_DATA = Slot(0, "node.id"), Slot(1, "node.path"), Slot(2, "node.user_data")
 _KIND, _DATA = Slot(3, "node.node_data_type"), Slot(4, "node.node_data")
@@ -197,8 +110,6 @@ _REFS, _SHAPE_V2 = Slot(2, "array.manifests"), Slot(3, "array.shape_v2")
 _LENGTH, _NUM_CHUNKS = Slot(0, "shape.array_length"), Slot(1, "shape.num_chunks")
 _NAME = Slot(0, "dimension.name")
 _REF_ID, _EXTENTS = Slot(0, "manifest_ref.object_id"), Slot(1, "manifest_ref.extents")
-_INFO_ID, _INFO_SIZE = Slot(0, "manifest_file.id"), Slot(1, "manifest_file.size_bytes")
-_INFO_REFS = Slot(2, "manifest_file.num_chunk_refs")
 
 _DIM = np.dtype([("length", "<u8"), ("chunk", "<u8")])
 _EXTENT = np.dtype([("from", "<u4"), ("to", "<u4")])
@@ -215,7 +126,7 @@ def decode_snapshot(data: bytes | memoryview, *, where: str) -> Snapshot:
         message=root.string(_MESSAGE),
         metadata=decode_metadata(root.tables(_METADATA), decode),
         nodes=_decode_nodes(root.tables(_NODES)),
-        manifests=_decode_manifests(root),
+        manifests=decode_infos(root),
         parent_id=SnapshotId(root.struct(_PARENT, 12)) if root.has(_PARENT) else None,
     )
 
@@ -249,7 +160,7 @@ def decode_listing(data: bytes | memoryview, *, where: str) -> Listing:
         SnapshotId(root.struct(_ID, 12)),
         root.scalar(_FLUSHED_AT, "<u8"),
         SnapshotId(root.struct(_PARENT, 12)) if root.has(_PARENT) else None,
-        _decode_manifests(root),
+        decode_infos(root),
         parts,
     )
 
@@ -329,22 +240,6 @@ def _decode_shapes(
     return dims, start, np.where(is_new, new_count, old_count)
 
 
-def _decode_manifests(root: Table) -> ManifestTable:
-    new = root.tables(_MANIFESTS_V2) if root.has(_MANIFESTS_V2) else None
-    if new is not None and len(new):
-        rows = np.zeros(len(new), _INFO)
-        rows["id"] = new.struct(_INFO_ID, 12).view("V12").reshape(-1)
-        rows["size"] = new.scalar(_INFO_SIZE, "<u8")
-        rows["refs"] = new.scalar(_INFO_REFS, "<u4")
-    else:
-        rows = root.items(_MANIFESTS, _INFO)
-    keys = sort_keys(rows["id"])
-    if bool((keys[1:] <= keys[:-1]).any()):
-        # Later readers search; a repeated id would make the result depend on how.
-        rows = rows[np.unique(keys, return_index=True)[1]]
-    return ManifestTable(rows)
-
-
 def encode_snapshot(snapshot: Snapshot, *, spec: int, level: int = 3) -> bytes:
     """The file of a snapshot by spec 1 or 2.
 
@@ -354,17 +249,7 @@ def encode_snapshot(snapshot: Snapshot, *, spec: int, level: int = 3) -> bytes:
     nodes = _encode_nodes(snapshot.nodes, spec)
     encode = v1.encode_msgpack if spec == 1 else flexbuf.encode
     metadata = metadata_block(snapshot.metadata, encode)
-    infos = snapshot.manifests.rows
-    new_infos = None
-    if spec == 1:
-        old_infos = vector(infos.tobytes(), len(infos), align=8)
-    else:
-        old_infos = vector(b"", 0, align=8)
-        tables = table_block(len(infos))
-        tables.struct(_INFO_ID, raw_ids(infos["id"]))
-        tables.scalar(_INFO_SIZE, "<u8", infos["size"])
-        tables.scalar(_INFO_REFS, "<u4", infos["refs"])
-        new_infos = vectors(tables)
+    old_infos, new_infos = encode_infos(snapshot.manifests, spec=spec)
     root = table_block()
     root.struct(_ID, snapshot.id)
     if spec == 1 and snapshot.parent_id is not None:
@@ -373,9 +258,9 @@ def encode_snapshot(snapshot: Snapshot, *, spec: int, level: int = 3) -> bytes:
     root.scalar(_FLUSHED_AT, "<u8", snapshot.flushed_at)
     root.refer(_MESSAGE, strings([snapshot.message.encode()]))
     root.refer(_METADATA, metadata)
-    root.refer(_MANIFESTS, old_infos)
+    root.refer(MANIFESTS, old_infos)
     if new_infos is not None:
-        root.refer(_MANIFESTS_V2, new_infos)
+        root.refer(MANIFESTS_V2, new_infos)
     return wrap(finish(root), FileType.SNAPSHOT, spec=spec, level=level)
 
 

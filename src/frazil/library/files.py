@@ -12,6 +12,7 @@ import numpy as np
 
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.manifest import LocationCompression, Manifest, decode_manifest, encode_manifest
+from frazil.format.manifest_digest import digest_of
 from frazil.format.snapshot import ManifestInfo, Snapshot, decode_snapshot, encode_snapshot
 from frazil.format.transaction_log import (
     TransactionLog,
@@ -191,7 +192,9 @@ class Library:
         (uploads or self.backend).put(f"manifests/{manifest.id}", data)
         self._manifests.put(manifest.id, manifest)
         count = sum(map(len, manifest.arrays.values()))
-        return ManifestInfo(manifest.id, size_bytes=len(data), num_refs=count)
+        # Spec 1 has no place for it.
+        digest = digest_of(manifest.arrays) if self.spec > 1 else 0
+        return ManifestInfo(manifest.id, size_bytes=len(data), num_refs=count, digest=digest)
 
     def write_log(self, log: TransactionLog, uploads: Uploads | None = None) -> None:
         """Store a new transaction log, with `uploads` in the background."""

@@ -26,6 +26,7 @@ from frazil.format.snapshot import (
     ManifestInfo,
     ManifestTable,
     Snapshot,
+    decode_listing,
     decode_snapshot,
     encode_snapshot,
     initial_snapshot,
@@ -241,3 +242,15 @@ def test_selecting_from_few_and_from_many_manifests(n: int) -> None:
         data = encode_snapshot(replace(initial_snapshot(1), manifests=left), spec=spec)
         read = decode_snapshot(data, where="snapshots/x").manifests
         assert read.rows.tolist() == left.rows.tolist()
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_digests_of_manifests_are_kept_by_spec_2(n: int) -> None:
+    infos = [ManifestInfo(manifest_id(i), i, i, digest=i % 2 * (2**63 + i)) for i in range(n)]
+    snapshot = replace(initial_snapshot(5), manifests=ManifestTable.of(infos))
+    for spec in (1, 2):
+        data = encode_snapshot(snapshot, spec=spec)
+        after = decode_snapshot(data, where="snapshot").manifests
+        kept = infos if spec == 2 else [replace(info, digest=0) for info in infos]
+        assert [after.info(i) for i in range(n)] == kept
+        assert decode_listing(data, where="snapshot").manifests.info(n - 1) == kept[-1]

@@ -11,7 +11,7 @@ share, such as a `Repository`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -43,7 +43,7 @@ class Place(Protocol):
 
 def run(
     step: Callable[[T], R], items: Iterable[T], *, on: Place | None = None, ahead: int = 4 * WORKERS
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """`step(item)` for each item, in the order of the items.
 
     on: an executor or a Dask client; None for the threads that Frazil has anyway. ahead: as many
@@ -54,13 +54,15 @@ def run(
     return _here(step, items, ahead) if on is None else _there(step, items, on, ahead)
 
 
-def _here(step: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
+def _here(step: Callable[[T], R], items: Iterable[T], ahead: int) -> Generator[R, None, None]:
     rest = iter(items)
     while batch := list(islice(rest, ahead)):
         yield from map_parallel(step, batch)
 
 
-def _there(step: Callable[[T], R], items: Iterable[T], place: Place, ahead: int) -> Iterator[R]:
+def _there(
+    step: Callable[[T], R], items: Iterable[T], place: Place, ahead: int
+) -> Generator[R, None, None]:
     submit: Callable[..., Future] = place.submit
     if type(place).__module__.startswith("distributed"):
         # By default it would take equal calls for one, and remember what came of earlier ones.

@@ -17,7 +17,7 @@ from frazil.display import Displayed, Shown, record
 from frazil.engine import explaining, reindexing
 from frazil.engine.forks import ForkFamily
 from frazil.engine.history import status
-from frazil.engine.materialize import materialize
+from frazil.engine.materialize import Worker, materialize
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.resuming import saved_fork
 from frazil.engine.session_state import SessionState
@@ -29,6 +29,7 @@ from frazil.ids import SnapshotId
 from frazil.mapping import NodeMapping
 from frazil.model.joining import Part
 from frazil.paths import check_path
+from frazil.runner import Place
 from frazil.snapshots import Diff
 from frazil.stats import CommitEstimate
 from frazil.storage.base import Backend
@@ -327,16 +328,21 @@ class Session(NodeMapping, Displayed):
         """
         reindexing.reindex(self._workspace, self._array(array_path), forward, backward)
 
-    def materialize(self, path: str = "/", region: Sequence[slice] | None = None) -> int:
+    def materialize(
+        self, path: str = "/", region: Sequence[slice] | None = None, *, on: Place | None = None
+    ) -> int:
         """Copy the bytes of virtual chunks into the repository; returns how many chunks.
 
         path: an array, or a group for all arrays below it; region: of an array, a slice of
         elements for each of its first dimensions: whole chunks that it touches are copied. Only
         what is still virtual is: what was copied before an error, or before a commit, is not
         copied again by the next call. Checksums are checked as `virtual_checksums` says. The
-        copies become visible to others with the next commit.
+        copies become visible to others with the next commit. on: a Dask client or an executor
+        whose workers make the copies, about 64 MiB at a time; they read the sources themselves,
+        with the credentials that this session was opened with.
         """
-        return materialize(self._workspace, self._node(path).path, region)
+        worker = Worker(self._core, self._workspace.snapshot_id, self.virtual_checksums)
+        return materialize(self._workspace, self._node(path).path, region, worker, on)
 
     materialize_async = twin(materialize)
 

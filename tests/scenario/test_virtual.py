@@ -7,7 +7,9 @@ import math
 import os
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import frazil
 from frazil import IcechunkError, Repository, VirtualChunkContainer, VirtualChunkSpec
 from frazil.credentials import HttpAccess, LocalFileSystemAccess
 
+SPAWN = get_context("spawn")
 SIZE = 8
 DATA = np.arange(64 * SIZE, dtype="u1")
 
@@ -618,6 +621,36 @@ def test_a_materialization_goes_on_where_it_failed(
     session = repo.writable_session("main")
     left = int(_kinds(session).sum())
     assert asyncio.run(session.materialize_async("/grid")) == left
+    np.testing.assert_array_equal(zarr.open_array(session.store, path="grid")[...], expected)
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_workers_materialize(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("frazil.engine.materialize.BATCH_CHUNKS", 25)
+    storage = frazil.local_filesystem_storage(str(tmp_path / "repository"))
+    access = {prefix(source): LocalFileSystemAccess}
+    config = config_for(source, "here")
+    config.inline_chunk_threshold_bytes = 0
+    repo = Repository.create(storage, config, authorize_virtual_chunk_access=access)
+    expected = _grid(repo, source)
+    session = repo.writable_session("main")
+    a = zarr.open_array(session.store, path="grid")
+    a[0:2, 0:4] = expected[0:2, 0:4] = 99
+    pool = ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(1, SPAWN)
+    with pool:
+        assert session.materialize("/grid", on=pool) == 63
+        gone = VirtualChunkSpec([4, 0], prefix(source) + "gone.bin", 0, SIZE)
+        session.store.set_virtual_refs("grid", [gone])
+        with pytest.raises(frazil.StorageError, match=r"chunk \(4, 0\) of /grid"):
+            session.materialize("/grid", on=pool)
+    session.store.delete_sync("grid/c/4/0")
+    expected[8:10, 0:4] = 0
+    session.commit("all")
+    (source / "data.bin").unlink()
+    session = Repository.open(storage).readonly_session("main")
+    assert session.all_virtual_chunk_locations() == []
     np.testing.assert_array_equal(zarr.open_array(session.store, path="grid")[...], expected)
 
 

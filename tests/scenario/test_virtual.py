@@ -561,6 +561,15 @@ def test_without_virtual_chunks_the_doctor_has_nothing_to_say(repo: Repository) 
     assert Repository.create(frazil.in_memory_storage()).doctor().containers == {}
 
 
+@pytest.mark.parametrize("grid", [(), (1,)])
+def test_the_one_chunk_of_a_scalar(repo: Repository, source: Path, grid: tuple[int, ...]) -> None:
+    session = repo.writable_session("main")
+    a = zarr.create_array(session.store, name="a", shape=(), dtype="u1", compressors=None)
+    columns = np.array([5], "u8"), np.array([1], "u8")
+    session.store.set_virtual_refs_arr("a", grid, [prefix(source) + "data.bin"], *columns)
+    assert a[...] == 5
+
+
 # Materializing
 
 

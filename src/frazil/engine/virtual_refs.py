@@ -132,6 +132,7 @@ def set_arrays(
     """As `set_many`, for a box of chunks from columns in C order.
 
     grid: the shape of the box, which begins at chunk `origin`; an empty location is no change.
+    The one chunk of a scalar may be told as a box of shape (1,), as VirtualiZarr does.
     """
     n = math.prod(grid)
     for name, column in (("offsets", offsets), ("lengths", lengths)):
@@ -153,6 +154,8 @@ def set_arrays(
         workspace.check_editable()
         node = workspace.array(path)
         counts = [count for _, count in node.shape]
+        if not counts and tuple(grid) == (1,) and first == [0]:
+            grid, first = (), []
         last = tuple(start + size - 1 for start, size in zip(first, grid, strict=True))
         if n and (len(grid) != len(counts) or not contains(tuple((0, c) for c in counts), last)):
             raise _outside(node, last)

@@ -242,6 +242,19 @@ def test_names_that_look_alike_are_different_objects(backend: Backend) -> None:
     assert {found.key for found in backend.list()} == set(UNUSUAL_KEYS)
 
 
+def test_pages_of_names(backend: Backend) -> None:
+    assert list(backend.pages("chunks")) == []
+    for key in ("chunks/a", "chunks/b", "chunks/b.d/c", "manifests/a"):
+        backend.put(key, b"1234")
+    pages = list(backend.pages("chunks"))
+    names = [name for page in pages for name in page.names]
+    assert sorted(n.decode() if isinstance(n, bytes) else n for n in names) == ["a", "b"]
+    for page in pages:
+        assert page.sizes is None or list(page.sizes) == [4] * len(page.names)
+        assert page.times is None or len(page.times) == len(page.names)
+    assert list(backend.pages("nothing")) == []
+
+
 def test_list(backend: Backend) -> None:
     keys = {"repo", "chunks/a", "chunks/b", "chunks2/c", "refs/branch.main/ref.json", "chunk"}
     for key in keys:

@@ -22,6 +22,9 @@ from frazil.progress import task
 from frazil.storage.pool import map_parallel
 
 _PART = 12 + 8
+_LARGE = 1 << 20
+"""Bytes of a manifest from which threads read those of a disk faster than one does: they wait for
+each other while they run Python, but not while they decompress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Census:
     def __init__(self, library: Library, limits: Limits) -> None:
         self._library = library
         self._limits = limits
+        self._local = library.backend.local
         self._read = KeySet()
         # The id with the size of the file behind it: 12 and 8 bytes.
         self._manifests = KeySet(20)
@@ -93,7 +97,7 @@ class Census:
             progress.step()
 
         with task("Reading snapshots", len(ids)) as progress:
-            map_parallel(read, raw_ids(ids), limit=self._limits.snapshots)
+            map_parallel(read, raw_ids(ids), limit=1 if self._local else self._limits.snapshots)
 
     def follow(self, tips: Iterable[SnapshotId]) -> None:
         """Read these snapshots of a spec 1 repository and all before them."""
@@ -166,7 +170,8 @@ class Census:
 
         with task("Reading manifests", len(ids)) as progress:
             items = zip(raw_ids(ids), at, starts.tolist(), stops, strict=True)
-            map_parallel(read, items, limit=self._limits.fetches)
+            few = self._local and sum(sizes) < _LARGE * len(sizes)
+            map_parallel(read, items, limit=1 if few else self._limits.fetches)
 
 
 def manifests_of(parts: Keys) -> Keys:

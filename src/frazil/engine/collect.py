@@ -14,34 +14,28 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 
 import numpy as np
 
 from frazil.engine.census import Census, Limits, check_positive, tips_of
 from frazil.engine.deleting import Deleter
 from frazil.engine.expire import check_writable
-from frazil.engine.times import EPOCH, microseconds
+from frazil.engine.inventory import FOLDERS, list_folders, look_at
+from frazil.engine.times import EPOCH
 from frazil.errors import ConflictError, ErrorKind
-from frazil.format.manifest import decode_objects
+from frazil.format.manifest import object_blocks
 from frazil.format.ragged import sort_keys
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Update, UpdateKind
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
-from frazil.model.keys import Keys, KeySet, raw_ids
+from frazil.model.keys import Keys, raw_ids
+from frazil.model.listed import Listed, raw_rows
 from frazil.model.refs import UNSTAMPED, check_online
-from frazil.model.sweep import Depends, Objects, drop, kept_rows, logs_to_keep
+from frazil.model.sweep import Depends, drop, kept_rows, logs_to_keep, reached_rows
 from frazil.ops import GCSummary
-from frazil.progress import Task, task
-from frazil.storage.base import ObjectInfo
-from frazil.storage.pool import map_parallel
-
-FOLDERS = ("snapshots", "transactions", "manifests", "chunks")
-"""In the order of deletion: nothing is deleted before what refers to it."""
-
-_LISTED_AT_ONCE = 65_536
+from frazil.progress import task
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +64,17 @@ def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
     check_writable(library)
     if isinstance(catalog, CatalogV2):
         check_online(catalog.info())
-    stored = _list(library, options)
+    stored = list_folders(library.backend, options.listings)
     if isinstance(catalog, CatalogV2):
-        needed = _mark_v2(library, catalog, stored["snapshots"], options)
+        _mark_v2(library, catalog, stored, options)
     else:
-        needed = _mark_v1(library, catalog, options)
-    doomed = {
-        folder: objects.take(objects.garbage(needed[folder], options.cutoff))
-        for folder, objects in stored.items()
-    }
+        _mark_v1(library, catalog, stored, options)
+    doomed = {}
+    for folder in FOLDERS:
+        # Before anything is deleted, so that a storage that fails here has lost nothing.
+        unneeded = stored.pop(folder)
+        found = look_at(library.backend, folder, unneeded, unneeded.unneeded())
+        doomed[folder] = found.take(found.created < options.cutoff)
     deleter = Deleter(
         library.backend,
         parallel=options.deletes,
@@ -93,71 +89,39 @@ def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
     return deleter.summary()
 
 
-def _list(library: Library, options: Options) -> dict[str, Objects]:
-    with task("Listing objects") as progress:
-        listed = map_parallel(
-            lambda folder: _listing(library, folder, progress),
-            FOLDERS,
-            limit=options.listings or len(FOLDERS),
-        )
-    return dict(zip(FOLDERS, listed, strict=True))
-
-
-def _listing(library: Library, folder: str, progress: Task) -> Objects:
-    infos = library.backend.list(folder)
-    parts = [Objects.of([], [], [])]
-    while batch := list(islice(infos, _LISTED_AT_ONCE)):
-        parts.append(_objects(folder, batch))
-        progress.step(len(batch))
-    return Objects.concat(parts)
-
-
-def _objects(folder: str, infos: list[ObjectInfo]) -> Objects:
-    start = len(folder) + 1
-    return Objects.of(
-        [info.key[start:] for info in infos],
-        [info.size for info in infos],
-        [_written_at(info) for info in infos],
-    )
-
-
-def _written_at(info: ObjectInfo) -> int:
-    """The latest time at which it can have been: many storages cut off parts of a second."""
-    told = microseconds("last_modified", info.last_modified)
-    return told if told % 1_000_000 else told + 999_999
-
-
-def _mark_v1(library: Library, catalog: Catalog, options: Options) -> dict[str, Keys]:
-    census, chunks = Census(library, options.limits), KeySet()
+def _mark_v1(
+    library: Library, catalog: Catalog, stored: dict[str, Listed], options: Options
+) -> None:
+    census = Census(library, options.limits)
     parts = np.empty(0, "S20")
     tips = tips_of(catalog)
     while tips:
         census.follow(tips)
-        parts = _mark_chunks(census, parts, chunks)
+        parts = _mark_chunks(census, parts, stored["chunks"])
         # Somebody may have moved a branch or made one meanwhile.
         tips = {tip for tip in tips_of(catalog) if tip not in set(raw_ids(census.snapshots()))}
-    snapshots = census.snapshots()
-    return {
-        "snapshots": snapshots,
-        "transactions": snapshots,
-        "manifests": census.manifests()[0],
-        "chunks": chunks.keys(),
-    }
+    snapshots = raw_rows(census.snapshots())
+    stored["snapshots"].need(snapshots)
+    stored["transactions"].need(snapshots)
+    stored["manifests"].need(raw_rows(census.manifests()[0]))
 
 
 def _mark_v2(
-    library: Library, catalog: CatalogV2, stored: Objects, options: Options
-) -> dict[str, Keys]:
+    library: Library, catalog: CatalogV2, stored: dict[str, Listed], options: Options
+) -> None:
     tries = 0
+    snapshots = stored["snapshots"]
     while True:
         info = catalog.info()
         keys = sort_keys(info.snapshots.rows["id"])
-        kept = kept_rows(info, stored, options.cutoff)
-        census, chunks = Census(library, options.limits), KeySet()
+        unreached = snapshots.others(raw_rows(keys[reached_rows(info)]))
+        lost = look_at(library.backend, "snapshots", snapshots, unreached)
+        kept = kept_rows(info, lost, options.cutoff)
+        census = Census(library, options.limits)
         census.read_snapshots(keys[kept])
-        parts = _mark_chunks(census, np.empty(0, "S20"), chunks)
+        parts = _mark_chunks(census, np.empty(0, "S20"), stored["chunks"])
         gone = keys[~kept]
-        garbage = stored.ids[stored.garbage(keys[kept], options.cutoff)]
+        garbage = lost.ids[lost.garbage(keys[kept], options.cutoff)]
 
         def edit(
             info: RepoInfo, known: Keys = keys, gone: Keys = gone, garbage: Keys = garbage
@@ -183,23 +147,22 @@ def _mark_v2(
             if not len(new):
                 break
             census.read_snapshots(new)
-            parts = _mark_chunks(census, parts, chunks)
-        return {
-            "snapshots": census.snapshots(),
-            "transactions": logs_to_keep(after.snapshots),
-            "manifests": census.manifests()[0],
-            "chunks": chunks.keys(),
-        }
+            parts = _mark_chunks(census, parts, stored["chunks"])
+        snapshots.need(raw_rows(census.snapshots()))
+        stored["transactions"].need(raw_rows(logs_to_keep(after.snapshots)))
+        stored["manifests"].need(raw_rows(census.manifests()[0]))
+        return
 
 
-def _mark_chunks(census: Census, known: Keys, chunks: KeySet) -> Keys:
-    """Note the chunk objects of parts of manifests that are not known yet; returns all parts.
+def _mark_chunks(census: Census, known: Keys, chunks: Listed) -> Keys:
+    """Mark the chunk objects of parts of manifests that are not known yet; returns all parts.
 
     What a shared file holds of arrays that have left it needs no chunks.
     """
 
     def mark(data: bytes, where: str, nodes: frozenset[bytes]) -> None:
-        chunks.add(np.unique(sort_keys(decode_objects(data, where=where, nodes=nodes))))
+        for ids in object_blocks(data, where=where, nodes=nodes):
+            chunks.need(ids)
 
     parts = census.parts()
     census.read_manifests(parts[~np.isin(parts, known)], mark)

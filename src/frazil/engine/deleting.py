@@ -55,34 +55,34 @@ class Deleter:
         if self._failed:
             self._skipped.append(name)
             return
-        keys = [f"{folder}/{name}" for name in format_ids(objects.ids)]
-        items = list(zip(keys, objects.size.tolist(), strict=True))
         if self._dry_run:
-            self._count(name, items)
+            self._count(name, len(objects), int(objects.size.sum()))
             return
-        size = min(max(-(-len(items) // self._parallel), 1), BATCH)
-        batches = [items[start : start + size] for start in range(0, len(items), size)]
+        size = min(max(-(-len(objects) // self._parallel), 1), BATCH)
 
-        def delete(batch: list[tuple[str, int]]) -> None:
-            self._batch(name, batch)
+        def delete(start: int) -> None:
+            batch = objects.take(slice(start, start + size))
+            self._batch(folder, batch)
             progress.step(len(batch))
 
-        map_parallel(delete, batches, limit=self._parallel)
+        limit = 1 if self._backend.local else self._parallel
+        map_parallel(delete, range(0, len(objects), size), limit=limit)
 
-    def _batch(self, name: str, batch: list[tuple[str, int]]) -> None:
+    def _batch(self, folder: str, batch: Objects) -> None:
+        keys, name = [f"{folder}/{id_}" for id_ in format_ids(batch.ids)], NAMES[folder]
         try:
-            self._patiently([key for key, _ in batch])
+            self._patiently(keys)
         except StorageError:
             # Find out which ones: those that are gone already do not mind.
-            for item in batch:
+            for key, size in zip(keys, batch.size.tolist(), strict=True):
                 try:
-                    self._patiently([item[0]])
+                    self._patiently([key])
                 except StorageError as error:
-                    self._fail(item[0], error)
+                    self._fail(key, error)
                 else:
-                    self._count(name, [item])
+                    self._count(name, 1, size)
         else:
-            self._count(name, batch)
+            self._count(name, len(batch), int(batch.size.sum()))
 
     def _patiently(self, keys: list[str]) -> None:
         """Delete, and wait where the storage asks for that."""
@@ -97,11 +97,11 @@ class Deleter:
                     self._throttled += 1
                 time.sleep(PAUSE_SECONDS * 2.0**attempt)
 
-    def _count(self, name: str, items: list[tuple[str, int]]) -> None:
+    def _count(self, name: str, count: int, size: int) -> None:
         with self._lock:
             self._in_a_row = 0
-            self._deleted[name] = self._deleted.get(name, 0) + len(items)
-            self._bytes += sum(size for _, size in items)
+            self._deleted[name] = self._deleted.get(name, 0) + count
+            self._bytes += size
 
     def _fail(self, key: str, error: StorageError) -> None:
         with self._lock:

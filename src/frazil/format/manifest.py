@@ -15,7 +15,7 @@ A manifest of a million references is decoded and encoded with numpy operations.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -60,6 +60,7 @@ _NO_CHUNK = 2**32 - 1
 _MAX_RANK = 64
 """What numpy allows."""
 _MAX_ARRAYS = 1_000_000
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,9 +121,21 @@ def decode_objects(
 
     nodes: those of these arrays only. `FormatError` if the file is damaged where this looks.
     """
+    parts = [np.empty((0, ChunkId.SIZE), np.uint8), *object_blocks(data, where=where, nodes=nodes)]
+    return np.concatenate(parts)
+
+
+def object_blocks(
+    data: bytes, *, where: str, nodes: Collection[bytes] | None = None
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """As `decode_objects`, some at a time, in little more memory than the decompressed file."""
     _, tables = _references_of(data, where, nodes)
-    native = tables.take(np.flatnonzero(tables.has(_CHUNK_ID)))
-    return native.struct(_CHUNK_ID, ChunkId.SIZE)
+    for start in range(0, len(tables), _BLOCK):
+        block = tables.take(slice(start, start + _BLOCK))
+        native = block.has(_CHUNK_ID)
+        if not native.all():
+            block = block.take(native)
+        yield block.struct(_CHUNK_ID, ChunkId.SIZE)
 
 
 def decode_sizes(

@@ -18,23 +18,43 @@ _BITS = ObjectId.SIZE * 8
 _BLOCK = 1 << 16
 _MERGE = 1 << 20
 _LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
+_VALUES = np.full(256, 255, np.uint8)
+_VALUES[_LETTERS] = np.arange(32)
 
 
-def parse_ids(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+def parse_ids(
+    names: Sequence[str] | Sequence[bytes],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """The ids uint8[n, 12] that these texts are, and which of the texts are ids at all."""
     ids = np.zeros((len(names), ObjectId.SIZE), np.uint8)
-    valid = np.array([len(name) == _DIGITS and name.isascii() for name in names], np.bool_)
+    valid = np.fromiter(map(len, names), np.int64, len(names)) == _DIGITS
     rows = np.flatnonzero(valid)
-    values = np.full(128, 255, np.uint8)
-    values[_LETTERS] = np.arange(32)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        text = "".join([names[row] for row in block.tolist()]).encode()
-        digits = values[np.frombuffer(text, np.uint8).reshape(-1, _DIGITS)]
-        bits = np.unpackbits(digits[:, :, None], axis=2)[:, :, 3:].reshape(len(block), -1)
-        valid[block] = (digits < 32).all(axis=1) & ~bits[:, _BITS:].any(axis=1)
-        ids[block] = np.packbits(bits[:, :_BITS], axis=1)
+        digits = _VALUES[_letters([names[row] for row in block.tolist()])]
+        # Eight digits are five bytes; the last four are two bytes and four bits of nothing.
+        d = np.zeros((len(block), 24), np.uint8)
+        d[:, :_DIGITS] = digits & 31
+        a, b, c, e, f, g, h, i = np.moveaxis(d.reshape(-1, 3, 8), 2, 0)
+        five = np.empty((len(block), 3, 5), np.uint8)
+        five[..., 0] = a << 3 | b >> 2
+        five[..., 1] = b << 6 | c << 1 | e >> 4
+        five[..., 2] = e << 4 | f >> 1
+        five[..., 3] = f << 7 | g << 2 | h >> 3
+        five[..., 4] = h << 5 | i
+        raw = five.reshape(-1, 15)
+        valid[block] = (digits < 32).all(axis=1) & (raw[:, ObjectId.SIZE] == 0)
+        ids[block] = raw[:, : ObjectId.SIZE]
     return ids, valid
+
+
+def _letters(names: list[str | bytes]) -> npt.NDArray[np.uint8]:
+    """uint8[n, 20] of texts of 20 letters; what is not ASCII is no digit either."""
+    try:
+        text = b"".join(names)  # type: ignore[arg-type]
+    except TypeError:
+        text = "".join(names).encode("ascii", "replace")  # type: ignore[arg-type]
+    return np.frombuffer(text, np.uint8).reshape(-1, _DIGITS)
 
 
 class KeySet:

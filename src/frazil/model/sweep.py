@@ -43,15 +43,6 @@ class Objects:
             np.array(created, np.int64)[valid],
         )
 
-    @classmethod
-    def concat(cls, parts: Sequence[Objects]) -> Objects:
-        """One after the other."""
-        return cls(
-            np.concatenate([part.ids for part in parts]),
-            np.concatenate([part.size for part in parts]),
-            np.concatenate([part.created for part in parts]),
-        )
-
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -63,7 +54,7 @@ class Objects:
         """Those that were stored at `cutoff` or later."""
         return self.ids[self.created >= cutoff]
 
-    def take(self, rows: Mask) -> Objects:
+    def take(self, rows: Mask | slice) -> Objects:
         """Some of them."""
         return Objects(self.ids[rows], self.size[rows], self.created[rows])
 

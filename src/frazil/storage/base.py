@@ -17,11 +17,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
+from frazil.storage.keys import folder_prefix
 
 IMMUTABLE_FOLDERS = frozenset({"chunks", "manifests", "overwritten", "snapshots", "transactions"})
 """Objects under these folders are stored with `OVERWRITE` only and get no version."""
+
+
+PAGE = 65_536
+"""Objects on a page of a listing, at most."""
 
 
 def is_immutable(key: str) -> bool:
@@ -56,6 +62,19 @@ class ObjectInfo:
     key: str
     size: int
     last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some objects of a folder: the last segments of their keys, all as text or all as bytes.
+
+    sizes, times: as in `ObjectInfo`, row by row; None where the storage would have to look at each
+    object to tell.
+    """
+
+    names: Sequence[str] | Sequence[bytes]
+    sizes: Sequence[int] | None = None
+    times: Sequence[datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +172,20 @@ class Backend(ABC):
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """The objects below the folder `prefix` (whole segments; "" for all), in any order."""
+
+    def pages(self, folder: str) -> Iterator[Page]:
+        """The objects directly in a folder, in any order, for whoever wants names above all.
+
+        Names are as the storage spells them, and may be such that no object has.
+        """
+        start = len(folder_prefix(folder))
+        infos = (info for info in self.list(folder) if "/" not in info.key[start:])
+        while page := list(islice(infos, PAGE)):
+            yield Page(
+                [info.key[start:] for info in page],
+                [info.size for info in page],
+                [info.last_modified for info in page],
+            )
 
     @abstractmethod
     def sync(self) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from frazil.storage.base import OVERWRITE, Backend, Fetched, ObjectInfo, PutMode, Version
+from frazil.storage.base import OVERWRITE, Backend, Fetched, ObjectInfo, Page, PutMode, Version
 
 T = TypeVar("T")
 
@@ -79,6 +79,10 @@ class Wrapper(Backend):
     @override
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         yield from self.request("list", prefix, lambda: self.inner.list(prefix))
+
+    @override
+    def pages(self, folder: str) -> Iterator[Page]:
+        yield from self.request("list", folder, lambda: self.inner.pages(folder))
 
     @override
     def sync(self) -> None:

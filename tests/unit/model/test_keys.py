@@ -40,6 +40,10 @@ def test_names_that_are_ids(names: list[str]) -> None:
     assert valid.tolist() == [is_id(name) for name in names]
     for name, raw in zip(np.array(names, object)[valid], ids[valid], strict=True):
         assert SnapshotId(raw.tobytes()) == SnapshotId.parse(name)
+    spelled = [name.encode("utf-8", "surrogatepass") for name in names]
+    again, plain = parse_ids(spelled)
+    assert plain.tolist() == valid.tolist()
+    assert again[plain].tobytes() == ids[valid].tobytes()
 
 
 @given(st.lists(IDS))

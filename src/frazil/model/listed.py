@@ -1,0 +1,110 @@
+"""The objects of one folder, in columns, and which of them are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.format.ragged import sort_keys
+from frazil.model.keys import Keys
+
+Mask = npt.NDArray[np.bool_]
+RawIds = npt.NDArray[np.uint8]
+"""uint8[n, 12]"""
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of a listing: ids uint8[n, 12]; bytes and us since the epoch, if they were told."""
+
+    ids: RawIds
+    size: npt.NDArray[np.int64] | None = None
+    created: npt.NDArray[np.int64] | None = None
+
+
+class Listed:
+    """The ids of objects, sorted, each once, 13 bytes for each, or 29 with sizes and times.
+
+    The first 8 bytes of an id are compared as one number, which is ten times as fast as to compare
+    12 bytes, and the other 4 where these are equal.
+    """
+
+    def __init__(self, pages: Sequence[Found]) -> None:
+        ids = np.concatenate([np.empty((0, 12), np.uint8), *(page.ids for page in pages)])
+        head, tail = _split(ids)
+        order = np.argsort(head, kind="stable")
+        same = head[order[1:]] == head[order[:-1]]
+        if same.any():
+            order = np.lexsort((tail, head))
+            same = head[order[1:]] == head[order[:-1]]
+            again = same & (tail[order[1:]] == tail[order[:-1]])
+            order = order[np.append(True, ~again)]
+        self._head, self._tail = head[order], tail[order]
+        starts = np.flatnonzero(np.diff(self._head, prepend=~self._head[:1]))
+        longest = int(np.diff(starts, append=len(order)).max(initial=0))
+        self._steps = longest.bit_length() if longest > 1 else 0
+        self._needed = np.zeros(len(order), np.bool_)
+        told = bool(pages) and all(page.size is not None for page in pages)
+        self.size = _column([page.size for page in pages], order) if told else None
+        self.created = _column([page.created for page in pages], order) if told else None
+
+    def __len__(self) -> int:
+        return len(self._head)
+
+    def rows_of(self, ids: RawIds) -> npt.NDArray[np.int64]:
+        """The rows of those of these ids that are here, in no order."""
+        found = []
+        for start in range(0, len(ids) if len(self) else 0, _BLOCK):
+            head, tail = _split(ids[start : start + _BLOCK])
+            at = np.searchsorted(self._head, head)
+            if self._steps:
+                stop = np.searchsorted(self._head, head, side="right")
+                for _ in range(self._steps):  # a binary search among those of the same head
+                    middle = np.minimum((at + stop) >> 1, len(self) - 1)
+                    below = (at < stop) & (self._tail[middle] < tail)
+                    at, stop = np.where(below, middle + 1, at), np.where(below, stop, middle)
+            at = np.minimum(at, len(self) - 1)
+            found.append(at[(self._head[at] == head) & (self._tail[at] == tail)])
+        return np.concatenate([np.empty(0, np.int64), *found])
+
+    def need(self, ids: RawIds) -> None:
+        """These are needed, if they are here; from any thread."""
+        self._needed[self.rows_of(ids)] = True
+
+    def others(self, ids: RawIds) -> npt.NDArray[np.int64]:
+        """The rows that are none of these."""
+        among = np.zeros(len(self), np.bool_)
+        among[self.rows_of(ids)] = True
+        return np.flatnonzero(~among)
+
+    def unneeded(self) -> npt.NDArray[np.int64]:
+        """The rows that have not been needed."""
+        return np.flatnonzero(~self._needed)
+
+    def ids(self, rows: npt.NDArray[np.int64]) -> Keys:
+        """The ids of some rows: S12[n]."""
+        raw = np.empty((len(rows), 12), np.uint8)
+        raw[:, :8] = self._head[rows].astype(">u8").view(np.uint8).reshape(-1, 8)
+        raw[:, 8:] = self._tail[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
+        return sort_keys(raw)
+
+
+def raw_rows(keys: Keys) -> RawIds:
+    """Ids as uint8[n, 12]."""
+    return np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), 12)
+
+
+def _split(ids: RawIds) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
+    head = np.ascontiguousarray(ids[:, :8]).view(">u8").astype(np.uint64).reshape(-1)
+    tail = np.ascontiguousarray(ids[:, 8:]).view(">u4").astype(np.uint32).reshape(-1)
+    return head, tail
+
+
+def _column(
+    parts: Sequence[npt.NDArray[np.int64] | None], order: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    return np.concatenate([part for part in parts if part is not None])[order]

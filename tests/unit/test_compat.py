@@ -17,7 +17,11 @@ STATEMENTS = """
 import importlib.util as u; assert u.find_spec("icechunk.config") is not None
 import importlib.util as u; assert u.find_spec("icechunk") is not None
 import importlib.util as u; assert u.find_spec("icechunk.nowhere") is None
-import icechunk; assert icechunk is frazil
+import icechunk; assert icechunk.Session is frazil.Session and icechunk.xarray is frazil.xarray
+import icechunk; assert dir(icechunk) == dir(frazil) and icechunk.__all__ == frazil.__all__
+import icechunk; assert icechunk.__version__ == "2.3.0" and frazil.__version__ != "2.3.0"
+import icechunk; assert not hasattr(icechunk, "nothing") and icechunk.__name__ == "icechunk"
+from icechunk import *; assert Repository is frazil.Repository
 import icechunk.config; assert icechunk.config is frazil.config
 from icechunk.storage import StorageSettings as S; assert S is frazil.StorageSettings
 from icechunk import Diff; from icechunk.snapshots import Diff as D; assert D is Diff

@@ -36,6 +36,7 @@ class ErrorKind(StrEnum):
     BRANCH_UPDATE_CONFLICT = "branch-update-conflict"
     CONFIG_UPDATED = "config-updated"
     REPO_INFO_UPDATED = "repo-info-updated"
+    ANOTHER_REPOSITORY = "another-repository"
     UPDATE_ATTEMPTS_EXHAUSTED = "update-attempts-exhausted"
     GC_DELETES_FAILING = "gc-deletes-failing"
     REBASE_FAILED = "rebase-failed"

@@ -83,9 +83,9 @@ class Finding:
 class VerifyReport(Displayed):
     """What was looked at, and what is wrong.
 
-    snapshots, manifests, objects (of chunks): how many were looked at; chunks: distinct
-    references; checked, unchecked: chunks whose bytes were compared with a checksum, and those
-    that were read and have none; both 0 below level "data".
+    repository: its id, None if that is lost; snapshots, manifests, objects (of chunks): how many
+    were looked at; chunks: distinct references; checked, unchecked: chunks whose bytes were
+    compared with a checksum, and those that were read and have none; both 0 below level "data".
     """
 
     level: Level
@@ -96,6 +96,7 @@ class VerifyReport(Displayed):
     checked: int
     unchecked: int
     findings: tuple[Finding, ...]
+    repository: str | None = None
 
     _public_name: ClassVar[str] = "frazil.verification.VerifyReport"
 
@@ -114,7 +115,8 @@ class VerifyReport(Displayed):
         }
 
     def _shown(self) -> Iterable[Shown]:
-        yield from record(("level", "is_healthy", "snapshots", "manifests", "objects"), self)
+        yield from record(("repository", "level", "is_healthy", "snapshots"), self)
+        yield from record(("manifests", "objects"), self)
         yield from record(("chunks", "checked", "unchecked"), self)
         if self.findings:
             lines = [f"- {one}: {one.advice}" for one in self.findings[:_SHOWN]]

@@ -36,7 +36,8 @@ def test_a_new_repository(repo: Repository, spec: int, storage: frazil.Storage) 
     assert initial.id == "1CECHNKREP0F1RSTCMT0"
     assert initial.parent_id is None
     assert initial.message == "Repository initialized"
-    assert initial.metadata == {"__icechunk": {"is_root": True}}
+    own = {"repository_id": str(repo.id)}
+    assert initial.metadata == {"__icechunk": {"is_root": True}, "__frazil": own}
     session = repo.readonly_session("main")
     assert session.snapshot_id == initial.id
     assert session.status().is_empty()

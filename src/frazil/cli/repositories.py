@@ -22,7 +22,8 @@ def init(
 
     repo = frazil.Repository.create(frazil.storage_from_url(url), spec_version=spec)
     if as_json:
-        print_json({"url": url, "spec_version": spec, "main": repo.lookup_branch("main")})
+        main = repo.lookup_branch("main")
+        print_json({"url": url, "id": str(repo.id), "spec_version": spec, "main": main})
     else:
         say(f"made a repository (format {spec}) with the branch main at {url}")
 
@@ -44,6 +45,7 @@ def info(url: Url, as_json: Json = False) -> None:
     settings = {} if stored is None else _set(stored.to_document())
     document: dict[str, Any] = {
         "url": url,
+        "id": str(repo.id),
         "spec_version": spec,
         "commits": commits,
         "branches": branches,
@@ -62,6 +64,7 @@ def info(url: Url, as_json: Json = False) -> None:
     facts(
         {
             "repository": url,
+            "id": str(repo.id),
             "format": spec,
             "status": None if status is None else status.replace("_", "-"),
             "branches": _some(branches),

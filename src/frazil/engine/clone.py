@@ -16,7 +16,7 @@ from frazil.engine.census import Census, Limits, manifests_of
 from frazil.engine.copying import Copier, End
 from frazil.engine.expire import check_writable
 from frazil.engine.repository_core import RepositoryCore, stored_spec
-from frazil.errors import ErrorKind, FormatError
+from frazil.errors import ConflictError, ErrorKind, FormatError
 from frazil.format.manifest import decode_objects
 from frazil.format.ragged import sort_keys
 from frazil.format.repo_info import RepoInfo, initial_repo_info
@@ -89,10 +89,23 @@ def sync(
             ErrorKind.UNSUPPORTED_OPERATION_FOR_VERSION,
         )
     check_writable(target)
+    _check_same(core.catalog, target, storage)
     copier = Copier(End(core.storage, core.config.storage), end, compare=compare, on=on)
     if isinstance(core.catalog, CatalogV2):
         return _sync_v2(core.library, core.catalog, target, copier, selection, force=force)
     return _advance_v1(core, target, copier, selection, force=force)
+
+
+def _check_same(catalog: Catalog, target: Library, storage: Storage) -> None:
+    """Raise `ConflictError` (`another-repository`) if the target is no copy of the repository."""
+    there: Catalog = CatalogV1(target) if catalog.spec == 1 else CatalogV2(target)
+    ours, theirs = catalog.identity(), there.identity()
+    if ours != theirs:
+        raise ConflictError(
+            message=f"this is repository {ours}, and what is there ({brief(storage)}) is "
+            f"repository {theirs}, no copy of it: sync to a place that is empty or holds a copy",
+            kind=ErrorKind.ANOTHER_REPOSITORY,
+        )
 
 
 # Spec 2

@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
 from typing import NamedTuple
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from frazil.format.chunk_refs import NativeRef
 from frazil.format.columns import ByteColumn, gather_bytes, row_starts
-from frazil.format.pack import Contents, checksum, checksums
+from frazil.format.pack import NO_REPOSITORY, Contents, checksum, checksums
 from frazil.ids import ChunkId, NodeId
 from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
@@ -72,11 +73,17 @@ class ChunkWriter:
     """Stores the chunks of one session; all methods may be called from any thread."""
 
     def __init__(
-        self, backend: Backend, new_id: Callable[[], ChunkId], sizes: PackSizes | None = None
+        self,
+        backend: Backend,
+        new_id: Callable[[], ChunkId],
+        sizes: PackSizes | None = None,
+        repository: Callable[[], UUID | None] = lambda: None,
     ) -> None:
+        """repository: its id, for the footers; asked when an object is complete."""
         self._backend = backend
         self._new_id = new_id
         self._sizes = sizes or PackSizes(PACK_BYTES, PACKED_CHUNK_BYTES)
+        self._repository = repository
         self._lock = ForksafeLock()
         self._open_id: ChunkId | None = None
         self._open = bytearray()
@@ -132,7 +139,7 @@ class ChunkWriter:
                 # A pack already, and nobody else's: it need not be copied twice.
                 own = Contents()
                 own.add_many(node, index[part], lengths[part], sums[part])
-                pack = _joined(data, part, own.footer())
+                pack = _joined(data, part, self._footer(own))
                 with self._lock:
                     id_, at, full = self._new_id(), 0, True
                     self._hand_over(id_, pack)
@@ -201,14 +208,18 @@ class ChunkWriter:
 
     def _store_alone(self, data: bytes | memoryview, contents: Contents) -> ChunkId:
         id_ = self._new_id()
-        self._backend.put(chunk_key(id_), b"".join((data, contents.footer())))
+        self._backend.put(chunk_key(id_), b"".join((data, self._footer(contents))))
         return id_
+
+    def _footer(self, contents: Contents) -> bytes:
+        id_ = self._repository()
+        return contents.footer(NO_REPOSITORY if id_ is None else id_.bytes)
 
     def _hand_over_open(self) -> None:
         """Have the open pack stored; the caller holds the lock, so it is never out of sight."""
         id_, data = self._open_id, self._open
         assert id_ is not None
-        data += self._contents.footer()
+        data += self._footer(self._contents)
         self._hand_over(id_, data)
         self._open_id, self._open, self._contents = None, bytearray(), Contents()
 

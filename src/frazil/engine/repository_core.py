@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from frazil.config import Attribution, RepositoryConfig
 from frazil.display import brief
@@ -31,7 +33,7 @@ from frazil.errors import (
     SessionStateError,
     SnapshotNotFoundError,
 )
-from frazil.format.snapshot import Node, initial_snapshot
+from frazil.format.snapshot import Node, Snapshot, initial_snapshot
 from frazil.format.transaction_log import initial_transaction_log
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
 from frazil.library import catalog_v1, catalog_v2
@@ -42,10 +44,11 @@ from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
 from frazil.model.flags import MOVE_NODE, check_enabled
 from frazil.model.manifest_plan import Layout, default_sizes
+from frazil.model.notes import identity, new_notes, with_notes
 from frazil.model.refs import check_not_archived
 from frazil.model.splits import split_sizes
 from frazil.storage import Storage
-from frazil.storage.base import Backend
+from frazil.storage.base import CREATE, Backend, PreconditionFailed
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.pool import map_parallel
 from frazil.types import SpecVersion
@@ -76,6 +79,7 @@ class RepositoryCore:
         self.access: Access = {}
         self.library = library or Library(storage.backend(config.storage), spec=spec)
         self.catalog: Catalog = CatalogV1(self.library) if spec == 1 else CatalogV2(self.library)
+        self.library.identity = self.catalog.known_identity
         self.configure(config)
 
     def configure(self, config: RepositoryConfig) -> None:
@@ -107,11 +111,13 @@ class RepositoryCore:
                 self.attribution,
                 self.default_metadata,
             ),
-            self.access,
+            (self.access, self.catalog.known_identity()),
         )
 
-    def __setstate__(self, access: Access) -> None:
+    def __setstate__(self, state: tuple[Access, UUID | None]) -> None:
+        access, id_ = state
         self.authorize(access)
+        self.catalog.tell_identity(id_)
 
     def authorize(self, access: Access) -> None:
         """Let virtual chunks be read: a credential for the URL prefix of each container."""
@@ -328,8 +334,8 @@ def create(
         )
     core = RepositoryCore(storage, spec, effective, attribution or Attribution(), {})
     library = core.library
-    snapshot = initial_snapshot(library.now())
-    library.write_snapshot(snapshot)
+    snapshot = _first_snapshot(library)
+    core.catalog.tell_identity(identity(snapshot))
     steps: list[Callable[[], None]] = [
         lambda: backend.check_conditions(f"snapshots/{snapshot.id}"),
         lambda: None if spec == 1 else library.write_log(initial_transaction_log()),
@@ -342,8 +348,26 @@ def create(
         if stored:
             core.catalog.save_config(effective.to_document())
     else:
-        catalog_v2.create(library, snapshot.flushed_at, effective.to_document() if stored else None)
+        catalog_v2.create(library, snapshot, effective.to_document() if stored else None)
     return core
+
+
+def _first_snapshot(library: Library) -> Snapshot:
+    """Store the snapshot that a repository begins with; it says which repository it is.
+
+    If others are making one here at the same time, or died while they did, theirs is taken, so
+    that all agree.
+    """
+    first = initial_snapshot(library.now())
+    first = replace(first, metadata=with_notes(first.metadata, new_notes(library.new_uuid())))
+    try:
+        library.write_snapshot(first, mode=CREATE)
+    except PreconditionFailed:
+        try:
+            return library.read_snapshot(first.id)
+        except FormatError:
+            library.write_snapshot(first)
+    return first
 
 
 def open_(
@@ -372,8 +396,9 @@ def open_(
         asked: list[Callable[[], Any]] = [
             lambda: _has_main(core.catalog),
             core.catalog.config_document,
+            lambda: _learn_identity(core.catalog),
         ]
-        found, stored = map_parallel(lambda ask: ask(), asked)
+        found, stored, _ = map_parallel(lambda ask: ask(), asked)
         if not found:
             raise RepositoryNotFoundError(
                 f"there is no repository here ({brief(storage)}): create one, or check the place",
@@ -385,6 +410,11 @@ def open_(
         stored = info.config
     core.configure(effective_config(storage, stored, config))
     return core
+
+
+def _learn_identity(catalog: Catalog) -> None:
+    with suppress(IcechunkError):  # whoever needs it is told what is wrong
+        catalog.identity()
 
 
 def _has_main(catalog: Catalog) -> bool:

@@ -69,7 +69,13 @@ class Tree:
         self._base_nodes: dict[str, Node | None] = {}
 
     def _new_writer(self) -> ChunkWriter:
-        return ChunkWriter(self.library.backend, lambda: self.library.new_id(ChunkId), self._packs)
+        library = self.library
+        return ChunkWriter(
+            library.backend,
+            lambda: library.new_id(ChunkId),
+            self._packs,
+            lambda: library.identity(),
+        )
 
     def _write_with(self, writer: ChunkWriter | None) -> None:
         self.writer = writer

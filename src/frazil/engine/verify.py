@@ -24,6 +24,7 @@ from frazil.errors import (
     ErrorKind,
     FormatError,
     IcechunkError,
+    NotFoundError,
     RepositoryNotFoundError,
     StorageError,
 )
@@ -110,7 +111,14 @@ class _Verifier:
             checked,
             unchecked,
             tuple(found),
+            self._identity(),
         )
+
+    def _identity(self) -> str | None:
+        try:
+            return str(self._catalog.identity())
+        except (FormatError, NotFoundError, StorageError):
+            return None  # what is wrong is among the findings
 
     def _find(self, kind: FindingKind, key: str, message: str) -> None:
         self._findings.append(Finding(kind, key, message))

@@ -86,15 +86,16 @@ class RepoInfo:
 
 
 def initial_repo_info(
-    flushed_at: int, updated_at: int, config: dict[str, Any] | None = None
+    flushed_at: int,
+    updated_at: int,
+    config: dict[str, Any] | None = None,
+    metadata: Mapping[str, Any] = INITIAL_METADATA,
 ) -> RepoInfo:
     """A new repository: branch main at the initial snapshot; times in µs.
 
-    flushed_at is that of the snapshot file, updated_at the time of its creation.
+    flushed_at and metadata are those of the snapshot file, updated_at the time of its creation.
     """
-    root = SnapshotRecord(
-        INITIAL_SNAPSHOT, None, flushed_at, INITIAL_MESSAGE, dict(INITIAL_METADATA)
-    )
+    root = SnapshotRecord(INITIAL_SNAPSHOT, None, flushed_at, INITIAL_MESSAGE, dict(metadata))
     return RepoInfo(
         tags={},
         branches={"main": INITIAL_SNAPSHOT},

@@ -5,17 +5,40 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 from frazil.errors import ConflictError, ErrorKind, FormatError
 from frazil.format.history import Described, SnapshotRecord, described
 from frazil.ids import SnapshotId
 from frazil.library.uploads import Uploads
+from frazil.model.notes import Change
 
 
 class Catalog(ABC):
     """Every read sees the state at the time of the call; every change is atomic."""
 
     spec: int
+    _told: UUID | None = None
+
+    @abstractmethod
+    def identity(self) -> UUID:
+        """The repository's id; with a request only if this process has not asked before."""
+
+    def known_identity(self) -> UUID | None:
+        """The repository's id if it takes no request."""
+        return self._told
+
+    def tell_identity(self, id_: UUID | None) -> None:
+        """Take over what another process knows."""
+        self._told = id_
+
+    @abstractmethod
+    def notes(self) -> dict[str, Any]:
+        """What Frazil has written down about the repository: JSON values by name."""
+
+    @abstractmethod
+    def change_notes(self, change: Change) -> None:
+        """Write down something else, in one step; `change` may be called more than once."""
 
     @abstractmethod
     def branches(self) -> dict[str, SnapshotId]:

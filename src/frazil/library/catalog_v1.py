@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from frazil.errors import (
     AlreadyExistsError,
@@ -22,12 +24,14 @@ from frazil.errors import (
     StorageError,
 )
 from frazil.format.history import SnapshotRecord
+from frazil.format.snapshot import decode_snapshot, encode_snapshot
 from frazil.format.v1 import decode_ref, dump_config, encode_ref, load_config
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
 from frazil.library.catalog import Catalog, already_there
 from frazil.library.catalog_v2 import backup_name
 from frazil.library.files import Library
 from frazil.library.uploads import Uploads
+from frazil.model import notes as noted
 from frazil.model.refs import check_deletable, check_tip, no_ref
 from frazil.storage.base import (
     CREATE,
@@ -41,6 +45,7 @@ from frazil.storage.base import (
 from frazil.storage.pool import map_parallel
 
 CONFIG = "config.yaml"
+FIRST_KEY = f"snapshots/{INITIAL_SNAPSHOT}"
 MAIN_KEY = "refs/branch.main/ref.json"
 JSON = "application/json"
 
@@ -59,6 +64,32 @@ class CatalogV1(Catalog):
     @property
     def _backend(self) -> Backend:
         return self._library.backend
+
+    def identity(self) -> UUID:
+        if self._told is None:
+            self._told = noted.identity(self.record(INITIAL_SNAPSHOT))
+        return self._told
+
+    def notes(self) -> dict[str, Any]:
+        return noted.notes_of(self._library.read_snapshot(INITIAL_SNAPSHOT).metadata)
+
+    def change_notes(self, change: noted.Change) -> None:
+        """As an expiration does, this replaces a snapshot file, the first one."""
+        while True:
+            fetched = self._backend.fetch(FIRST_KEY)
+            assert fetched is not None
+            first = decode_snapshot(fetched.data, where=FIRST_KEY)
+            after = noted.with_notes(first.metadata, change(noted.notes_of(first.metadata)))
+            data = encode_snapshot(
+                replace(first, metadata=after), spec=1, level=self._library.level
+            )
+            try:
+                self._backend.sync()
+                self._put(FIRST_KEY, data, Update(fetched.version), None)
+            except PreconditionFailed:
+                continue  # somebody else has just changed them
+            self._backend.sync()
+            return
 
     def branches(self) -> dict[str, SnapshotId]:
         names = [name for name, _ in self._listed("branch.")]

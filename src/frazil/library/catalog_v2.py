@@ -6,7 +6,9 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from frazil.errors import (
     ConflictError,
@@ -22,11 +24,13 @@ from frazil.format.repo_info import (
     encode_repo_info,
     initial_repo_info,
 )
+from frazil.format.snapshot import Snapshot
 from frazil.format.updates import Update
 from frazil.ids import ObjectId, SnapshotId
 from frazil.library.catalog import Catalog, already_there
 from frazil.library.files import Library
 from frazil.library.uploads import Uploads
+from frazil.model import notes as noted
 from frazil.model import refs
 from frazil.storage.base import CREATE, PreconditionFailed, Version
 from frazil.storage.base import Update as IfVersion
@@ -53,10 +57,14 @@ class Retries:
         return random.uniform(0.0, min(ceiling, self.max_backoff_ms)) / 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _State:
     info: RepoInfo
     version: Version
+
+    @cached_property
+    def identity(self) -> UUID:
+        return noted.identity(refs.first_snapshot(self.info))
 
 
 class CatalogV2(Catalog):
@@ -184,6 +192,20 @@ class CatalogV2(Catalog):
 
     # Catalog
 
+    def identity(self) -> UUID:
+        return self.known_identity() or self._load().identity
+
+    def known_identity(self) -> UUID | None:
+        with self._lock:
+            known = self._state
+        return self._told if known is None else known.identity
+
+    def notes(self) -> dict[str, Any]:
+        return noted.notes_of(refs.first_snapshot(self.info()).metadata)
+
+    def change_notes(self, change: noted.Change) -> None:
+        self.update(refs.change_notes(change))
+
     def branches(self) -> dict[str, SnapshotId]:
         return dict(self.info().branches)
 
@@ -299,14 +321,13 @@ class CatalogV2(Catalog):
             info = decode_repo_info(self._library.backend.get(key), where=key)
 
 
-def create(library: Library, created_at: int, config: dict[str, Any] | None) -> None:
+def create(library: Library, first: Snapshot, config: dict[str, Any] | None) -> None:
     """Store the repo object of a new repository; `ConflictError` if there is one.
 
-    created_at: the time of the initial snapshot, in microseconds since the epoch.
+    first: the snapshot it begins with.
     """
-    store_new(
-        library, initial_repo_info(created_at, refs.next_time(library.now(), created_at), config)
-    )
+    made_at = refs.next_time(library.now(), first.flushed_at)
+    store_new(library, initial_repo_info(first.flushed_at, made_at, config, first.metadata))
 
 
 def store_new(library: Library, info: RepoInfo) -> None:

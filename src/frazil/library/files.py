@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from frazil.ids import ManifestId, ObjectId, SnapshotId
 from frazil.library.cache import Cache, CacheUse
 from frazil.library.chunk_cache import ChunkCached, Range
 from frazil.library.uploads import Uploads
-from frazil.storage.base import Backend
+from frazil.storage.base import OVERWRITE, Backend, PutMode
 from frazil.storage.metered import Meter, Metered
 
 Id = TypeVar("Id", bound=ObjectId)
@@ -72,6 +73,8 @@ class Library:
         self.location_compression = LocationCompression()
         self.verify_reads = True
         self.now = now
+        self.identity: Callable[[], UUID | None] = lambda: None
+        """The repository's id as far as it is known without a request."""
         self._random_bytes = random_bytes
         self._snapshots: Cache[SnapshotId, Snapshot] = Cache(SNAPSHOT_BUDGET, memory_of)
         self._manifests: Cache[ManifestId, Manifest] = Cache(MANIFEST_BUDGET, memory_of)
@@ -102,6 +105,7 @@ class Library:
         )
         other.location_compression = self.location_compression
         other.verify_reads = self.verify_reads
+        other.identity = self.identity
         other._snapshots, other._manifests = self._snapshots.copy(), self._manifests.copy()
         other._logs = self._logs.copy()
         return other
@@ -118,6 +122,10 @@ class Library:
     def new_id(self, kind: type[Id]) -> Id:
         """A new random id."""
         return kind(self._random_bytes(kind.SIZE))
+
+    def new_uuid(self) -> UUID:
+        """A new random id for a repository."""
+        return UUID(bytes=self._random_bytes(16), version=4)
 
     def snapshot(self, id_: SnapshotId) -> Snapshot:
         """A snapshot; `StorageError` of kind `object-not-found` if there is no such file.
@@ -172,10 +180,16 @@ class Library:
             id_, lambda: decode_transaction_log(self.backend.get(key), where=key)
         )
 
-    def write_snapshot(self, snapshot: Snapshot, uploads: Uploads | None = None) -> None:
-        """Store a new snapshot, with `uploads` in the background."""
+    def write_snapshot(
+        self, snapshot: Snapshot, uploads: Uploads | None = None, *, mode: PutMode = OVERWRITE
+    ) -> None:
+        """Store a new snapshot, with `uploads` in the background, or else on a condition."""
         data = encode_snapshot(snapshot, spec=self.spec, level=self.level)
-        (uploads or self.backend).put(f"snapshots/{snapshot.id}", data)
+        key = f"snapshots/{snapshot.id}"
+        if uploads is not None:
+            uploads.put(key, data)
+        else:
+            self.backend.put(key, data, mode=mode)
         self._snapshots.put(snapshot.id, snapshot)
 
     def write_manifest(self, manifest: Manifest, uploads: Uploads | None = None) -> ManifestInfo:

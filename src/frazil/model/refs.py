@@ -24,6 +24,7 @@ from frazil.format.history import SnapshotRecord
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Status, Update, UpdateKind
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
+from frazil.model import notes
 from frazil.model.flags import CREATE_TAG, DELETE_TAG, check_enabled
 
 Edit = Callable[[RepoInfo], tuple[RepoInfo, Update]]
@@ -260,6 +261,27 @@ def change_metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Edit:
 
     def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
         info = replace(info, metadata=change(info.metadata))
+        return info, Update(UpdateKind.METADATA_CHANGED, UNSTAMPED)
+
+    return edit
+
+
+def first_snapshot(info: RepoInfo) -> SnapshotRecord:
+    """The snapshot that the repository began with; `SnapshotNotFoundError` if it is lost."""
+    row = info.snapshots.find(INITIAL_SNAPSHOT)
+    if row < 0:
+        raise no_snapshot(INITIAL_SNAPSHOT)
+    return info.snapshots.record(row)
+
+
+def change_notes(change: notes.Change) -> Edit:
+    """Replace the notes about the repository by what `change` makes of them."""
+
+    def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        first = first_snapshot(info)
+        after = change(notes.notes_of(first.metadata))
+        first = replace(first, metadata=notes.with_notes(first.metadata, after))
+        info = replace(info, snapshots=info.snapshots.replace([first]))
         return info, Update(UpdateKind.METADATA_CHANGED, UNSTAMPED)
 
     return edit

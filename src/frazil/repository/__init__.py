@@ -83,4 +83,8 @@ class Repository(
         )
 
     def _shown(self) -> Iterable[Shown]:
-        return [Shown("storage", self.storage), Shown("config", self.config, brief=True)]
+        known = self._core.catalog.known_identity()
+        if known is not None:  # else it would take a request
+            yield Shown("id", str(known))
+        yield Shown("storage", self.storage)
+        yield Shown("config", self.config, brief=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from frazil.config import Attribution, FeatureFlag, RepositoryConfig
 from frazil.engine.ops_log import config_history, public_status
@@ -35,6 +36,15 @@ class Settings(RepositoryBase):
     def attribution(self) -> Attribution:
         """What requests say of who makes them."""
         return self._core.attribution
+
+    @property
+    def id(self) -> UUID:
+        """Which repository this is, wherever it lies: copies and backups have the same id.
+
+        Made when the repository is, or, by Icechunk, it follows from when that was. Asking
+        takes a request only for format 1, once.
+        """
+        return self._core.catalog.identity()
 
     @property
     def spec_version(self) -> SpecVersion:

@@ -42,7 +42,8 @@ class Cached(Location):
 
     @property
     def _place(self) -> str:
-        # Ids are random, so that two places of the same name would do no harm.
+        # Ids are random, so that two places of the same name would do no harm, nor two
+        # repositories one after the other in the same place. What is not random is not kept.
         named = "\n".join(f"{shown.name}={shown.value}" for shown in self.inner.shown())
         return xxhash.xxh3_64_hexdigest(named.encode("utf-8", "surrogatepass"))
 

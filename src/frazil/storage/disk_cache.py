@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from typing_extensions import override
 
+from frazil.ids import INITIAL_SNAPSHOT
 from frazil.storage.base import (
     OVERWRITE,
     Backend,
@@ -18,6 +19,8 @@ from frazil.storage.base import (
 from frazil.storage.pieces import Piece, PieceFolder, cover
 from frazil.storage.wrapper import Wrapper
 
+_OF_EACH = f"/{INITIAL_SNAPSHOT}"
+"""What every repository begins with has this name in all of them, and says which one it is."""
 _MARK = "repo"
 """Its presence tells format 2, in which snapshot files never change."""
 
@@ -37,7 +40,7 @@ class DiskCached(Wrapper):
         self._snapshots_are_final = False
 
     def _is_kept(self, key: str) -> bool:
-        if not is_immutable(key):
+        if not is_immutable(key) or key.endswith(_OF_EACH):
             return False
         return self._snapshots_are_final or not key.startswith("snapshots/")
 

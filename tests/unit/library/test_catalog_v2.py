@@ -36,7 +36,7 @@ class Overtaken(Wrapper):
 def repository(backend) -> CatalogV2:  # type: ignore[no-untyped-def]
     library = Library(backend, spec=2)
     library.write_snapshot(initial_snapshot(7))
-    catalog_v2.create(library, 7, None)
+    catalog_v2.create(library, initial_snapshot(7), None)
     return CatalogV2(library)
 
 

@@ -62,6 +62,18 @@ def history(
     return _folded(title, f"<table>{''.join(rows)}{more}</table>", is_open=len(commits) <= 8)
 
 
+def file_table(files: Iterable[tuple[str, int, str]]) -> str:
+    """Files: (name, size, media type)."""
+    rows = [
+        f'<tr><td style="text-align:left">{html.escape(name)}</td><td>{readable(size)}</td>'
+        f'<td style="text-align:left">{html.escape(kind)}</td></tr>'
+        for name, size, kind in files
+    ]
+    more = "" if len(rows) <= NODES else "<tr><td>…</td><td></td><td></td></tr>"
+    title = f"{len(rows)} file{'s' * (len(rows) != 1)}"
+    return _folded(title, f"<table>{''.join(rows[:NODES])}{more}</table>", is_open=len(rows) <= 20)
+
+
 def readable(size: float) -> str:
     """A number of bytes with a unit."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):

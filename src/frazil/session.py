@@ -23,6 +23,8 @@ from frazil.engine.resuming import saved_fork
 from frazil.engine.session_state import SessionState
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, SessionStateError
+from frazil.files import Files
+from frazil.files.group import files_of
 from frazil.format.chunk_refs import InlineRef, NativeRef, VirtualRef
 from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import SnapshotId
@@ -155,6 +157,17 @@ class Session(NodeMapping, Displayed):
         if policy not in get_args(ChecksumPolicy):
             raise ValueError(f'virtual_checksums is "strict", "warn" or "off", not {policy!r}')
         self._workspace.virtual.checksums = policy
+
+    def files(self, group: str = "/") -> Files:
+        """The ordinary files of a group: sources, notes, logs, weights of models.
+
+            session.files("/notes")["README.md"] = b"# Read me"
+
+        They are committed with the arrays. A group that is not there yet is made by the first
+        file. Raises `InvalidInputError` (`not-a-group`) for an array, and `NodeNotFoundError`
+        where a group is missing and cannot be made.
+        """
+        return files_of(self.store, group)
 
     def status(self) -> Diff:
         """The uncommitted changes."""

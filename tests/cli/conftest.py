@@ -82,6 +82,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         days = {"time": np.arange(first, first + 5)}
         month = xr.Dataset({"sst": (("time", "x"), np.ones((5, 3)))}, coords=days)
         month.to_netcdf(folder / f"{name}.nc")
+    station = frazil.Repository.create(frazil.local_filesystem_storage(str(folder / "station")))
+    with station.edit("main", "Say what this is") as tree:
+        tree.files("/notes").put_text("README.md", "# A station\n")
+        tree["t"] = np.arange(10)
     (folder / "check.py").write_text(CHECK)
     repo = frazil.Repository.create(frazil.local_filesystem_storage(str(folder / "climate")))
     for start, message in ((0, "First twenty years"), (20, "Twenty more")):

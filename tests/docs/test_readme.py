@@ -22,6 +22,7 @@ RUNNING = [
     "README.md",
     "docs/coming-from.md",
     "docs/concepts.md",
+    "docs/guides/files.md",
     "docs/guides/notebook.md",
     "docs/guides/operations.md",
     "docs/guides/pipelines.md",

@@ -22,6 +22,7 @@ FAMILIES = (
     "references",
     "merging",
     "copies",
+    "attached",
     "upkeep",
     "integrity",
     "configuring",
@@ -88,7 +89,10 @@ def application() -> typer.Typer:
     return app
 
 
-PARENTS = {"config": "Show and change the configuration of a repository."}
+PARENTS = {
+    "config": "Show and change the configuration of a repository.",
+    "files": "Ordinary files beside the arrays: notes, sources, logs.",
+}
 """Commands that have commands."""
 
 

@@ -1,8 +1,9 @@
 """Frazil: transactional, version-controlled storage for Zarr.
 
 The public names are those of the `icechunk` package; `install_as_icechunk()` lets code that
-imports it run on this one. They are in `frazil._public`, which is imported when one of them is
-first asked for: with Zarr it takes most of a second, and the command line answers sooner.
+imports it run on this one. They are in `frazil._public`, and imported when they are first asked
+for, with Zarr: the command line answers sooner. Those that nearly every program uses are found
+without importing all others.
 """
 
 from importlib import import_module
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 initialize_logs()
 
-# Not everybody needs these, or has what they need; they are imported when first used.
+# Optional ones: not everybody has what they need.
 _LATER = {
     "export_netcdf": "frazil.interchange",
     "export_zarr": "frazil.interchange",
@@ -32,10 +33,34 @@ _LATER = {
     "open_datatree": "frazil.xarray",
 }
 
+# Public names that nearly every program uses, and little else is imported for.
+_OFTEN = {
+    "IcechunkStore": "frazil.store",
+    "Repository": "frazil.repository",
+    "RepositoryConfig": "frazil.config",
+    "Session": "frazil.session",
+    "Storage": "frazil.storage",
+    "VirtualChunkContainer": "frazil.virtual",
+    "azure_storage": "frazil.storage",
+    "gcs_storage": "frazil.storage",
+    "http_storage": "frazil.storage",
+    "in_memory_storage": "frazil.storage",
+    "local_filesystem_storage": "frazil.storage",
+    "open": "frazil.opening",
+    "open_async": "frazil.opening",
+    "r2_storage": "frazil.storage",
+    "s3_storage": "frazil.storage",
+    "storage_from_url": "frazil.storage",
+    "tigris_storage": "frazil.storage",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
+    if name in _OFTEN:
+        globals()[name] = getattr(import_module(_OFTEN[name]), name)
+        return globals()[name]
     if name.startswith("__") and name != "__all__":
         raise _missing(name)
     module = f"{__name__}.{name}"

@@ -18,15 +18,14 @@ import zarr
 from frazil.errors import ErrorKind, NodeNotFoundError
 from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
 from frazil.format.snapshot import Node, NodeKind
-from frazil.nodes import NodeInfo
 from frazil.paths import check_path
-from frazil.progress import task
-from frazil.stats import ChunkStorageStats
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from frazil.engine.workspace import Workspace
+    from frazil.nodes import NodeInfo
+    from frazil.stats import ChunkStorageStats
     from frazil.store import IcechunkStore
 
 
@@ -77,6 +76,8 @@ class NodeMapping:
 
         `NodeNotFoundError` if there is none; a version without a root has no nodes.
         """
+        from frazil.nodes import NodeInfo
+
         for node in self._under(path):
             is_array = node.kind is NodeKind.ARRAY
             yield NodeInfo.of(node.path, is_array=is_array, metadata=bytes(node.user_data))
@@ -86,6 +87,9 @@ class NodeMapping:
 
         Chunks of earlier versions do not count. Reads all manifests of these arrays.
         """
+        from frazil.progress import task
+        from frazil.stats import ChunkStorageStats
+
         workspace = self._workspace
         arrays = [node for node in self._under(path) if node.kind is NodeKind.ARRAY]
         with task("Adding up arrays", len(arrays)) as progress:
@@ -111,6 +115,8 @@ class NodeMapping:
 
 
 def _sizes(refs: ChunkRefs) -> ChunkStorageStats:
+    from frazil.stats import ChunkStorageStats
+
     kinds = (NATIVE, VIRTUAL, INLINE)
     return ChunkStorageStats(*(int(refs.length[refs.kind == kind].sum()) for kind in kinds))
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, overload
 
 from frazil.config import Attribution, RepositoryConfig
-from frazil.credentials import AnyCredential
 from frazil.repository import Repository
+from frazil.repository.opening import Authorization
 from frazil.session import Session
-from frazil.storage import Storage, storage_from_url
+from frazil.storage import Storage
 from frazil.twins import twin
 
-Authorization = Mapping[str, AnyCredential | None] | None
 _Place = str | os.PathLike[str] | Storage
 
 
@@ -103,6 +101,8 @@ def open(
     `ValueError` for arguments that do not go together, `StorageError` for a URL that cannot be
     used, else the errors of `Repository.open` and of the sessions.
     """
+    from frazil.storage import storage_from_url
+
     versions = {"branch": branch, "tag": tag, "snapshot": snapshot}
     given = [name for name, value in versions.items() if value is not None]
     if len(given) > 1:

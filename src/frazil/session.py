@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
-from frazil import notebook
 from frazil.config import RepositoryConfig
-from frazil.conflicts import ConflictSolver
 from frazil.display import Displayed, Shown, record
-from frazil.engine import explaining, reindexing
 from frazil.engine.forks import ForkFamily
-from frazil.engine.history import status
-from frazil.engine.materialize import Worker, materialize
 from frazil.engine.repository_core import RepositoryCore
-from frazil.engine.resuming import saved_fork
 from frazil.engine.session_state import SessionState
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, SessionStateError
@@ -29,17 +23,20 @@ from frazil.format.chunk_refs import InlineRef, NativeRef, VirtualRef
 from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import SnapshotId
 from frazil.mapping import NodeMapping
-from frazil.model.joining import Part
 from frazil.paths import check_path
-from frazil.runner import Place
-from frazil.snapshots import Diff
-from frazil.stats import CommitEstimate
 from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.pool import map_parallel
 from frazil.store import IcechunkStore
 from frazil.twins import twin
 from frazil.types import ChecksumPolicy, ChunkType, SessionMode
+
+if TYPE_CHECKING:
+    from frazil.conflicts import ConflictSolver
+    from frazil.model.joining import Part
+    from frazil.runner import Place
+    from frazil.snapshots import Diff
+    from frazil.stats import CommitEstimate
 
 __all__ = ["ForkSession", "Session", "SessionMode"]
 
@@ -101,6 +98,8 @@ class Session(NodeMapping, Displayed):
         return record(names, self)
 
     def _repr_html_(self) -> str:
+        from frazil import notebook
+
         manifests = self._workspace.base.manifests
         chunks = sum(manifests.info(row).num_refs for row in range(len(manifests)))
         stored = f", {chunks} chunks stored"
@@ -171,10 +170,14 @@ class Session(NodeMapping, Displayed):
 
     def status(self) -> Diff:
         """The uncommitted changes."""
+        from frazil.engine.history import status
+
         return status(self._workspace)
 
     def all_virtual_chunk_locations(self) -> list[str]:
         """The absolute URLs of all virtual chunks of all arrays, one per chunk."""
+        from frazil.engine import reindexing
+
         return reindexing.virtual_locations(self._workspace)
 
     all_virtual_chunk_locations_async = twin(all_virtual_chunk_locations)
@@ -217,6 +220,8 @@ class Session(NodeMapping, Displayed):
 
         Reads the manifests that the commit would read.
         """
+        from frazil.engine import explaining
+
         return explaining.explain_commit(self._workspace, self._core.catalog, self._core.layout)
 
     explain_commit_async = twin(explain_commit)
@@ -276,6 +281,8 @@ class Session(NodeMapping, Displayed):
         more than one writer, given different metadata by more than one, or deleted by one and
         modified by another.
         """
+        from frazil.engine.resuming import saved_fork
+
         if not others:
             return
         for other in others:
@@ -323,6 +330,8 @@ class Session(NodeMapping, Displayed):
         which a chunk went become uninitialised. Offsets beyond the number of dimensions are
         ignored. Only for arrays with a regular chunk grid.
         """
+        from frazil.engine import reindexing
+
         reindexing.shift(self._workspace, self._array(array_path), chunk_offset)
 
     def reindex_array(
@@ -339,6 +348,8 @@ class Session(NodeMapping, Displayed):
         Nothing changes if a callback fails (`IcechunkError`) or returns coordinates outside of
         the grid (`InvalidInputError`). Only for arrays with a regular chunk grid.
         """
+        from frazil.engine import reindexing
+
         reindexing.reindex(self._workspace, self._array(array_path), forward, backward)
 
     def materialize(
@@ -354,6 +365,8 @@ class Session(NodeMapping, Displayed):
         whose workers make the copies, about 64 MiB at a time; they read the sources themselves,
         with the credentials that this session was opened with.
         """
+        from frazil.engine.materialize import Worker, materialize
+
         worker = Worker(self._core, self._workspace.snapshot_id, self.virtual_checksums)
         return materialize(self._workspace, self._node(path).path, region, worker, on)
 

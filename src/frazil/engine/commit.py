@@ -13,13 +13,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frazil.conflicts import ConflictSolver
 from frazil.engine.manifests import ManifestWriter, Plan, Rewritten
-from frazil.engine.rebase import rebase
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ConflictError,
@@ -39,6 +37,9 @@ from frazil.model.descent import joined
 from frazil.model.moves import compound
 from frazil.model.refs import check_amendable, next_time
 from frazil.storage.pool import map_parallel
+
+if TYPE_CHECKING:
+    from frazil.conflicts import ConflictSolver
 
 Metadata = dict[str, Any]
 Publish = Callable[[SnapshotRecord, Uploads], None]
@@ -92,6 +93,9 @@ class Committer:
                 else:
                     time.sleep(pause(attempts))
                 attempts += 1
+                # Here, and not above: with what it needs it is a tenth of all modules.
+                from frazil.engine.rebase import rebase
+
                 rebase(self._workspace, self._catalog, branch, rebase_with)
 
     def _try(self, branch: str, message: str, metadata: Metadata) -> SnapshotId:

@@ -12,14 +12,12 @@ from uuid import UUID
 
 from frazil.config import Attribution, RepositoryConfig
 from frazil.display import brief
+from frazil.engine.access import Access, checked_access, usable_containers
 from frazil.engine.manifests import ManifestWriter
 from frazil.engine.preloading import preload
-from frazil.engine.resuming import changes_of
 from frazil.engine.session_state import SessionState
-from frazil.engine.source_kinds import Access, checked_access, usable_containers
 from frazil.engine.source_table import SourceTable
 from frazil.engine.sources import VirtualSources
-from frazil.engine.times import microseconds
 from frazil.engine.tuning import budgets, location_compression, pack_sizes, retries
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
@@ -200,6 +198,8 @@ class RepositoryCore:
 
     def resumed_session(self, branch: str, snapshot: SnapshotId) -> SessionState:
         """A session for the branch with the changes that led to a snapshot."""
+        from frazil.engine.resuming import changes_of
+
         if self.library.backend.read_only:
             raise _read_only_storage()
         tip = self.catalog.writable_tip(branch)
@@ -264,6 +264,8 @@ class RepositoryCore:
         return answers[0]
 
     def _as_of(self, branch: str, tip: SnapshotId, as_of: datetime) -> SnapshotId:
+        from frazil.engine.times import microseconds
+
         limit = microseconds("as_of", as_of)
         for record in self.catalog.ancestry(tip):
             if record.flushed_at <= limit:

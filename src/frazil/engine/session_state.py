@@ -11,24 +11,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frazil.conflicts import ConflictSolver
 from frazil.engine.commit import Committer
 from frazil.engine.forks import ForkFamily
 from frazil.engine.manifests import ManifestWriter
-from frazil.engine.rebase import rebase
-from frazil.engine.resuming import FORK_OF
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, IcechunkError, SessionStateError, StorageError
 from frazil.ids import SnapshotId
 from frazil.library.catalog import Catalog, needs_spec_2
 from frazil.library.catalog_v2 import CatalogV2
-from frazil.model.descent import with_own
 from frazil.model.flags import MOVE_NODE, check_enabled
-from frazil.model.joining import Part
 from frazil.storage.base import Backend
 from frazil.types import SessionMode
+
+if TYPE_CHECKING:
+    from frazil.conflicts import ConflictSolver
+    from frazil.model.joining import Part
 
 
 class SessionState:
@@ -116,6 +115,8 @@ class SessionState:
 
     def rebase(self, solver: ConflictSolver) -> None:
         """Put the changes on the tip of the branch."""
+        from frazil.engine.rebase import rebase
+
         with self.workspace.lock:
             rebase(self.workspace, self._catalog, self._branch("rebased"), solver)
 
@@ -159,6 +160,8 @@ class SessionState:
         They are durable as well, which whoever commits them relies on, unless that will be done
         through the very backend `of`.
         """
+        from frazil.model.joining import Part
+
         workspace = self.workspace
         backend = workspace.library.backend
         with workspace.lock:
@@ -171,6 +174,9 @@ class SessionState:
 
     def save(self) -> SnapshotId:
         """Leave the changes in the storage, see `frazil.engine.resuming`; returns their id."""
+        from frazil.engine.resuming import FORK_OF
+        from frazil.model.descent import with_own
+
         with self.workspace.lock:
             base = str(self.workspace.snapshot_id)
             id_ = self._committer.save_anonymously(with_own(None, **{FORK_OF: base}))

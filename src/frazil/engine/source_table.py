@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from frazil.credentials import AnyCredential
 from frazil.engine.source import Source
-from frazil.engine.source_kinds import open_source
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.model.virtual_urls import Containers, Target, folder_prefix
 from frazil.storage.client_library import abandon, generation
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.settings import StorageSettings
 from frazil.virtual import VirtualChunkContainer
+
+if TYPE_CHECKING:
+    from frazil.credentials import AnyCredential
 
 _REMEMBERED = 4096
 """Locations whose source is kept in mind."""
@@ -60,6 +62,8 @@ class SourceTable:
         return known
 
     def _source(self, target: Target) -> Source:
+        from frazil.engine.source_kinds import open_source
+
         prefix = target.container.url_prefix
         if prefix not in self.access:
             raise InvalidInputError(

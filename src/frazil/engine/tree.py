@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from frazil.conflicts import Conflict, ConflictType
 from frazil.engine.packs import ChunkWriter, PackSizes
 from frazil.engine.reader import ChunkReader
 from frazil.engine.source_table import SourceTable
@@ -23,11 +23,12 @@ from frazil.format.transaction_log import Move
 from frazil.ids import ChunkId, NodeId, SnapshotId
 from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
-from frazil.model.joining import Part, join
-from frazil.model.moves import move, net_moves
 from frazil.model.zarr_metadata import read_layout
 from frazil.paths import is_under, parent_of
 from frazil.storage.fork import ForksafeRLock
+
+if TYPE_CHECKING:
+    from frazil.model.joining import Part
 
 _MISSING = object()
 
@@ -108,6 +109,9 @@ class Tree:
 
         Raises `RebaseFailedError` if nodes cannot be moved there as they were here.
         """
+        from frazil.conflicts import Conflict, ConflictType
+        from frazil.model.moves import move
+
         with self.lock:
             nodes = base.nodes
             for source, target in self.changes.moves:
@@ -134,6 +138,8 @@ class Tree:
 
     def join(self, parts: Iterable[Part]) -> None:
         """Lay the changes of forks over those made here; see `frazil.model.joining`."""
+        from frazil.model.joining import join
+
         self.check_editable()
         with self.lock:
             self.changes = join(
@@ -237,6 +243,8 @@ class Tree:
 
     def move_node(self, source: str, target: str) -> None:
         """Move a node with all below it; see `frazil.model.moves.move` for the errors."""
+        from frazil.model.moves import move
+
         with self.lock:
             nodes = move(self.nodes, source, target)
             self._check_not_read_only(ErrorKind.READ_ONLY_SESSION)
@@ -251,6 +259,8 @@ class Tree:
 
     def net_moves(self) -> tuple[Move, ...]:
         """What came of all moves, for each node."""
+        from frazil.model.moves import net_moves
+
         return net_moves(self.base.nodes, self.nodes) if self.changes.moves else ()
 
     def clear(self) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from frazil import notebook
 from frazil.display import Shown
 from frazil.repository.copying import Copying
 from frazil.repository.history import History
@@ -66,6 +65,8 @@ class Repository(
         return f"{self._public_name} (v{int(self.spec_version)})"
 
     def _repr_html_(self) -> str:
+        from frazil import notebook
+
         catalog = self._core.catalog
         branches = {name: str(id_) for name, id_ in catalog.branches().items()}
         names: dict[str, list[str]] = {}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from frazil.engine.census import check_positive
-from frazil.engine.clone import clone, sync
-from frazil.model.cloning import Selection
-from frazil.ops import CopySummary
 from frazil.repository.base import RepositoryBase
-from frazil.runner import Place
 from frazil.storage import Storage
 from frazil.twins import twin
+
+if TYPE_CHECKING:
+    from frazil.ops import CopySummary
+    from frazil.runner import Place
 
 Names = str | Collection[str] | None
 
@@ -45,6 +45,10 @@ class Copying(RepositoryBase):
         Raises `ConflictError` if there is a repository at the target, `RefNotFoundError` for a
         branch or tag that does not exist, `StorageError` if something did not arrive.
         """
+        from frazil.engine.census import check_positive
+        from frazil.engine.clone import clone
+        from frazil.model.cloning import Selection
+
         check_positive("depth", depth)
         selection = Selection.of(branch, tag)
         return clone(self._core, storage, selection, depth=depth, compare=compare, on=on)
@@ -72,6 +76,9 @@ class Copying(RepositoryBase):
         that this repository does not have, or a tag is another one; `FormatError` if the
         target is in another version of the format.
         """
+        from frazil.engine.clone import sync
+        from frazil.model.cloning import Selection
+
         selection = Selection.of(branch, tag)
         return sync(self._core, storage, selection, force=force, compare=compare, on=on)
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from frazil.engine.difference import difference
-from frazil.engine.history import diff_between
-from frazil.engine.ops_log import public_update
-from frazil.engine.revisions import lost_without, reachable, resolve_revision
 from frazil.format.history import described
-from frazil.graph import GraphRow
 from frazil.ids import SnapshotId
-from frazil.model.descent import merge_parents
-from frazil.ops import Update
 from frazil.repository.base import RepositoryBase
-from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
 from frazil.storage.pool import map_parallel
 from frazil.store.iterators import AsyncCloseableIterator
 from frazil.twins import twin
+
+if TYPE_CHECKING:
+    from frazil.ops import Update
+    from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
 
 T = TypeVar("T")
 
@@ -35,6 +31,8 @@ class History(RepositoryBase):
         snapshot_id: str | None = None,
     ) -> Iterator[SnapshotInfo]:
         """The snapshots up to the given branch, tag or snapshot (exactly one), newest first."""
+        from frazil.snapshots import SnapshotInfo
+
         start = self._core.resolve(branch, tag, snapshot_id)
         return map(SnapshotInfo.described, self._core.catalog.lineage(start))
 
@@ -64,6 +62,11 @@ class History(RepositoryBase):
 
         plain: without colours.
         """
+        from frazil.engine.revisions import reachable
+        from frazil.graph import GraphRow
+        from frazil.model.descent import merge_parents
+        from frazil.snapshots import AncestryGraph
+
         catalog = self._core.catalog
         branches, tags = catalog.branches(), catalog.tags()
         one = any(name is not None for name in (branch, tag, snapshot_id))
@@ -86,6 +89,8 @@ class History(RepositoryBase):
 
     def ops_log(self) -> Iterator[Update]:
         """All operations on the repository, newest first; spec 2 only (`FormatError`)."""
+        from frazil.engine.ops_log import public_update
+
         return map(public_update, self._v2("the operations log").ops_log())
 
     def ops_log_async(self) -> AsyncCloseableIterator[Update]:
@@ -94,6 +99,8 @@ class History(RepositoryBase):
 
     def lookup_snapshot(self, snapshot_id: str) -> SnapshotInfo:
         """A snapshot by its id."""
+        from frazil.snapshots import SnapshotInfo
+
         record = self._core.catalog.record(SnapshotId.parse(snapshot_id))
         return SnapshotInfo.described(described(record))
 
@@ -107,6 +114,8 @@ class History(RepositoryBase):
         `SnapshotNotFoundError` before the first commit, `InvalidInputError` for the beginning of
         several ids.
         """
+        from frazil.engine.revisions import resolve_revision
+
         return str(resolve_revision(self._core.catalog, version))
 
     resolve_async = twin(resolve)
@@ -118,6 +127,9 @@ class History(RepositoryBase):
 
         Exactly one of branch and tag. to: the branch is not deleted but reset to this snapshot.
         """
+        from frazil.engine.revisions import lost_without
+        from frazil.snapshots import SnapshotInfo
+
         if (branch is None) == (tag is None):
             raise ValueError("give exactly one of branch and tag")
         target = None if to is None else SnapshotId.parse(to)
@@ -128,6 +140,8 @@ class History(RepositoryBase):
 
     def list_manifest_files(self, snapshot_id: str) -> list[ManifestFileInfo]:
         """The manifest files that a snapshot refers to."""
+        from frazil.snapshots import ManifestFileInfo
+
         id_ = self._core.resolve(None, None, snapshot_id)
         manifests = self._core.library.snapshot(id_).manifests
         infos = map(manifests.info, range(len(manifests)))
@@ -149,6 +163,8 @@ class History(RepositoryBase):
 
         Raises `InvalidInputError` (`bad-snapshot-chain-for-diff`) otherwise.
         """
+        from frazil.engine.history import diff_between
+
         older = self._core.resolve(from_branch, from_tag, from_snapshot_id)
         newer = self._core.resolve(to_branch, to_tag, to_snapshot_id)
         return diff_between(self._core.library, self._core.catalog, older, newer)
@@ -161,6 +177,8 @@ class History(RepositoryBase):
         `diff` reads what commits recorded, and lists all that they touched; this reads the
         manifests that differ, and lists what is not the same in the end.
         """
+        from frazil.engine.difference import difference
+
         library, ids = self._core.library, map(SnapshotId.parse, (before, after))
         return difference(library, *map_parallel(library.snapshot, ids))
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frazil.checkup import Checkup
-from frazil.engine import inspect
-from frazil.engine.doctor import examine
 from frazil.ids import ManifestId, SnapshotId
 from frazil.repository.base import RepositoryBase
-from frazil.stats import CacheStats, RepositoryStats
 from frazil.twins import twin
+
+if TYPE_CHECKING:
+    from frazil.checkup import Checkup
+    from frazil.stats import RepositoryStats
 
 
 class Inspection(RepositoryBase):
@@ -26,6 +26,8 @@ class Inspection(RepositoryBase):
 
         Costs no request. The difference of two of them tells of what went on in between.
         """
+        from frazil.stats import CacheStats, RepositoryStats
+
         library = self._core.library
         requests, read, written = library.meter.totals()
         caches = {
@@ -42,12 +44,16 @@ class Inspection(RepositoryBase):
 
     def inspect_snapshot(self, snapshot_id: str) -> dict[str, Any]:
         """A snapshot file: message, metadata, manifests, nodes with shapes and manifests."""
+        from frazil.engine import inspect
+
         return inspect.inspect_snapshot(self._core.library, SnapshotId.parse(snapshot_id))
 
     inspect_snapshot_async = twin(inspect_snapshot)
 
     def inspect_manifest(self, manifest_id: str) -> dict[str, Any]:
         """A manifest file: the number of references of each kind, in all and for each array."""
+        from frazil.engine import inspect
+
         return inspect.inspect_manifest(self._core.library, ManifestId.parse(manifest_id))
 
     inspect_manifest_async = twin(inspect_manifest)
@@ -57,6 +63,8 @@ class Inspection(RepositoryBase):
 
         After an expiration, what the expired commits before it did is included.
         """
+        from frazil.engine import inspect
+
         return inspect.inspect_transaction_log(
             self._core.library, self._core.catalog, SnapshotId.parse(snapshot_id)
         )
@@ -65,6 +73,8 @@ class Inspection(RepositoryBase):
 
     def inspect_repo_info(self) -> dict[str, Any]:
         """The `repo` file: branches, tags, snapshots, latest operations; spec 2 only."""
+        from frazil.engine import inspect
+
         self._v2("the repo file")
         return inspect.inspect_repo_info(self._core.library)
 
@@ -84,6 +94,8 @@ class Inspection(RepositoryBase):
         missing or have changed, and what to do. sample: how many files of each container are
         looked at; None: all of them.
         """
+        from frazil.engine.doctor import examine
+
         if branch is None and tag is None and snapshot_id is None:
             branch = "main"
         core = self._core

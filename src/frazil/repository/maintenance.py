@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import warnings
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frazil.engine.census import Limits
-from frazil.engine.chunk_stats import chunk_storage_stats
-from frazil.engine.collect import Options, collect
-from frazil.engine.expire import check_writable, expire_snapshots
-from frazil.engine.rewrite import rewrite_manifests
-from frazil.engine.times import microseconds
-from frazil.engine.verify import Scope, verify
 from frazil.errors import ErrorKind, FormatError
-from frazil.ops import GCSummary
 from frazil.repository.base import RepositoryBase
-from frazil.stats import ChunkStorageStats
 from frazil.twins import twin
 from frazil.types import CommitMethod
-from frazil.verification import Level, VerifyReport
+
+if TYPE_CHECKING:
+    from frazil.ops import GCSummary
+    from frazil.stats import ChunkStorageStats
+    from frazil.verification import Level, VerifyReport
 
 
 class Maintenance(RepositoryBase):
@@ -40,6 +35,9 @@ class Maintenance(RepositoryBase):
         with old tips are deleted. Nothing else is: `garbage_collect` removes the files. dry_run:
         change nothing, only return the ids.
         """
+        from frazil.engine.expire import expire_snapshots
+        from frazil.engine.times import microseconds
+
         return expire_snapshots(
             self._core.library,
             self._core.catalog,
@@ -75,6 +73,10 @@ class Maintenance(RepositoryBase):
         requests at a time; `ValueError` for those below one. Raises `ConflictError`
         (`gc-deletes-failing`) after `max_consecutive_delete_failures`.
         """
+        from frazil.engine.census import Limits
+        from frazil.engine.collect import Options, collect
+        from frazil.engine.times import microseconds
+
         options = Options(
             microseconds("delete_object_older_than", delete_object_older_than),
             dry_run,
@@ -105,6 +107,9 @@ class Maintenance(RepositoryBase):
         A chunk that many snapshots share counts once. Where several chunks share an object,
         each counts; Icechunk counts one for each object.
         """
+        from frazil.engine.census import Limits
+        from frazil.engine.chunk_stats import chunk_storage_stats
+
         limits = Limits(
             max_snapshots_in_memory,
             max_compressed_manifest_mem_bytes,
@@ -161,6 +166,9 @@ class Maintenance(RepositoryBase):
         `ValueError` for another level or sample; errors of the storage are raised, unless they
         are about an object that is missing or too short.
         """
+        from frazil.engine.times import microseconds
+        from frazil.engine.verify import Scope, verify
+
         if level not in ("metadata", "objects", "data"):
             raise ValueError(f"level is 'metadata', 'objects' or 'data', not {level!r}")
         if not 0 < sample <= 1:
@@ -185,6 +193,9 @@ class Maintenance(RepositoryBase):
         the result in the place of the newest commit (spec 2). The splitting that was used is
         noted in the commit's metadata, null if the configuration does not say.
         """
+        from frazil.engine.expire import check_writable
+        from frazil.engine.rewrite import rewrite_manifests
+
         if commit_method not in ("new_commit", "amend"):
             raise ValueError(f"commit_method is 'new_commit' or 'amend', not {commit_method!r}")
         core = self._core

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frazil.conflicts import ConflictSolver
-from frazil.engine import merging, squash
 from frazil.ids import SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.twins import twin
+
+if TYPE_CHECKING:
+    from frazil.conflicts import ConflictSolver
+    from frazil.engine import merging
 
 
 class Merging(RepositoryBase):
@@ -29,6 +31,8 @@ class Merging(RepositoryBase):
         (spec 2). Raises `InvalidInputError` unless the snapshot is in the history of the branch
         and not its tip, `ConflictError` if the branch moves meanwhile.
         """
+        from frazil.engine import squash
+
         after = SnapshotId.parse(from_snapshot_id)
         return str(squash.squash(self._core, branch, after, message, metadata or {}))
 
@@ -49,6 +53,8 @@ class Merging(RepositoryBase):
         are as it left them; the rest is in conflict. Solvers see what undoes the commit as
         "ours", the branch as "theirs". Raises as `merge`.
         """
+        from frazil.engine import merging
+
         commit = self._core.catalog.record(SnapshotId.parse(snapshot_id))
         if message is None:
             message = f'Revert "{_headline(commit.message)}"'
@@ -78,6 +84,8 @@ class Merging(RepositoryBase):
         `RebaseFailedError` with all conflicts that are left, and their values; nothing is
         written then.
         """
+        from frazil.engine import merging
+
         tip = self._core.catalog.branch(source)
         if message is None:
             message = f"Merge {source!r} into {into!r}"
@@ -101,6 +109,8 @@ class Merging(RepositoryBase):
         as "theirs". Raises as `merge`, and `SessionStateError` (`no-changes-to-commit`) if the
         branch has all of it.
         """
+        from frazil.engine import merging
+
         commit = self._core.catalog.record(SnapshotId.parse(snapshot_id))
         message = commit.message if message is None else message
         task = self._task("Cherry-pick", branch, message, solver, metadata)
@@ -116,6 +126,8 @@ class Merging(RepositoryBase):
         solver: ConflictSolver | None,
         metadata: dict[str, Any] | None,
     ) -> merging.Task:
+        from frazil.engine import merging
+
         solver = merging.DEFAULT_SOLVER if solver is None else solver
         return merging.Task(self._core, branch, message, metadata or {}, solver, what)
 

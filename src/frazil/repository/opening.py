@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from frazil.config import Attribution, RepositoryConfig
-from frazil.credentials import AnyCredential
 from frazil.engine import repository_core
-from frazil.engine.repair import repair_repo_object
+from frazil.engine.access import checked_access, unspecific_access
 from frazil.engine.repository_core import RepositoryCore
-from frazil.engine.source_kinds import checked_access, unspecific_access
 from frazil.errors import ConflictError, InvalidInputError
 from frazil.library.files import Library
 from frazil.model.virtual_urls import checked_container
@@ -19,9 +17,12 @@ from frazil.repository.base import RepositoryBase
 from frazil.storage import Storage, StorageSettings
 from frazil.twins import in_pool, twin
 from frazil.types import SpecVersion
-from frazil.verification import RepairReport
 
-Authorization = Mapping[str, AnyCredential | None] | None
+if TYPE_CHECKING:
+    from frazil.credentials import AnyCredential
+    from frazil.verification import RepairReport
+
+Authorization: TypeAlias = "Mapping[str, AnyCredential | None] | None"
 """A credential for the URL prefix of each virtual chunk container that may be used."""
 
 
@@ -87,6 +88,8 @@ class Opening(RepositoryBase):
         Raises `RepositoryNotFoundError` if there is neither object nor backup, `FormatError` if
         no backup will do, `PreconditionFailed` if somebody has changed the object meanwhile.
         """
+        from frazil.engine.repair import repair_repo_object
+
         library = Library(storage.backend(), spec=2)
         return repair_repo_object(library, dry_run=dry_run)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frazil.conflicts import ConflictSolver
 from frazil.ids import SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.session import Session
 from frazil.store import IcechunkStore
 from frazil.twins import in_pool, twin
+
+if TYPE_CHECKING:
+    from frazil.conflicts import ConflictSolver
 
 
 class Edit:

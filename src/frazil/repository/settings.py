@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from frazil.config import Attribution, FeatureFlag, RepositoryConfig
-from frazil.engine.ops_log import config_history, public_status
-from frazil.engine.times import microseconds
 from frazil.format.updates import Status
 from frazil.model.flags import flag_id, flags_of
 from frazil.model.refs import change_metadata, change_status, set_flag
-from frazil.ops import ConfigChange
 from frazil.repository.base import RepositoryBase
 from frazil.status import RepoStatus
 from frazil.storage import Storage
 from frazil.twins import twin
 from frazil.types import SpecVersion
+
+if TYPE_CHECKING:
+    from frazil.ops import ConfigChange
 
 
 class Settings(RepositoryBase):
@@ -75,6 +75,8 @@ class Settings(RepositoryBase):
         Spec 2 only (`FormatError`). It is read from the log of operations and the states that
         it keeps, which tell by which program, but not by whom.
         """
+        from frazil.engine.ops_log import config_history
+
         return config_history(self._core.library, self._v2("the history of the configuration"))
 
     config_history_async = twin(config_history)
@@ -114,12 +116,16 @@ class Settings(RepositoryBase):
 
     def get_status(self) -> RepoStatus:
         """Whether the repository takes changes; spec 2 only (`FormatError`)."""
+        from frazil.engine.ops_log import public_status
+
         return public_status(self._v2("the repository status").info().status)
 
     get_status_async = twin(get_status)
 
     def set_status(self, status: RepoStatus) -> None:
         """Set whether the repository takes changes; this itself is always possible."""
+        from frazil.engine.times import microseconds
+
         edit = change_status(
             Status(
                 int(status.availability),

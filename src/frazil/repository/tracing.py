@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frazil.blaming import Bisection, Blame
-from frazil.engine.blame import bisect, blame
 from frazil.format.history import SnapshotRecord, described
 from frazil.ids import SnapshotId
 from frazil.paths import check_path
 from frazil.repository.base import RepositoryBase
 from frazil.session import Session
-from frazil.snapshots import SnapshotInfo
 from frazil.twins import twin
+
+if TYPE_CHECKING:
+    from frazil.blaming import Bisection, Blame
+    from frazil.snapshots import SnapshotInfo
 
 
 class Tracing(RepositoryBase):
@@ -38,6 +40,9 @@ class Tracing(RepositoryBase):
         what they brought in. Reads transaction logs from the newest commit on, as far as needed.
         Raises `NodeNotFoundError`, and `InvalidInputError` for groups and regions that do not fit.
         """
+        from frazil.blaming import Blame
+        from frazil.engine.blame import blame
+
         if branch is None and tag is None and snapshot_id is None:
             branch = "main"
         core = self._core
@@ -68,6 +73,9 @@ class Tracing(RepositoryBase):
         are not checked again. Looks at about log2 of the commits between them, along first
         parents. What the check raises is passed on. `InvalidInputError` if they are not in line.
         """
+        from frazil.blaming import Bisection
+        from frazil.engine.blame import bisect
+
         judged: list[tuple[SnapshotInfo, bool | None]] = []
         core = self._core
 
@@ -84,4 +92,6 @@ class Tracing(RepositoryBase):
 
 
 def _info(record: SnapshotRecord) -> SnapshotInfo:
+    from frazil.snapshots import SnapshotInfo
+
     return SnapshotInfo.described(described(record))

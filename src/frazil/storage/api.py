@@ -8,11 +8,10 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from typing_extensions import override
 
-from frazil.credentials import AnyAzureCredential, AnyGcsCredential, AnyS3Credential
 from frazil.display import Displayed, Shown
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage.base import Backend, ObjectInfo
@@ -25,6 +24,9 @@ from frazil.storage.settings import (
     StorageRetriesSettings,
     StorageSettings,
 )
+
+if TYPE_CHECKING:
+    from frazil.credentials import AnyAzureCredential, AnyGcsCredential, AnyS3Credential
 
 Texts: TypeAlias = dict[str, str] | None
 

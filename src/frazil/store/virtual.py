@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine import virtual_refs
-from frazil.engine.virtual_refs import ChunkBatch
 from frazil.errors import ErrorKind, InvalidInputError, SessionStateError
 from frazil.settings import U64
 from frazil.store.iterators import AsyncCloseableIterator
@@ -18,6 +16,7 @@ from frazil.twins import twin
 from frazil.virtual import VirtualChunkSpec
 
 if TYPE_CHECKING:
+    from frazil.engine.virtual_refs import ChunkBatch
     from frazil.store.store import SessionLike
 
 _U64 = U64()
@@ -47,6 +46,8 @@ class VirtualReferences:
         `validate_container` is False, `invalid-virtual-ref` for what is no URL,
         `invalid-chunk-index`, `zero-length-chunk`.
         """
+        from frazil.engine import virtual_refs
+
         self._check_writable()
         target = parse_key(key)
         if not isinstance(target, ChunkKey):
@@ -79,6 +80,8 @@ class VirtualReferences:
         Returns the indexes of the chunks that were left out because no container covers their
         location, or None if there are none. Other errors as `set_virtual_ref`; none is set then.
         """
+        from frazil.engine import virtual_refs
+
         self._check_writable()
         path = _path(array_path)
         return virtual_refs.set_many(
@@ -105,6 +108,8 @@ class VirtualReferences:
         offsets, lengths: uint64[n], in bytes. Where the location is "" nothing changes. The
         checksum holds for all. ValueError if the lengths differ.
         """
+        from frazil.engine import virtual_refs
+
         self._check_writable()
         return virtual_refs.set_arrays(
             self._session._workspace,
@@ -129,6 +134,8 @@ class VirtualReferences:
         uint64[n], lengths uint64[n], bytes of inline chunks by their row). A location is the
         URL of a virtual chunk, the id of the object of a native one, or "".
         """
+        from frazil.engine import virtual_refs
+
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
         batches = virtual_refs.chunk_batches(

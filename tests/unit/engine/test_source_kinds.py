@@ -9,8 +9,9 @@ import pytest
 import frazil
 from frazil.credentials import Credentials, HttpAccess, LocalFileSystemAccess
 from frazil.engine import source_kinds
+from frazil.engine.access import checked_access, unspecific_access
 from frazil.engine.source_files import Files
-from frazil.engine.source_kinds import checked_access, open_source, unspecific_access
+from frazil.engine.source_kinds import open_source
 from frazil.engine.source_objects import Objects
 from frazil.engine.source_web import Web
 from frazil.errors import StorageError

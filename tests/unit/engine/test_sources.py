@@ -51,7 +51,7 @@ def source() -> Counted:
 
 @pytest.fixture
 def sources(source: Counted, monkeypatch: pytest.MonkeyPatch) -> VirtualSources:
-    monkeypatch.setattr("frazil.engine.source_table.open_source", lambda *_: source)
+    monkeypatch.setattr("frazil.engine.source_kinds.open_source", lambda *_: source)
     container = VirtualChunkContainer(PREFIX, local_filesystem_store("/data"))
     return VirtualSources(SourceTable([container], {PREFIX: LocalFileSystemAccess}))
 
@@ -162,7 +162,7 @@ def test_a_forked_child_opens_its_own(source: Counted, monkeypatch: pytest.Monke
         opened.append(str(target))
         return source
 
-    monkeypatch.setattr("frazil.engine.source_table.open_source", open_source)
+    monkeypatch.setattr("frazil.engine.source_kinds.open_source", open_source)
     monkeypatch.setattr("frazil.engine.source_table.generation", lambda: forks[0])
     container = VirtualChunkContainer(PREFIX, local_filesystem_store("/data"))
     table = SourceTable([container], {PREFIX.rstrip("/"): LocalFileSystemAccess})

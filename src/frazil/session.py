@@ -17,8 +17,6 @@ from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.session_state import SessionState
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, SessionStateError
-from frazil.files import Files
-from frazil.files.group import files_of
 from frazil.format.chunk_refs import InlineRef, NativeRef, VirtualRef
 from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import SnapshotId
@@ -33,6 +31,7 @@ from frazil.types import ChecksumPolicy, ChunkType, SessionMode
 
 if TYPE_CHECKING:
     from frazil.conflicts import ConflictSolver
+    from frazil.files import Files
     from frazil.model.joining import Part
     from frazil.runner import Place
     from frazil.snapshots import Diff
@@ -166,6 +165,8 @@ class Session(NodeMapping, Displayed):
         file. Raises `InvalidInputError` (`not-a-group`) for an array, and `NodeNotFoundError`
         where a group is missing and cannot be made.
         """
+        from frazil.files.group import files_of
+
         return files_of(self.store, group)
 
     def status(self) -> Diff:

@@ -33,6 +33,7 @@ USED_ELSEWHERE = (
     "frazil.engine.rebase",
     "frazil.engine.source_kinds",
     "frazil.engine.verify",
+    "frazil.files",
     "frazil.interchange",
     "frazil.notebook",
     "frazil.ops",

@@ -1,12 +1,14 @@
 """What `Repository.verify` finds: files and chunks that are not as they should be.
 
-And what `Repository.repair` has done about the repo object.
+And what `Repository.repair` has done about it.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
@@ -31,6 +33,7 @@ class FindingKind(StrEnum):
     TOO_SHORT = "too-short"
     OVERLAPPING = "overlapping"
     CORRUPTED = "corrupted"
+    UNDECODABLE = "undecodable"
     DAMAGED_FOOTER = "damaged-footer"
 
 
@@ -44,6 +47,7 @@ _ADVICE = {
     FindingKind.TOO_SHORT: "put the object back from a copy, or write the chunk again",
     FindingKind.OVERLAPPING: "write the chunks again",
     FindingKind.CORRUPTED: "put the object back from a copy, or write the chunk again",
+    FindingKind.UNDECODABLE: "put the object back from a copy, or write the chunk again",
     FindingKind.DAMAGED_FOOTER: "put the object back from a copy; the chunks can be read without",
 }
 
@@ -84,8 +88,10 @@ class VerifyReport(Displayed):
     """What was looked at, and what is wrong.
 
     repository: its id, None if that is lost; snapshots, manifests, objects (of chunks): how many
-    were looked at; chunks: distinct references; checked, unchecked: chunks whose bytes were
-    compared with a checksum, and those that were read and have none; both 0 below level "data".
+    were looked at; chunks: distinct references to places in objects, 0 at level "metadata". At
+    level "data", checked: chunks whose bytes were compared with a checksum; decoded: those
+    without one that their array's codecs can decode; unchecked: those that could not be tried.
+    begun_at, ended_at: when; resumed: whether it went on from an earlier attempt.
     """
 
     level: Level
@@ -96,6 +102,10 @@ class VerifyReport(Displayed):
     checked: int
     unchecked: int
     findings: tuple[Finding, ...]
+    decoded: int
+    begun_at: datetime
+    ended_at: datetime
+    resumed: bool = False
     repository: str | None = None
 
     _public_name: ClassVar[str] = "frazil.verification.VerifyReport"
@@ -109,20 +119,106 @@ class VerifyReport(Displayed):
         """Plain values, fit for JSON."""
         return asdict(self) | {
             "is_healthy": self.is_healthy,
+            "begun_at": self.begun_at.isoformat(),
+            "ended_at": self.ended_at.isoformat(),
             "findings": [
                 asdict(one) | {"kind": str(one.kind), "advice": one.advice} for one in self.findings
             ],
         }
 
+    def to_html(self) -> str:
+        """A page of HTML with all findings, complete in itself."""
+        return page(self)
+
     def _shown(self) -> Iterable[Shown]:
-        yield from record(("repository", "level", "is_healthy", "snapshots"), self)
-        yield from record(("manifests", "objects"), self)
-        yield from record(("chunks", "checked", "unchecked"), self)
+        yield from record(("repository", "level", "is_healthy", "snapshots", "manifests"), self)
+        yield from record(("objects", "chunks", "checked", "decoded", "unchecked"), self)
+        yield from record(("begun_at", "ended_at", "resumed"), self)
         if self.findings:
             lines = [f"- {one}: {one.advice}" for one in self.findings[:_SHOWN]]
             more = len(self.findings) - len(lines)
             lines += [f"and {more} more"] * (more > 0)
             yield Shown(f"findings ({len(self.findings)})", "\n".join([*lines, ""]))
+
+
+def page(report: VerifyReport) -> str:
+    """A report as a page of HTML."""
+    facts = "".join(
+        f"<tr><th>{shown.name.replace('_', ' ')}</th><td>{html.escape(str(shown.value))}</td></tr>"
+        for shown in report._shown()
+        if not shown.name.startswith("findings")
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td>{html.escape(text)}</td>"
+            for text in (
+                str(one.kind),
+                one.object,
+                "" if one.array is None else f"{one.array} {one.chunk or ''}",
+                str(one.chunks or ""),
+                one.message,
+                one.advice,
+            )
+        )
+        + "</tr>"
+        for one in report.findings
+    )
+    head = "".join(
+        f"<th>{name}</th>" for name in ("what", "object", "chunk", "chunks", "why", "what to do")
+    )
+    found = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
+    title = "Nothing is wrong" if report.is_healthy else f"Findings: {len(report.findings)}"
+    return _PAGE.format(title=title, facts=facts, found=found)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Verification: {title}</title>
+<meta name="viewport" content="width=device-width">
+<style>
+:root {{ color-scheme: light dark; font-family: system-ui, sans-serif; }}
+body {{ max-width: 75em; margin: 2em auto; padding: 0 1em; line-height: 1.5; }}
+table {{ border-collapse: collapse; margin: 1em 0; }}
+th, td {{ text-align: left; vertical-align: top; padding: .2em 1em .2em 0; }}
+td {{ overflow-wrap: anywhere; }}
+tbody tr {{ border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); }}
+</style></head><body><h1>{title}</h1><table>{facts}</table>{found}</body></html>
+"""
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class LastVerification(Displayed):
+    """The last verification of a whole repository, as it is noted in the repository.
+
+    What the fields say, see `VerifyReport`; findings: their number; sample: the share of chunk
+    objects whose bytes were read, where level is "data".
+    """
+
+    level: Level
+    ended_at: datetime
+    findings: int
+    snapshots: int
+    objects: int
+    chunks: int
+    checked: int
+    decoded: int
+    unchecked: int
+    sample: float
+
+    _public_name: ClassVar[str] = "frazil.verification.LastVerification"
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not self.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return asdict(self) | {"ended_at": self.ended_at.isoformat()}
+
+    def _shown(self) -> Iterable[Shown]:
+        yield from record(("level", "ended_at", "is_healthy", "findings", "snapshots"), self)
+        yield from record(("objects", "chunks", "checked", "decoded", "unchecked", "sample"), self)
 
 
 @dataclass(frozen=True, repr=False, slots=True)

@@ -36,6 +36,19 @@ def test_a_flipped_byte(frazil_cli: Cli, here: Path) -> None:
     assert document["findings"][0]["kind"] == "corrupted"
 
 
+def test_notes_and_a_page(frazil_cli: Cli, here: Path) -> None:
+    assert "verified" not in frazil_cli("frazil info weather").out
+    command = "frazil verify weather --level data --max-memory 1 --resume notes --html page.html"
+    assert frazil_cli(command).code == 0
+    assert not (here / "notes").exists()
+    assert "Nothing is wrong" in (here / "page.html").read_text()
+    assert "level data: whole" in frazil_cli("frazil info weather").out
+    assert frazil_cli("frazil info weather --json").document["verified"]["findings"] == 0
+    (here / "notes").write_text("{}")
+    assert frazil_cli("frazil verify weather --resume notes").code == Exit.USAGE
+    assert frazil_cli("frazil verify weather --path /no").code == Exit.NOT_FOUND
+
+
 @pytest.mark.usefixtures("here")
 def test_what_cannot_be_asked(frazil_cli: Cli) -> None:
     assert frazil_cli("frazil verify weather --level all").code == Exit.USAGE

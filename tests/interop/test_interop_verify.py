@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
-from tests.interop.libraries import FRAZIL, REAL, SPECS
+from tests.interop.libraries import FRAZIL, REAL, SPECS, needs_spec_2
 from tests.interop.place import Place
 
 
@@ -23,10 +23,11 @@ def edit(place: Place, library: Any, i: int) -> None:
 
 
 def healthy(place: Place) -> int:
-    """The number of chunks without checksum; nothing is wrong."""
+    """The number of chunks without checksum, all of which can be decoded; nothing is wrong."""
     report = place.open(FRAZIL).verify("data")
     assert report.is_healthy, str(report)
-    return int(report.unchecked)
+    assert report.unchecked == 0
+    return int(report.decoded)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -34,7 +35,8 @@ def test_repositories_of_the_real_library(place: Place, spec: int) -> None:
     repo = place.create(REAL, spec)
     for i in range(3):
         edit(place, REAL, i)
-    assert healthy(place) == 12
+    # Twelve chunks in objects; inline, the two, three and four in each manifest.
+    assert healthy(place) == 12 + 9
     edit(place, FRAZIL, 3)
     edit(place, REAL, 4)
     assert healthy(place) > 0
@@ -56,3 +58,39 @@ def test_repositories_of_the_real_library(place: Place, spec: int) -> None:
     healthy(place)
     edit(place, FRAZIL, 2)
     healthy(place)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_its_note_is_nothing_to_the_real_library(place: Place, spec: int) -> None:
+    place.create(FRAZIL, spec)
+    edit(place, FRAZIL, 0)
+    repo = place.open(FRAZIL)
+    report = repo.verify("data")
+    edit(place, REAL, 1)
+    future = datetime.now(UTC) + timedelta(days=1)
+    real = place.open(REAL)
+    real.expire_snapshots(future)
+    real.garbage_collect(future)
+    last = repo.last_verification()
+    assert last is not None
+    assert (last.ended_at, last.chunks) == (report.ended_at, report.chunks)
+    place.check()
+
+
+@needs_spec_2
+def test_digests_of_manifests_are_nothing_to_the_real_library(place: Place) -> None:
+    place.create(FRAZIL, 2)
+    edit(place, FRAZIL, 0)
+
+    def digests(version: str) -> list[int]:
+        session = place.open(FRAZIL).readonly_session(snapshot_id=version)
+        return session._workspace.base.manifests.rows["digest"].tolist()
+
+    ours = place.open(FRAZIL).lookup_branch("main")
+    assert all(digests(ours))
+    # It writes the list anew: what it takes over has no digest any more.
+    edit(place, REAL, 3)
+    assert not any(digests(place.open(FRAZIL).lookup_branch("main")))
+    assert all(digests(ours))
+    place.check()
+    assert healthy(place)

@@ -74,6 +74,15 @@ def test_health_tells_of_the_last_verification(tmp_path: Path) -> None:
     for file in (tmp_path / "repo" / "chunks").iterdir():
         file.unlink()
     assert "1 thing wrong" in site.get("/health", params={"verify": "objects"}).text
+    assert repo.last_verification() is None  # it was opened for looking
+    repo.verify("metadata")
+    later = TestClient(app(repo), base_url=HERE)
+    assert "Nothing was wrong." in later.get("/health").text
+    later = TestClient(app(repo, write=True), base_url=HERE)
+    later.get("/health", params={"verify": "objects"})
+    last = repo.last_verification()
+    assert last is not None
+    assert last.findings == 1
 
 
 def test_operations_are_listed(repo: frazil.Repository) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -18,6 +19,7 @@ from frazil.verification import Level
     Group.OPERATE,
     "frazil verify weather",
     "frazil verify weather --level data --path /t2m --json",
+    "frazil verify weather --level data --resume notes.json --html report.html",
 )
 def verify(
     url: Url,
@@ -34,11 +36,21 @@ def verify(
     sample: Annotated[
         float, typer.Option("--sample", help="The share of chunk objects that data reads.")
     ] = 1.0,
+    max_memory: Annotated[
+        int, typer.Option("--max-memory", metavar="MIB", help="What references may take.")
+    ] = 1024,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="FILE", help="Note progress there, and go on from it."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report there, too.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether everything in the history is there and as it was written.
 
-    Ends with 1 if something is wrong. Nothing is changed.
+    Ends with 1 if something is wrong. Nothing is changed but a note of when that was.
     """
     try:
         found = open_repository(url).verify(
@@ -48,9 +60,13 @@ def verify(
             path=path,
             since=None if since is None else moment(since),
             sample=sample,
+            max_memory=max_memory * 1024 * 1024,
+            resume=resume,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    if html is not None:
+        html.write_text(found.to_html(), encoding="utf-8")
     if as_json:
         print_json(found.to_dict())
     else:
@@ -65,7 +81,8 @@ def verify(
                 "  chunk objects": found.objects,
                 "  chunks": found.chunks,
                 "  compared": found.checked or None,
-                "  without checksum": found.unchecked or None,
+                "  decoded": found.decoded or None,
+                "  not tried": found.unchecked or None,
             }
         )
     if not found.is_healthy:

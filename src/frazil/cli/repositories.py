@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from frazil.cli.arguments import Json, Url, open_repository
 from frazil.cli.commands import Group, command
 from frazil.cli.output import facts, headline, plural, print_json, say, table, when
+
+if TYPE_CHECKING:
+    from frazil.verification import LastVerification
 
 
 @command("init", Group.CHANGE, "frazil init new", "frazil init new --spec 1")
@@ -43,6 +46,7 @@ def info(url: Url, as_json: Json = False) -> None:
     arrays = sum(node.kind == "array" for node in nodes)
     stored = type(repo).fetch_config(repo.storage)
     settings = {} if stored is None else _set(stored.to_document())
+    verified = repo.last_verification()
     document: dict[str, Any] = {
         "url": url,
         "id": str(repo.id),
@@ -54,6 +58,7 @@ def info(url: Url, as_json: Json = False) -> None:
         "arrays": arrays,
         "groups": len(nodes) - arrays,
         "config": settings,
+        "verified": None if verified is None else verified.to_dict(),
         "availability": repo.get_status().availability.name if spec > 1 else None,
         "metadata": repo.get_metadata() if spec > 1 else None,
     }
@@ -75,8 +80,16 @@ def info(url: Url, as_json: Json = False) -> None:
             "metadata": "\n".join(f"{k}: {v}" for k, v in (document["metadata"] or {}).items())
             or None,
             "settings": _some(sorted(settings)) or "defaults",
+            "verified": _verified(verified),
         }
     )
+
+
+def _verified(last: LastVerification | None) -> str | None:
+    if last is None:
+        return None
+    wrong = "whole" if last.is_healthy else plural(last.findings, "finding")
+    return f"{when(last.ended_at)}, level {last.level}: {wrong}"
 
 
 def _set(document: dict[str, Any]) -> dict[str, Any]:

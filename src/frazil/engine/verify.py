@@ -6,46 +6,67 @@
 | objects | as well: whether chunk objects are there, with enough bytes, and no chunks overlap |
 | data | as well: the bytes of chunks, against the checksums in references and footers |
 
-Everything is read from the storage, whatever is in memory. Of the references there are 48 bytes
-each in memory, of chunk objects a few at a time.
+Everything is read from the storage, whatever is in memory. References are held as rows, as many
+as memory allows; if these are not all, there are several passes, each of which reads the
+manifests again and looks at the objects whose ids lie in a range (`frazil.engine.verify_rows`).
+The steps (`frazil.engine.verify_steps`) run on threads, in an executor, or on a cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from frazil.engine.verify_chunks import ChunkCheck, References, Source
+from frazil.engine.copying import End
+from frazil.engine.repository_core import RepositoryCore
+from frazil.engine.times import moment
+from frazil.engine.verify_objects import Objects, evenly
+from frazil.engine.verify_progress import Notes, Progress
+from frazil.engine.verify_rows import BYTES_PER_ROW, END, Window
+from frazil.engine.verify_steps import (
+    ChunksFound,
+    Claims,
+    Decodable,
+    Found,
+    Look,
+    ManifestItem,
+    ObjectsItem,
+    Range,
+    check_chunks,
+    check_manifests,
+    check_snapshots,
+    chunk_of,
+)
+from frazil.engine.verify_tips import ancestry, check_surroundings, find_tips
 from frazil.errors import (
     ErrorKind,
     FormatError,
-    IcechunkError,
+    NodeNotFoundError,
     NotFoundError,
-    RepositoryNotFoundError,
     StorageError,
 )
-from frazil.format.chunk_refs import NATIVE
-from frazil.format.manifest import decode_manifest
-from frazil.format.repo_info import decode_repo_info
-from frazil.format.snapshot import ManifestInfo, NodeKind, Snapshot, decode_snapshot
-from frazil.format.transaction_log import decode_transaction_log
-from frazil.ids import INITIAL_SNAPSHOT, ManifestId, NodeId, SnapshotId
-from frazil.library.catalog import Catalog
-from frazil.library.catalog_v2 import CatalogV2
-from frazil.library.files import Library
+from frazil.ids import ManifestId, NodeId, SnapshotId
 from frazil.progress import task
-from frazil.storage.pool import map_parallel
+from frazil.runner import Place, run
 from frazil.verification import Finding, FindingKind, Level, VerifyReport
 
-T = TypeVar("T")
-
-_BACKUPS = 3
-"""Newest backups of the repo object that are compared with it."""
 _AT_ONCE = 8
+"""Steps at once on threads of this process; elsewhere, there are more, and memory, too."""
+_AHEAD = 64
+_SNAPSHOTS_PER_STEP = 16
+_MANIFESTS_PER_STEP = 32
+_REFS_PER_STEP = 1_000_000
+_READS_AT_ONCE = 4
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,215 +82,259 @@ class Scope:
     since: int = 0
     sample: float = 1.0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing but chunk objects is left out."""
+        return self == Scope(sample=self.sample)
 
-@dataclass(slots=True)
-class _Claims:
-    """What snapshots say of one manifest: of its file, and of which arrays it has references."""
+    def question(self, level: Level) -> dict[str, Any]:
+        """As plain values, with the level."""
+        return {
+            "level": level,
+            "branch": self.branch,
+            "tag": self.tag,
+            "path": self.path,
+            "since": self.since,
+            "sample": self.sample,
+        }
 
-    info: ManifestInfo
-    snapshot: SnapshotId
-    nodes: dict[NodeId, tuple[str, int]]
 
-
-def verify(library: Library, catalog: Catalog, level: Level, scope: Scope) -> VerifyReport:
+def verify(
+    core: RepositoryCore,
+    level: Level,
+    scope: Scope,
+    *,
+    memory: int,
+    decode: Decodable,
+    on: Place | None = None,
+    resume: Path | None = None,
+) -> VerifyReport:
     """Look at a repository; nothing is changed.
 
-    Raises errors of the storage other than of objects that are missing or too short.
+    memory: bytes for references; resume: the file for notes of how far it has come. Raises
+    errors of the storage other than of objects that are missing or too short, and
+    `NodeNotFoundError` if nothing in the history has the path.
     """
-    return _Verifier(library, catalog, scope).run(level)
+    return _Verifier(core, level, scope, memory, decode, on).run(resume)
 
 
 class _Verifier:
-    def __init__(self, library: Library, catalog: Catalog, scope: Scope) -> None:
-        # Caches would hide what is wrong.
-        self._backend = library.aside().backend
-        self._catalog = catalog
+    def __init__(
+        self,
+        core: RepositoryCore,
+        level: Level,
+        scope: Scope,
+        memory: int,
+        decode: Decodable,
+        on: Place | None,
+    ) -> None:
+        self._core = core
+        self._level = level
         self._scope = scope
+        self._rows = memory // BYTES_PER_ROW
+        # Not through the caches, which would hide what is wrong.
+        end = End(core.storage, core.config.storage)
+        self._look = Look(end, scope.path, scope.since, decode if level == "data" else None)
+        self._backend = end.open()
+        self._on = on
+        self._ahead = _AT_ONCE if on is None else _AHEAD
         self._findings: list[Finding] = []
-        self._claims: dict[ManifestId, _Claims] = {}
-        self._references = References()
+        self._claims: dict[ManifestId, Claims] = {}
+        self._sources: list[tuple[ManifestId, NodeId, str]] = []
+        self._documents: dict[int, tuple[bytes, ...]] = {}
+        self._inline = 0, 0
+        """Chunks in manifests that were decoded, and that could not be tried."""
 
-    def run(self, level: Level) -> VerifyReport:
-        tips = self._tips()
-        self._check_backups()
-        snapshots = self._read_snapshots(tips)
-        self._read_manifests()
-        chunks = ChunkCheck(self._backend, self._references, self._findings)
-        objects = checked = unchecked = 0
-        if level != "metadata":
-            objects = chunks.check_objects()
-        if level == "data":
-            checked, unchecked = chunks.check_data(self._scope.sample)
+    def run(self, resume: Path | None) -> VerifyReport:
+        core, scope, identity = self._core, self._scope, self._identity()
+        question = {"repository": identity, **scope.question(self._level)}
+        notes = None if resume is None else Notes(resume, question)
+        progress = None if notes is None else notes.read()
+        resumed = progress is not None
+        if progress is None or not self._are_known(progress.tips):
+            tips, found = find_tips(core.catalog, self._backend, scope.branch, scope.tag)
+            self._note(found)
+            progress, resumed = Progress(core.library.now(), tuple(tips)), False
+        if not self._findings:
+            self._note(check_surroundings(core.catalog, self._backend))
+        snapshots = self._read_snapshots(progress.tips)
+        items = self._items()
+        try:
+            self._passes(items, progress, notes)
+        except BaseException:
+            if notes is not None:
+                notes.write(progress, now=True)
+            raise
+        if notes is not None:
+            notes.remove()
+        decoded, unchecked = self._inline
         order = list(FindingKind)
-        found = sorted(self._findings, key=lambda one: (order.index(one.kind), one.object))
+        every = [*self._findings, *progress.findings]
+        every.sort(key=lambda one: (order.index(one.kind), one.object, one.chunk or ()))
         return VerifyReport(
-            level,
+            self._level,
             snapshots,
-            len(self._claims),
-            objects,
-            len(chunks),
-            checked,
-            unchecked,
-            tuple(found),
-            self._identity(),
+            len(items),
+            progress.objects,
+            progress.chunks,
+            progress.checked,
+            progress.unchecked + unchecked,
+            tuple(every),
+            progress.decoded + decoded,
+            moment(progress.begun_at),
+            moment(core.library.now()),
+            resumed,
+            identity,
         )
 
     def _identity(self) -> str | None:
         try:
-            return str(self._catalog.identity())
+            return str(self._core.catalog.identity())
         except (FormatError, NotFoundError, StorageError):
             return None  # what is wrong is among the findings
 
-    def _find(self, kind: FindingKind, key: str, message: str) -> None:
-        self._findings.append(Finding(kind, key, message))
+    def _are_known(self, tips: Iterable[SnapshotId]) -> bool:
+        """Whether what a verification began with is still in the repository."""
+        lookup = self._core.catalog.lookup()
+        return all(self._backend.exists(f"snapshots/{id_}") and lookup(id_) for id_ in tips)
 
-    def _read(self, key: str, decode: Callable[[bytes], T]) -> T | None:
-        """A file; None, and a finding, if it is missing or damaged."""
-        try:
-            return decode(self._backend.get(key))
-        except FormatError as error:
-            self._find(FindingKind.UNREADABLE, key, error.message)
-        except StorageError as error:
-            if error.kind == ErrorKind.OBJECT_NOT_FOUND:
-                self._find(FindingKind.MISSING, key, "there is no such object")
-            elif error.kind == ErrorKind.INVALID_OBJECT_SIZE:
-                self._find(FindingKind.UNREADABLE, key, error.message)
-            else:
-                raise
-        return None
+    def _note(self, found: Iterable[Found]) -> None:
+        self._findings += self._resolved(found)
 
-    def _check_backups(self) -> None:
-        """Whether the repo object is older than a backup of it."""
-        if not isinstance(self._catalog, CatalogV2) or self._findings:
-            return
-        info = self._catalog.info()
-        now = int(info.updates.updated_at[0])
-        names = sorted(one.key for one in self._backend.list("overwritten") if "/repo." in one.key)
-        for key in names[:_BACKUPS]:
-            backup = self._read(key, partial(decode_repo_info, where=key))
-            if backup is not None and int(backup.updates.updated_at[0]) > now:
-                self._find(FindingKind.OUTDATED, "repo", f"its backup {key} knows of later updates")
-                return
+    def _resolved(self, found: Iterable[Found]) -> list[Finding]:
+        """Findings that say which array and chunk they are about."""
+        found = list(found)
+        wanted: dict[ManifestId, list[tuple[int, NodeId, int]]] = defaultdict(list)
+        paths: dict[int, str] = {}
+        for i, one in enumerate(found):
+            if one.place is not None:
+                manifest, node, paths[i] = self._sources[one.place[0]]
+                wanted[manifest].append((i, node, one.place[1]))
+        chunks: dict[int, tuple[int, ...] | None] = {}
+        for manifest, places in wanted.items():
+            known = chunk_of(self._backend, manifest, [(node, row) for _, node, row in places])
+            chunks |= {i: chunk for (i, _, _), chunk in zip(places, known, strict=True)}
+        result = []
+        for i, one in enumerate(found):
+            path, chunk = one.chunk or (paths.get(i), chunks.get(i))
+            result.append(Finding(one.kind, one.key, one.message, path, chunk, one.chunks))
+        return result
 
-    def _tips(self) -> list[SnapshotId]:
-        """What to begin with; nothing, and a finding, where references cannot be read."""
-        scope, catalog = self._scope, self._catalog
-        key = "repo" if isinstance(catalog, CatalogV2) else "refs"
-        try:
-            if scope.branch is None and scope.tag is None:
-                return sorted({*catalog.branches().values(), *catalog.tags().values()})
-            tips = []
-            if scope.branch is not None:
-                tips.append(catalog.branch(scope.branch))
-            if scope.tag is not None:
-                tips.append(catalog.tag(scope.tag))
-            return tips
-        except FormatError as error:
-            self._find(FindingKind.UNREADABLE, key, error.message)
-        except RepositoryNotFoundError as error:
-            self._find(FindingKind.MISSING, key, error.message)
-        return []
-
-    def _read_snapshots(self, tips: list[SnapshotId]) -> int:
-        seen: set[SnapshotId] = set()
+    def _read_snapshots(self, tips: Sequence[SnapshotId]) -> int:
+        wanted = ancestry(self._core.catalog, tips, self._scope.since)
+        batches = iter(lambda: list(islice(wanted, _SNAPSHOTS_PER_STEP)), [])
+        step = partial(check_snapshots, self._look)
+        count, has_path = 0, self._scope.path == "/"
         with task("Verifying snapshots") as progress:
-            wanted = [id_ for tip in tips for id_ in self._ancestry(tip, seen)]
+            for result in run(step, batches, on=self._on, ahead=self._ahead):
+                self._note(result.found)
+                has_path |= result.has_path
+                for id_, claims in result.claims.items():
+                    self._claims.setdefault(id_, claims).add(claims)
+                count += result.count
+                progress.step(result.count)
+        if count and not has_path and not self._findings:
+            raise NodeNotFoundError(
+                f"no version that was to be looked at has a node at {self._scope.path}",
+                ErrorKind.NODE_NOT_FOUND,
+            )
+        return count
 
-            def read(id_: SnapshotId) -> None:
-                key = f"snapshots/{id_}"
-                snapshot = self._read(key, partial(decode_snapshot, where=key))
-                if snapshot is not None and snapshot.flushed_at >= self._scope.since:
-                    self._check_snapshot(key, id_, snapshot)
-                self._check_log(id_)
-                progress.step()
+    def _items(self) -> list[ManifestItem]:
+        """The manifests in the order of their ids, with their arrays numbered."""
+        items = []
+        for id_, claims in sorted(self._claims.items()):
+            items.append(ManifestItem(id_, claims, len(self._sources)))
+            for node, claim in sorted(claims.arrays.items()):
+                if claim.documents:
+                    self._documents[len(self._sources)] = claim.documents
+                self._sources.append((id_, node, claim.path))
+        return items
 
-            map_parallel(read, wanted, limit=_AT_ONCE)
-        return len(wanted)
-
-    def _ancestry(self, tip: SnapshotId, seen: set[SnapshotId]) -> Iterator[SnapshotId]:
-        """A snapshot and those before it, as far as they have not been seen."""
-        id_: SnapshotId | None = tip
-        lookup = self._catalog.lookup()
-        while id_ is not None and id_ not in seen:
-            seen.add(id_)
-            yield id_
-            try:
-                record = lookup(id_)
-            except IcechunkError as error:
-                if not isinstance(error, FormatError) and error.kind not in (
-                    ErrorKind.OBJECT_NOT_FOUND,
-                    ErrorKind.INVALID_OBJECT_SIZE,
-                    ErrorKind.SNAPSHOT_NOT_FOUND,
-                ):
-                    raise
-                return  # the file is looked at all the same
-            if record is None or record.flushed_at < self._scope.since:
+    def _passes(self, items: list[ManifestItem], progress: Progress, notes: Notes | None) -> None:
+        again = False
+        while True:
+            window = Window(progress.frontier, self._rows)
+            self._read_manifests(items, window, again=again)
+            if self._level != "metadata":
+                self._check_objects(window, progress, notes)
+            if window.stop == END:
                 return
-            id_ = record.parent
+            again = True
 
-    def _check_snapshot(self, key: str, id_: SnapshotId, snapshot: Snapshot) -> None:
-        if snapshot.id != id_:
-            self._find(FindingKind.MISPLACED, key, f"it is snapshot {snapshot.id}")
-            return
-        nodes = snapshot.nodes
-        arrays = {nodes.path_of(i) for i in np.flatnonzero(nodes.kind == NodeKind.ARRAY).tolist()}
-        for i in range(len(nodes)):
-            path = nodes.path_of(i)
-            parent = path.rpartition("/")[0] or "/"
-            if parent in arrays and path != "/":
-                self._find(
-                    FindingKind.NAME_CONFLICT, key, f"{path} is below {parent}, which is an array"
-                )
-        for row in nodes.rows_under(self._scope.path).tolist():
-            node = nodes.node(row)
-            for manifest in node.manifests:
-                at = snapshot.manifests.find(manifest.id)
-                if at < 0:
-                    text = f"{node.path} has manifest {manifest.id}, which it does not list"
-                    self._find(FindingKind.DISAGREES, key, text)
-                    continue
-                claims = self._claims.setdefault(
-                    manifest.id, _Claims(snapshot.manifests.info(at), id_, {})
-                )
-                claims.nodes.setdefault(node.id, (node.path, len(node.shape)))
+    def _read_manifests(self, items: list[ManifestItem], window: Window, *, again: bool) -> None:
+        # Below level "objects" no reference is needed.
+        start = END if self._level == "metadata" else window.start
+        with task("Verifying manifests", len(items)) as progress:
+            step = partial(check_manifests, self._look)
+            # The range becomes narrower as the pass goes on.
+            steps = ((Range(start, window.stop, again), batch) for batch in _batches(items))
+            for result in run(step, steps, on=self._on, ahead=self._ahead):
+                window.add(result.rows)
+                self._note(result.found)
+                decoded, unchecked = self._inline
+                self._inline = decoded + result.decoded, unchecked + result.unchecked
+                progress.step(result.count)
 
-    def _check_log(self, id_: SnapshotId) -> None:
-        # The first snapshot of format 1 has none, also after a migration.
-        key = f"transactions/{id_}"
-        if id_ != INITIAL_SNAPSHOT or self._backend.exists(key):
-            self._read(key, partial(decode_transaction_log, where=key))
+    def _check_objects(self, window: Window, progress: Progress, notes: Notes | None) -> None:
+        objects = Objects.of(self._backend, window.rows())
+        found, readable = objects.check()
+        found.reverse()
+        done = 0
 
-    def _read_manifests(self) -> None:
-        with task("Verifying manifests", len(self._claims)) as progress:
+        def advance(upto: int, more: Sequence[Found] = ()) -> None:
+            """The objects before object `upto` are done."""
+            nonlocal done
+            every = list(more)
+            while found and found[-1][0] < upto:
+                every.append(found.pop()[1])
+            progress.findings += self._resolved(every)
+            progress.objects += upto - done
+            progress.chunks += objects.chunks_before(upto) - objects.chunks_before(done)
+            progress.frontier = objects.high(upto) if upto < len(objects) else window.stop
+            done = upto
+            if notes is not None:
+                notes.write(progress)
 
-            def read(item: tuple[ManifestId, _Claims]) -> None:
-                self._check_manifest(*item)
-                progress.step()
+        if self._level == "data":
+            chosen = evenly(progress.objects, len(objects), self._scope.sample) & readable
+            for upto, result in self._read_chunks(objects, chosen):
+                progress.checked += result.checked
+                progress.decoded += result.decoded
+                progress.unchecked += result.unchecked
+                advance(upto, result.found)
+        advance(len(objects))
 
-            map_parallel(read, list(self._claims.items()), limit=_AT_ONCE)
+    def _read_chunks(self, objects: Objects, chosen: Mask) -> Iterator[tuple[int, ChunksFound]]:
+        """What came of the chosen objects, and how far that is."""
+        ends: deque[int] = deque()
 
-    def _check_manifest(self, id_: ManifestId, claims: _Claims) -> None:
-        key = f"manifests/{id_}"
-        found = self._read(key, lambda data: (len(data), decode_manifest(data, where=key)))
-        if found is None:
-            return
-        size, manifest = found
-        if manifest.id != id_:
-            self._find(FindingKind.MISPLACED, key, f"it is manifest {manifest.id}")
-            return
-        by = f"snapshot {claims.snapshot} says"
-        if 0 < claims.info.size_bytes < size:
-            text = f"it has {size} bytes, and {by} {claims.info.size_bytes}"
-            self._find(FindingKind.DISAGREES, key, text)
-        count = sum(map(len, manifest.arrays.values()))
-        if count != claims.info.num_refs:
-            text = f"it has {count} references, and {by} {claims.info.num_refs}"
-            self._find(FindingKind.DISAGREES, key, text)
-        for node, (path, rank) in claims.nodes.items():
-            refs = manifest.arrays.get(node)
-            if refs is None or refs.ndim != rank:
-                text = f"it has no references of {path} that fit its rank, and {by} so"
-                self._find(FindingKind.DISAGREES, key, text)
-            else:
-                native = np.flatnonzero(refs.kind == NATIVE)
-                self._references.add(Source(id_, node, path), refs.take(native))
+        def steps() -> Iterator[ObjectsItem]:
+            for upto, item in objects.steps(chosen, self._documents):
+                ends.append(upto)
+                yield item
+
+        step = partial(check_chunks, self._look)
+        ahead = _READS_AT_ONCE if self._on is None else _AHEAD
+        with task("Verifying chunks", len(objects)) as progress:
+            before = 0
+            for result in run(step, steps(), on=self._on, ahead=ahead):
+                upto = ends.popleft()
+                progress.step(upto - before)
+                before = upto
+                yield upto, result
+
+
+def _batches(items: Sequence[ManifestItem]) -> Iterator[list[ManifestItem]]:
+    """Manifests of one step: few, and with not too many references."""
+    batch: list[ManifestItem] = []
+    refs = 0
+    for item in items:
+        count = item.claims.info.num_refs
+        if batch and (refs + count > _REFS_PER_STEP or len(batch) == _MANIFESTS_PER_STEP):
+            yield batch
+            batch, refs = [], 0
+        batch.append(item)
+        refs += count
+    if batch:
+        yield batch

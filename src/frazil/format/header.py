@@ -106,6 +106,14 @@ def decoded_size(data: bytes | memoryview) -> int:
     return 0 if size == _UNKNOWN_SIZE else size
 
 
+def has_checksum(data: bytes | memoryview) -> bool:
+    """Whether the frame of a file has a checksum of its content, which `unwrap` compares."""
+    try:
+        return zstandard.get_frame_parameters(memoryview(data)[_LAYOUT.size :]).has_checksum
+    except zstandard.ZstdError:
+        return False
+
+
 def wrap(body: bytes | memoryview, file_type: FileType, *, spec: int, level: int) -> bytes:
     """A whole file: header and the body as one zstd frame of this compression level."""
     if len(body) >= _THREADED_FROM:

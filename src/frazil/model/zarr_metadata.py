@@ -74,6 +74,31 @@ def chunk_shape(document: bytes) -> tuple[int, ...]:
     return tuple(json.loads(document)["chunk_grid"]["configuration"]["chunk_shape"])
 
 
+def document_of_chunk(document: bytes) -> bytes | None:
+    """The `zarr.json` of an array of one chunk that is as those of this array.
+
+    None where chunks differ in size, or the document is none. Equal for arrays that differ in
+    shape, names and attributes alone.
+    """
+    try:
+        meta = json.loads(document)
+        if meta["chunk_grid"]["name"] != "regular":
+            return None
+        alone = {
+            name: meta[name]
+            for name in ("zarr_format", "node_type", "data_type", "chunk_grid", "fill_value")
+        }
+        alone |= {
+            "shape": meta["chunk_grid"]["configuration"]["chunk_shape"],
+            "codecs": meta["codecs"],
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "attributes": {},
+        }
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return json.dumps(alone, sort_keys=True).encode()
+
+
 def _chunk_counts(grid: Any, lengths: list[int], path: str, spec: int) -> list[int]:
     name = grid.get("name") if isinstance(grid, dict) else None
     configuration = grid.get("configuration") if isinstance(grid, dict) else None

@@ -12,9 +12,12 @@ from frazil.twins import twin
 from frazil.types import CommitMethod
 
 if TYPE_CHECKING:
+    import os
+
     from frazil.ops import GCSummary
+    from frazil.runner import Place
     from frazil.stats import ChunkStorageStats
-    from frazil.verification import Level, VerifyReport
+    from frazil.verification import LastVerification, Level, VerifyReport
 
 
 class Maintenance(RepositoryBase):
@@ -152,32 +155,73 @@ class Maintenance(RepositoryBase):
         path: str = "/",
         since: datetime | None = None,
         sample: float = 1.0,
+        max_memory: int = 1024 * 1024 * 1024,
+        resume: str | os.PathLike[str] | None = None,
+        on: Place | None = None,
+        note: bool = True,
     ) -> VerifyReport:
         """Look whether everything that branches and tags lead to is there and as it was written.
 
         level: "metadata": all files but chunks can be read and agree with each other; "objects":
         as well, chunk objects are there with enough bytes, and chunks do not overlap; "data": as
-        well, the bytes of chunks have the checksums that were written with them, where there are
-        any: this reads all chunks. Nothing is changed, and caches are not used.
+        well, the bytes of chunks have the checksums that were written with them, or can be decoded
+        where there are none: this reads all chunks. Caches are not used.
 
         branch, tag: only what these lead to; path: only this node and those below; since: only
         snapshots from then on; sample: the share of chunk objects that "data" reads, above 0.
 
-        `ValueError` for another level or sample; errors of the storage are raised, unless they
-        are about an object that is missing or too short.
+        max_memory: bytes that references may take, 160 each; if there are more, manifests are
+        read several times. resume: a local file in which progress is noted; a verification that
+        was interrupted goes on from there: it looks at what it began with, reads no chunk object
+        twice, and all other files again. The file is removed at the end. on: a Dask client or an
+        executor whose workers read; the storage must be reachable from there. note: write down
+        when the whole repository was looked at, for `last_verification`, if the storage can be
+        written; nothing else is changed.
+
+        `ValueError` for another level, sample or memory; `InvalidInputError` if `resume` is of
+        another verification; `NodeNotFoundError` if no version has the path; errors of the
+        storage are raised, unless they are about an object that is missing or too short.
         """
+        from pathlib import Path
+
+        from frazil.engine import verify_record
+        from frazil.engine.census import check_positive
         from frazil.engine.times import microseconds
         from frazil.engine.verify import Scope, verify
+        from frazil.store.decoding import decodable
 
-        if level not in ("metadata", "objects", "data"):
-            raise ValueError(f"level is 'metadata', 'objects' or 'data', not {level!r}")
+        _check_level(level)
         if not 0 < sample <= 1:
             raise ValueError(f"sample is above 0 and at most 1, not {sample}")
+        check_positive("memory", max_memory)
         start = 0 if since is None else microseconds("since", since)
         scope = Scope(branch, tag, path, start, sample)
-        return verify(self._core.library, self._core.catalog, level, scope)
+        report = verify(
+            self._core,
+            level,
+            scope,
+            memory=max_memory,
+            decode=decodable,
+            on=on,
+            resume=None if resume is None else Path(resume),
+        )
+        if note and scope.is_whole:
+            verify_record.note(self._core.library.place, report, sample)
+        return report
 
     verify_async = twin(verify)
+
+    def last_verification(self, level: Level = "metadata") -> LastVerification | None:
+        """The last verification of the whole repository that looked at this much or more.
+
+        None if there was none that is noted. Costs one request. `ValueError` for another level.
+        """
+        from frazil.engine import verify_record
+
+        _check_level(level)
+        return verify_record.last(self._core.library.backend, level)
+
+    last_verification_async = twin(last_verification)
 
     def rewrite_manifests(
         self,
@@ -214,3 +258,8 @@ class Maintenance(RepositoryBase):
         return str(rewrite_manifests(core, branch, message, tagged, amend=amend))
 
     rewrite_manifests_async = twin(rewrite_manifests)
+
+
+def _check_level(level: str) -> None:
+    if level not in ("metadata", "objects", "data"):
+        raise ValueError(f"level is 'metadata', 'objects' or 'data', not {level!r}")

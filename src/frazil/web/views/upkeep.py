@@ -74,7 +74,7 @@ def health(request: Request) -> Response:
             problem = error.message
     level = LEVELS.get(request.query_params.get("verify", ""))
     if level is not None:
-        site.verified = datetime.now(UTC), repo.verify(level)
+        site.verified = datetime.now(UTC), repo.verify(level, note=site.write)
     checkup = None
     if request.query_params.get("doctor") == "1":
         checkup = repo.doctor(snapshot_id=str(site.version(request).id))
@@ -92,6 +92,7 @@ def health(request: Request) -> Response:
         problem=problem,
         checkup=checkup,
         verified=site.verified,
+        noted=repo.last_verification() if site.verified is None else None,
         stats=repo.stats,
     )
 

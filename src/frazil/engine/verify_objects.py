@@ -1,0 +1,136 @@
+"""The chunk objects that references lead to: whether they are there, and which to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.engine.copying import sizes_at
+from frazil.engine.packs import chunk_key
+from frazil.engine.verify_rows import Rows, object_of, objects_of, starts_of
+from frazil.engine.verify_steps import Found, ObjectsItem, found_at
+from frazil.model.keys import Keys, parse_ids
+from frazil.storage.base import Backend
+from frazil.verification import FindingKind
+
+_FEW = 200
+"""So many objects are asked for one by one; for more of them, their folder is listed."""
+_LISTED_AT_ONCE = 65_536
+_STEP_BYTES = 32 * 1024 * 1024
+_STEP_OBJECTS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Sorted references by object: `starts` of each, and its `sizes` in bytes, -1 if missing."""
+
+    rows: Rows
+    starts: npt.NDArray[np.intp]
+    sizes: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, backend: Backend, rows: Rows) -> Objects:
+        """Look for the objects of sorted references."""
+        starts = starts_of(rows)
+        ids = objects_of(rows[starts])
+        sizes = sizes_at(backend, "chunks", ids) if len(ids) <= _FEW else _listed(backend, ids)
+        return cls(rows, starts, sizes)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def _stops(self) -> npt.NDArray[np.intp]:
+        return np.append(self.starts, len(self.rows))[1:]
+
+    def high(self, i: int) -> int:
+        """The first 8 bytes of the id of object `i`, as a number."""
+        return int(self.rows["high"][self.starts[i]])
+
+    def chunks_before(self, i: int) -> int:
+        """The number of chunks in the objects before object `i`."""
+        return int(self.starts[i]) if i < len(self) else len(self.rows)
+
+    def check(self) -> tuple[list[tuple[int, Found]], npt.NDArray[np.bool_]]:
+        """What is wrong with places and sizes, by object; and which objects can be read."""
+        rows = self.rows
+        of = np.repeat(np.arange(len(self)), self._stops() - self.starts)
+        missing = self.sizes < 0
+        size = np.maximum(self.sizes, 0).astype(np.uint64)[of]
+        offset, length = rows["offset"], rows["length"]
+        beyond = (length > size) | (offset > size - np.minimum(length, size))
+        beyond &= ~missing[of]
+        readable = ~missing
+        readable[of[beyond]] = False
+        # Of the same place there may be two rows, whose checksums contradict each other.
+        same = (offset[1:] == offset[:-1]) & (length[1:] == length[:-1])
+        meet = np.zeros(len(rows), np.bool_)
+        meet[1:] = (of[1:] == of[:-1]) & (offset[1:] < offset[:-1] + length[:-1]) & ~same
+        meet &= readable[of]
+        found = []
+        for kind, mask, text in (
+            (FindingKind.MISSING, missing[of], "there is no such object"),
+            (FindingKind.TOO_SHORT, beyond, "it has {} bytes, and chunks are said to lie beyond"),
+            (FindingKind.OVERLAPPING, meet, "references to it overlap"),
+        ):
+            for i in np.unique(of[mask]).tolist():
+                part = slice(self.chunks_before(i), self.chunks_before(i + 1))
+                message = text.format(int(self.sizes[i]))
+                found.append((i, found_at(kind, self._key(i), message, rows[part][mask[part]])))
+        return sorted(found, key=lambda one: one[0]), readable
+
+    def _key(self, i: int) -> str:
+        return chunk_key(object_of(self.rows[self.starts[i]]))
+
+    def steps(
+        self, chosen: npt.NDArray[np.bool_], documents: dict[int, tuple[bytes, ...]]
+    ) -> Iterator[tuple[int, ObjectsItem]]:
+        """The chosen objects in parts for one step each, with the number of objects up to its end.
+
+        documents: by source; each part gets its own.
+        """
+        batch: list[int] = []
+        held = 0
+        stops = self._stops()
+
+        def item() -> tuple[int, ObjectsItem]:
+            rows = np.concatenate([self.rows[self.starts[i] : stops[i]] for i in batch])
+            sources = np.unique(rows["source"]).tolist()
+            own = {source: documents[source] for source in sources if source in documents}
+            return batch[-1] + 1, ObjectsItem(rows, own)
+
+        for i in np.flatnonzero(chosen).tolist():
+            size = int(self.sizes[i])
+            if batch and (held + size > _STEP_BYTES or len(batch) == _STEP_OBJECTS):
+                yield item()
+                batch, held = [], 0
+            batch.append(i)
+            held += size
+        if batch:
+            yield item()
+
+
+def _listed(backend: Backend, ids: Keys) -> npt.NDArray[np.int64]:
+    """The sizes of these objects, sorted by id, as the listing of their folder tells them."""
+    sizes = np.full(len(ids), -1, np.int64)
+    infos = backend.list("chunks")
+    start = len("chunks/")
+    while batch := list(islice(infos, _LISTED_AT_ONCE)):
+        raw, valid = parse_ids([info.key[start:] for info in batch])
+        names = np.ascontiguousarray(raw).view("S12").reshape(-1)
+        at = np.minimum(np.searchsorted(ids, names), len(ids) - 1)
+        hit = valid & (ids[at] == names)
+        sizes[at[hit]] = np.array([info.size for info in batch], np.int64)[hit]
+    return sizes
+
+
+def evenly(first: int, count: int, share: float) -> npt.NDArray[np.bool_]:
+    """Which of the objects `first` to `first + count` belong to a sample of this share.
+
+    Of any run of objects about this share; the very first one is always one of them.
+    """
+    marks = np.ceil(np.arange(first, first + count + 1, dtype=np.float64) * share)
+    return np.asarray(marks[1:] > marks[:-1])

@@ -8,8 +8,9 @@ import pytest
 
 from frazil import Storage, StorageSettings
 from frazil.display import Shown
-from frazil.storage.api import Location, storage_at
+from frazil.storage.api import storage_at
 from frazil.storage.base import Backend
+from frazil.storage.location import Location
 from tests.servers.fixtures import CLOUDS
 
 _HERE = ("memory", "disk")

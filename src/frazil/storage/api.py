@@ -3,137 +3,24 @@
 from __future__ import annotations
 
 import os
-import secrets
-import weakref
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from typing_extensions import override
 
 from frazil.display import Displayed, Shown
-from frazil.errors import ErrorKind, InvalidInputError, StorageError
+from frazil.errors import ErrorKind, InvalidInputError
 from frazil.storage.base import Backend, ObjectInfo
-from frazil.storage.local import LocalBackend
-from frazil.storage.memory import MemoryBackend
-from frazil.storage.settings import (
-    S3Options,
-    StorageConcurrencySettings,
-    StorageObjectInfo,
-    StorageRetriesSettings,
-    StorageSettings,
-)
+from frazil.storage.location import Folder, Location, new_memory
+from frazil.storage.settings import S3Options, StorageObjectInfo, StorageSettings
 
 if TYPE_CHECKING:
     from frazil.credentials import AnyAzureCredential, AnyGcsCredential, AnyS3Credential
 
 Texts: TypeAlias = dict[str, str] | None
 
-
-class Location(ABC):
-    """Where objects are, as a value that pickles."""
-
-    in_this_process: ClassVar[bool] = False
-    """Whether other processes cannot get there."""
-
-    @abstractmethod
-    def open(self, settings: StorageSettings | None = None) -> Backend:
-        """The backend: one for each location, settings and process; a forked child goes on with it.
-
-        settings: how a repository wants the storage to be used; None for the defaults.
-        """
-
-    def check_creation(self) -> None:
-        """Raise `InvalidInputError` if no repository is to be made here."""
-        return
-
-    @abstractmethod
-    def shown(self) -> Iterable[Shown]:
-        """What to display; no secrets."""
-
-    @abstractmethod
-    def default_settings(self) -> StorageSettings:
-        """What a repository at this location has instead of the general defaults."""
-
-
 MIN_CACHE_BYTES = 1024 * 1024
 """The smallest budget of a cache on disk."""
-
-# A backend remembers what this process has yet to bring to the disk, so there is never a
-# second one for a location, and it is kept as long as the process lives.
-_opened: dict[Location, Backend] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder(Location):
-    path: str
-    given: str = field(compare=False)
-
-    @override
-    def open(self, settings: StorageSettings | None = None) -> Backend:
-        return _opened.get(self) or _opened.setdefault(self, LocalBackend(self.path))
-
-    @override
-    def shown(self) -> Iterable[Shown]:
-        return Shown("type", "local filesystem"), Shown("path", self.given)
-
-    @override
-    def default_settings(self) -> StorageSettings:
-        # These reach the configurations that repositories keep, and Icechunk fails to write
-        # to a local folder with conditional updates. Here they are always in force.
-        return StorageSettings(
-            concurrency=StorageConcurrencySettings(5, 4096),
-            retries=StorageRetriesSettings(1, 0, 0),
-            unsafe_use_conditional_update=False,
-            unsafe_use_metadata=False,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Memory(Location):
-    in_this_process: ClassVar[bool] = True
-    token: str
-    backend: MemoryBackend = field(compare=False)
-
-    @override
-    def __reduce__(self) -> tuple[object, ...]:
-        return _memory_of, (os.getpid(), self.token)
-
-    @override
-    def open(self, settings: StorageSettings | None = None) -> Backend:
-        return self.backend
-
-    @override
-    def shown(self) -> Iterable[Shown]:
-        return (Shown("type", "in-memory"),)
-
-    @override
-    def default_settings(self) -> StorageSettings:
-        return StorageSettings(
-            concurrency=StorageConcurrencySettings(5, 1), retries=StorageRetriesSettings(1, 0, 0)
-        )
-
-
-_memories: weakref.WeakValueDictionary[str, MemoryBackend] = weakref.WeakValueDictionary()
-
-
-def _new_memory() -> _Memory:
-    memory = _Memory(secrets.token_hex(16), MemoryBackend())
-    _memories[memory.token] = memory.backend
-    return memory
-
-
-def _memory_of(process: int, token: str) -> _Memory:
-    # A forked child has a copy of the registry, but what it wrote there would be lost.
-    backend = _memories.get(token) if process == os.getpid() else None
-    if backend is None:
-        raise StorageError(
-            "an in-memory storage lives in the process that made it, as long as that uses it: "
-            "for other processes take local_filesystem_storage or a bucket",
-            ErrorKind.PICKLE,
-        )
-    return _Memory(token, backend)
 
 
 class Storage(Displayed):
@@ -154,7 +41,7 @@ class Storage(Displayed):
     @classmethod
     def new_in_memory(cls) -> Storage:
         """A new, empty place in the memory of this process."""
-        return storage_at(_new_memory())
+        return storage_at(new_memory())
 
     @classmethod
     def new_local_filesystem(cls, path: str) -> Storage:
@@ -164,7 +51,7 @@ class Storage(Displayed):
             raise InvalidInputError(
                 "the path of a local storage is empty: name a folder", ErrorKind.INVALID_PATH
             )
-        return storage_at(_Folder(os.path.abspath(given), given))
+        return storage_at(Folder(os.path.abspath(given), given))
 
     @classmethod
     def new_s3(

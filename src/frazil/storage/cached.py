@@ -9,9 +9,9 @@ import xxhash
 from typing_extensions import override
 
 from frazil.display import Shown
-from frazil.storage.api import Location
 from frazil.storage.base import Backend
 from frazil.storage.disk_cache import DiskCached
+from frazil.storage.location import Location
 from frazil.storage.pieces import PieceFolder
 from frazil.storage.settings import StorageSettings
 

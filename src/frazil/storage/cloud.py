@@ -16,10 +16,10 @@ from frazil.credentials import AnyAzureCredential, AnyGcsCredential, AnyS3Creden
 from frazil.credentials.secret import Guarded, guarded, revealed
 from frazil.display import Shown
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
-from frazil.storage.api import Location
 from frazil.storage.base import Backend
 from frazil.storage.clients import Manner, azure_client, gcs_client, s3_client
 from frazil.storage.keys import encode_key
+from frazil.storage.location import Location
 from frazil.storage.objects import ObjectBackend
 from frazil.storage.settings import S3Options, StorageSettings
 

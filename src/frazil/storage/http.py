@@ -21,11 +21,11 @@ from typing_extensions import override
 from frazil.credentials.secret import Confidential, Guarded, guarded, revealed
 from frazil.display import Shown
 from frazil.errors import ErrorKind, StorageError
-from frazil.storage.api import Location
 from frazil.storage.base import Backend, Fetched, ObjectInfo, Version
 from frazil.storage.client_errors import status_of
 from frazil.storage.clients import Manner, http_client
 from frazil.storage.keys import decode_key, encode_key, folder_prefix
+from frazil.storage.location import Location
 from frazil.storage.object_reads import read_unless
 from frazil.storage.objects import ObjectBackend
 from frazil.storage.settings import StorageSettings

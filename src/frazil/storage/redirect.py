@@ -23,11 +23,12 @@ from frazil._version import __version__
 from frazil.credentials.secret import Confidential
 from frazil.display import Shown
 from frazil.errors import ErrorKind, IcechunkError, ReadOnlyError, StorageError
-from frazil.storage.api import Location, Storage, storage_at
+from frazil.storage.api import Storage, storage_at
 from frazil.storage.base import OVERWRITE, Backend, PutMode, Version
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.from_url import storage_at_address
 from frazil.storage.http import parsed, web
+from frazil.storage.location import Location
 from frazil.storage.retry import Attempts, Patience
 from frazil.storage.settings import StorageSettings
 from frazil.storage.urls import masked, parse_url

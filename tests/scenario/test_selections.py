@@ -145,6 +145,19 @@ def test_arrays_can_be_pickled(tmp_path: Path) -> None:
 # Effort
 
 
+def test_members_of_a_group_are_opened_without_what_reads_them() -> None:
+    store = session_on().store
+    root = zarr.group(store)
+    for name in "ab":
+        root.create_array(name, shape=4, chunks=2, dtype="i4")
+    members = dict(zarr.open_group(store, mode="r").arrays())
+    for member in members.values():
+        assert "inner" not in vars(member._async_array.codec_pipeline)
+    assert members["a"][:].tolist() == [0] * 4
+    assert members["a"]._async_array.codec_pipeline == members["b"]._async_array.codec_pipeline
+    assert len({each._async_array.codec_pipeline for each in members.values()}) == 1
+
+
 class Far(Wrapper):
     """A storage over a network, as far as anybody can tell."""
 

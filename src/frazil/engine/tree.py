@@ -158,6 +158,16 @@ class Tree:
             return None
         return self.changes.updated.get(base.id, base)
 
+    def document(self, path: str) -> bytes | None:
+        """The zarr.json of the node at a path, own changes included."""
+        changes = self.changes
+        if changes.created or changes.updated or changes.deleted:
+            node = self.node(path)
+            return None if node is None else node.user_data
+        table = self.nodes
+        row = table.find(path)
+        return table.document_of(row) if row >= 0 else None
+
     def _base_node(self, path: str) -> Node | None:
         # Without the lock: taken before the base, the dictionary is never of a newer one.
         nodes = self._base_nodes

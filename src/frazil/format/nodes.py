@@ -170,7 +170,7 @@ class NodeTable:
         """The paths in UTF-8."""
         return ByteColumn(self.heap, self.rows["path_start"], self.rows["path_size"])
 
-    @property
+    @cached_property
     def user_data(self) -> ByteColumn:
         """The bytes of each zarr.json."""
         return ByteColumn(self.heap, self.rows["data_start"], self.rows["data_size"])
@@ -201,6 +201,10 @@ class NodeTable:
     def _text(self, start: int, size: int) -> bytes:
         return self.heap[start : start + size].tobytes()
 
+    def document_of(self, i: int) -> bytes:
+        """The zarr.json of row `i`."""
+        return self.user_data[i] or b""
+
     def path_of(self, i: int) -> str:
         """The path of row `i`."""
         return (self.path[i] or b"").decode()
@@ -208,8 +212,22 @@ class NodeTable:
     def find(self, path: str) -> int:
         """The row of this path, or -1."""
         key = path.encode()
-        row = self._row_at(key)
-        return row if row < len(self) and self.path[row] == key else -1
+        # Whoever asks for all nodes of a group does it in their order, and for some of them twice.
+        near = self._found[0]
+        for row in (near + 1, near):
+            if row < len(self) and self.path[row] == key:
+                break
+        else:
+            row = self._row_at(key)
+            if row == len(self) or self.path[row] != key:
+                return -1
+        self._found[0] = row
+        return row
+
+    @cached_property
+    def _found(self) -> list[int]:
+        """The row that `find` has found last."""
+        return [0]
 
     def _row_at(self, key: bytes) -> int:
         """The first row whose path is not before `key`."""

@@ -69,6 +69,7 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
     ) -> None:
         super().__init__(read_only=bool(read_only))
         self._session = store
+        self._named: tuple[object, str] = None, ""
 
     # --- what this store is ---
 
@@ -113,7 +114,12 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
 
     def __str__(self) -> str:
         """On one line, for Zarr, which asks for each node and has it in its messages."""
-        return f"<{self._public_name} of snapshot {self._session.snapshot_id}>"
+        shown = self._session._workspace.snapshot_id
+        snapshot, name = self._named
+        if snapshot is not shown:
+            name = f"<{self._public_name} of snapshot {shown}>"
+            self._named = shown, name
+        return name
 
     def __eq__(self, value: object) -> bool:
         return isinstance(value, IcechunkStore) and self._session == value._session
@@ -419,11 +425,11 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
         if isinstance(target, ChunkKey):
             node = array_at(workspace, target.path)
             return None if node is None else workspace.get_chunk(node, target.coords, *bounds)
-        node = workspace.node(target.path)
-        if node is None or bounds is EVERYTHING:
-            return None if node is None else node.user_data
-        start, end = resolve_range(len(node.user_data), *bounds)
-        return node.user_data[start:end]
+        document = workspace.document(target.path)
+        if document is None or bounds is EVERYTHING:
+            return document
+        start, end = resolve_range(len(document), *bounds)
+        return document[start:end]
 
     def _read_many(
         self, requests: Sequence[tuple[str, ByteRequest | None]]

@@ -96,6 +96,13 @@ def test_find() -> None:
     assert table.find_id(node_id(99)) == -1
 
 
+def test_find_in_any_order() -> None:
+    table = NodeTable.of(group(path) for path in PATHS)
+    asked = [*PATHS, *reversed(PATHS), "/a0b", *PATHS[3:], "/a/b", "/a/b", "", *PATHS[::3]]
+    expected = [PATHS.index(path) if path in PATHS else -1 for path in asked]
+    assert [table.find(path) for path in asked] == expected
+
+
 def test_children_and_subtrees() -> None:
     table = NodeTable.of(group(path) for path in PATHS)
     assert list(table.children("/")) == ["A", "a", "a b", "a-b", "a.b", "a0", "z", "é"]

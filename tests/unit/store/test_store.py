@@ -49,6 +49,10 @@ class Notebook:
             return None
         return Node(NodeId(bytes(8)), path, b"{}", NodeKind.ARRAY, ((100, 100),), None, ())
 
+    def document(self, path: str) -> bytes | None:
+        node = self.node(path)
+        return None if node is None else node.user_data
+
     def _note(self, what: str) -> None:
         self.notes.append((what, threading.get_ident()))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from math import prod
 from typing import Any, Self
 
 import numpy as np
-from zarr.abc.codec import Codec, CodecPipeline
+from zarr.abc.codec import BytesBytesCodec, Codec, CodecPipeline
 from zarr.abc.store import ByteGetter, ByteSetter
+from zarr.codecs import BytesCodec
+from zarr.core.array import create_codec_pipeline
 from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, NDBuffer
+from zarr.core.metadata import ArrayMetadata
 from zarr.registry import get_pipeline_class
 
 from frazil.engine.bulk_reads import ReadPlan
@@ -35,23 +38,49 @@ _HELD_BYTES = 64 * 1024 * 1024
 _PRESENT, _MISSING = {"status": "present"}, {"status": "missing"}
 
 
-@dataclass(frozen=True)
 class SelectionPipeline(CodecPipeline):
-    """Takes selections as a whole where it can, and leaves the rest to another pipeline.
+    """Takes selections as a whole where it can, and leaves the rest to another pipeline."""
 
-    inner: what Zarr would have used for the array.
-    """
+    def __init__(self, make_inner: Callable[[], CodecPipeline]) -> None:
+        """make_inner: makes the pipeline that Zarr would have used for the array."""
+        self._make_inner = make_inner
 
-    inner: CodecPipeline
-    _chain: Chain | None = field(init=False, compare=False, repr=False)
+    @classmethod
+    def around(cls, inner: CodecPipeline) -> Self:
+        """In front of this pipeline."""
+        return cls(lambda: inner)
 
-    def __post_init__(self) -> None:
+    @classmethod
+    def of_array(cls, metadata: ArrayMetadata) -> Self:
+        """In front of what Zarr would use for an array."""
+        if _is_plain(metadata):
+            # A third of what it takes to open the array, and many are opened only to be listed.
+            return cls(partial(create_codec_pipeline, metadata))
+        # It warns of, or refuses, some combinations of codecs: when the array is opened.
+        return cls.around(create_codec_pipeline(metadata))
+
+    @cached_property
+    def inner(self) -> CodecPipeline:
+        """What Zarr would have used for the array."""
+        return self._make_inner()
+
+    @cached_property
+    def _chain(self) -> Chain | None:
         codecs = tuple(self.inner) if isinstance(self.inner, Iterable) else ()
         known = bool(codecs) and all(isinstance(codec, Codec) for codec in codecs)
-        object.__setattr__(self, "_chain", Chain.of(codecs) if known else None)
+        return Chain.of(codecs) if known else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SelectionPipeline) and self.inner == other.inner
+
+    def __hash__(self) -> int:
+        return hash((SelectionPipeline, self.inner))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.inner!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SelectionPipeline, (self.inner,)
+        return SelectionPipeline.around, (self.inner,)
 
     # --- selections ---
 
@@ -157,11 +186,11 @@ class SelectionPipeline(CodecPipeline):
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
         """In front of the pipeline that Zarr is configured to use."""
-        return cls(get_pipeline_class().from_codecs(codecs))
+        return cls.around(get_pipeline_class().from_codecs(codecs))
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
         """As the other pipeline."""
-        return replace(self, inner=self.inner.evolve_from_array_spec(array_spec))
+        return self.around(self.inner.evolve_from_array_spec(array_spec))
 
     def __iter__(self) -> Iterator[Codec]:
         return iter(self.inner)  # type: ignore[call-overload, no-any-return]
@@ -206,6 +235,12 @@ def _work(items: Sequence[Item], memory: NDBuffer) -> tuple[IcechunkStore, Batch
         return None
     batch = batch_of(items)
     return None if batch is None else (store, batch)
+
+
+def _is_plain(metadata: ArrayMetadata) -> bool:
+    """Whether no pipeline has anything to say against the codecs."""
+    first, *others = getattr(metadata, "codecs", ()) or (None,)
+    return type(first) is BytesCodec and all(isinstance(c, BytesBytesCodec) for c in others)
 
 
 def _statuses(present: Sequence[bool]) -> Any:

@@ -40,8 +40,6 @@ def _choose(cls: type[CodecPipeline], array_metadata: Any, store: Store) -> Code
     if not isinstance(store, IcechunkStore):
         declined: CodecPipeline = _decline(cls, array_metadata, store)
         return declined
-    from zarr.core.array import create_codec_pipeline
-
     from frazil.store.pipeline.pipeline import SelectionPipeline
 
-    return SelectionPipeline(create_codec_pipeline(array_metadata))
+    return SelectionPipeline.of_array(array_metadata)

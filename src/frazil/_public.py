@@ -90,6 +90,7 @@ from frazil.opening import open, open_async
 from frazil.ops import GCSummary, Update, UpdateType
 from frazil.repository import Repository
 from frazil.repository.migration import upgrade_icechunk_repository as upgrade_icechunk_repository
+from frazil.retention import RetentionPolicy, RetentionRule
 from frazil.session import ForkSession, Session
 from frazil.snapshots import AncestryGraph, Diff, ManifestFileInfo, SnapshotInfo
 from frazil.status import RepoStatus
@@ -194,6 +195,8 @@ __all__ = [
     "Repository",
     "RepositoryConfig",
     "RepositoryNotFoundError",
+    "RetentionPolicy",
+    "RetentionRule",
     "S3Credentials",
     "S3Options",
     "S3StaticCredentials",

@@ -77,6 +77,8 @@ class ErrorKind(StrEnum):
     INVALID_COMMIT_CONFIGURATION = "invalid-commit-configuration"
     INVALID_ARRAY_METADATA = "invalid-array-metadata"
     INVALID_FEATURE_FLAG = "invalid-feature-flag"
+    INVALID_RETENTION_POLICY = "invalid-retention-policy"
+    NO_RETENTION_POLICY = "no-retention-policy"
     INVALID_VIRTUAL_REF = "invalid-virtual-ref"
     INVALID_CREDENTIALS = "invalid-credentials"
     NO_CONTAINER_FOR_VIRTUAL_CHUNK = "no-container-for-virtual-chunk"

@@ -438,6 +438,8 @@ PROVOKED: dict[ErrorKind, Callable[[], object]] = {
     ErrorKind.VIRTUAL_CHUNK_FETCH: lambda: virtual("none.bin"),
     ErrorKind.VIRTUAL_CHUNK_MODIFIED: lambda: virtual(moment=datetime(2000, 1, 1, tzinfo=UTC)),
     ErrorKind.NOT_ALLOWED: lambda: frazil.open_dataset(tip(new()), tag="t"),
+    ErrorKind.INVALID_RETENTION_POLICY: lambda: new().set_retention("keep some"),
+    ErrorKind.NO_RETENTION_POLICY: lambda: new().apply_retention(),
     ErrorKind.ANOTHER_REPOSITORY: lambda: new().sync_to(new().storage),
 }
 """How each is provoked."""

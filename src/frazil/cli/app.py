@@ -22,6 +22,7 @@ FAMILIES = (
     "references",
     "merging",
     "copies",
+    "retention",
     "attached",
     "upkeep",
     "integrity",
@@ -90,6 +91,7 @@ def application() -> typer.Typer:
 
 
 PARENTS = {
+    "retention": "Say which versions are kept.",
     "config": "Show and change the configuration of a repository.",
     "files": "Ordinary files beside the arrays: notes, sources, logs.",
 }

@@ -32,6 +32,7 @@ from frazil.cli.output import (
     table,
     when,
 )
+from frazil.cli.retention import apply_policy
 
 OlderThan = Annotated[
     str,
@@ -137,10 +138,18 @@ def doctor(
     Group.OPERATE,
     "frazil expire weather --older-than 90d --dry-run",
     "frazil expire weather --older-than 2024-01-31 --yes",
+    'frazil expire weather --policy "keep last 10, daily 14d" --dry-run',
 )
 def expire(
     url: Url,
-    older_than: OlderThan,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="TIME", help="30d, 12h, 2w, a date or a time (UTC)."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option("--policy", help="What to keep, instead of what is stored: see retention."),
+    ] = None,
     branches: Annotated[
         bool, typer.Option("--branches", help="Also delete branches that are as old.")
     ] = False,
@@ -151,8 +160,16 @@ def expire(
 ) -> None:
     """Take old commits out of the history; gc deletes their files.
 
-    The tips of branches and tags stay.
+    The tips of branches and tags stay. Without a time, the retention policy of the repository says
+    what else does.
     """
+    if older_than is None:
+        if branches or tags:
+            raise typer.BadParameter("--branches and --tags go with --older-than")
+        apply_policy(url, policy, yes=yes, dry_run=dry_run, as_json=as_json)
+        return
+    if policy is not None:
+        raise typer.BadParameter("give --older-than or --policy, not both")
     repo, cutoff = open_repository(url), moment(older_than)
 
     def run(only_look: bool) -> set[str]:

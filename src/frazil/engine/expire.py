@@ -56,7 +56,7 @@ def expire_snapshots(
         delete_tags=delete_tags,
     )
     if not dry_run:
-        _apply_v1(library, catalog, plan)
+        apply_v1(library, catalog, plan)
     return set(map(str, plan.released))
 
 
@@ -81,13 +81,21 @@ def _expire_v2(
     return set(format_ids(released))
 
 
-def _lines(library: Library, tips: list[SnapshotId]) -> dict[SnapshotId, Line]:
+def read_history(
+    library: Library, tips: list[SnapshotId]
+) -> dict[SnapshotId, tuple[SnapshotId | None, int]]:
+    """The parent and the time (us) of all snapshots of a spec 1 repository that these lead to."""
     known: dict[SnapshotId, tuple[SnapshotId | None, int]] = {}
     with task("Reading the history") as progress:
         # Not from memory: an expiration by somebody else may have changed the files.
         for listing in with_ancestors(library, tips, known=(), limit=WORKERS):
             known[listing.id] = listing.parent_id, listing.flushed_at
             progress.step()
+    return known
+
+
+def _lines(library: Library, tips: list[SnapshotId]) -> dict[SnapshotId, Line]:
+    known = read_history(library, tips)
     lines: dict[SnapshotId, Line] = {}
     for tip in tips:
         line: dict[SnapshotId, int] = {}
@@ -104,16 +112,16 @@ def _lines(library: Library, tips: list[SnapshotId]) -> dict[SnapshotId, Line]:
     return lines
 
 
-def _apply_v1(library: Library, catalog: Catalog, plan: PlanV1) -> None:
+def apply_v1(library: Library, catalog: Catalog, plan: PlanV1) -> None:
     """Replace snapshot files, each whole, then delete references."""
 
     def attach(item: tuple[SnapshotId, SnapshotId]) -> None:
-        id_, root = item
-        library.write_snapshot(replace(library.read_snapshot(id_), parent_id=root))
+        id_, parent = item
+        library.write_snapshot(replace(library.read_snapshot(id_), parent_id=parent))
         progress.step()
 
-    with task("Expiring snapshots", len(plan.to_root)) as progress:
-        map_parallel(attach, plan.to_root.items())
+    with task("Expiring snapshots", len(plan.parents)) as progress:
+        map_parallel(attach, plan.parents.items())
     library.backend.sync()
     for ref in plan.deleted:
         try:

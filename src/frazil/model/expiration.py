@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from frazil.errors import ErrorKind, FormatError
 from frazil.format.history import SnapshotRecord, SnapshotTable
 from frazil.format.ragged import run_items, sort_keys
 from frazil.format.repo_info import RepoInfo
@@ -101,6 +102,44 @@ def _to_root(table: SnapshotTable, parents: list[int], row: int) -> SnapshotReco
     )
 
 
+def thinned(table: SnapshotTable, going: npt.NDArray[np.bool_]) -> SnapshotTable:
+    """The history without the rows `going`, roots never among them.
+
+    A kept snapshot whose parent goes is attached to its nearest kept ancestor, and takes over
+    the logs of those in between.
+    """
+    steps, moved = table.parent.tolist(), []
+    for row, ancestor in attached(table.parent, going).items():
+        between, step = [], steps[row]
+        while step != ancestor:
+            between.append(step)
+            step = steps[step]
+        record = table.record(row)
+        logs = (*logs_of(table, between), *record.pruned)
+        moved.append(replace(record, parent=table.id_of(ancestor), pruned=logs))
+    return (table.replace(moved) if moved else table).keep(~going)
+
+
+def attached(parent: npt.NDArray[np.signedinteger], going: npt.NDArray[np.bool_]) -> dict[int, int]:
+    """The nearest kept ancestor of each kept row whose parent goes; `FormatError` in a circle."""
+    steps, gone, found = parent.tolist(), going.tolist(), {}
+    orphans = ~going & (parent >= 0) & going[parent]
+    for row in np.flatnonzero(orphans).tolist():
+        ancestor = steps[row]
+        for _ in steps:
+            if not gone[ancestor]:
+                break
+            ancestor = steps[ancestor]
+        else:
+            raise FormatError(
+                "repo: the ancestors of a snapshot form a circle; the file is damaged, earlier "
+                "versions of it are in overwritten/",
+                ErrorKind.INVALID_FILE_FORMAT,
+            )
+        found[row] = ancestor
+    return found
+
+
 def logs_of(table: SnapshotTable, rows: Sequence[int]) -> list[SnapshotId]:
     """The logs that these snapshots, newest first, stand for; oldest first."""
     taken = table.rows[np.array(rows[::-1], np.intp)]
@@ -127,11 +166,11 @@ class Ref:
 class PlanV1:
     """What to do in a spec 1 repository.
 
-    to_root: snapshots that get the root as their parent, and that root; released: what the
-    history does not need any more, and also old tips, which the files of references still name.
+    parents: snapshots that get another parent, and that one; released: what the history does
+    not need any more, and also old tips, which the files of references still name.
     """
 
-    to_root: Mapping[SnapshotId, SnapshotId]
+    parents: Mapping[SnapshotId, SnapshotId]
     released: frozenset[SnapshotId]
     deleted: tuple[Ref, ...]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from frazil.format.history import SnapshotRecord, SnapshotTable
+from frazil.format.history import SnapshotTable
 from frazil.format.ragged import run_items, sort_keys
 from frazil.format.repo_info import RepoInfo
-from frazil.model.expiration import logs_of
+from frazil.model.expiration import thinned
 from frazil.model.keys import Keys, parse_ids
 
 Mask = npt.NDArray[np.bool_]
@@ -107,21 +107,4 @@ def drop(info: RepoInfo, known: Keys, gone: Keys, garbage: Keys) -> RepoInfo:
     tips = [table.find(tip) for tip in (*info.branches.values(), *info.tags.values())]
     if going[tips].any() or (orphans & new).any() or np.isin(keys[new], garbage).any():
         raise Depends
-    moved = [_to_kept(table, row, going) for row in np.flatnonzero(orphans).tolist()]
-    if moved:
-        table = table.replace(moved)
-    return replace(info, snapshots=table.keep(~going)) if going.any() else info
-
-
-def _to_kept(table: SnapshotTable, row: int, going: Mask) -> SnapshotRecord:
-    between = []
-    for ancestor in list(table.ancestry(row))[1:]:
-        if not going[ancestor]:
-            break
-        between.append(ancestor)
-    record = table.record(row)
-    return replace(
-        record,
-        parent=table.id_of(ancestor),
-        pruned=(*logs_of(table, between), *record.pruned),
-    )
+    return replace(info, snapshots=thinned(table, going)) if going.any() else info

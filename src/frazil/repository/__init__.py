@@ -9,6 +9,7 @@ Repository
   Sessions      sessions.py     sessions and transactions
   Merging       merging.py      merges, picked, reverted and squashed commits
   Maintenance   maintenance.py  expiration, collection of garbage, statistics
+  Retention     retention.py    which versions are kept
   Copying       copying.py      copies in other places
   Inspection    inspection.py   single files
 """
@@ -27,6 +28,7 @@ from frazil.repository.maintenance import Maintenance
 from frazil.repository.merging import Merging
 from frazil.repository.opening import Opening
 from frazil.repository.references import References
+from frazil.repository.retention import Retention
 from frazil.repository.sessions import Sessions
 from frazil.repository.settings import Settings
 from frazil.repository.tracing import Tracing
@@ -44,6 +46,7 @@ class Repository(
     Sessions,
     Merging,
     Maintenance,
+    Retention,
     Copying,
     Inspection,
 ):

@@ -191,31 +191,31 @@ REFS = [Ref("main", False, S[3]), Ref("t", True, S[1]), Ref("r", False, ROOT)]
 
 def test_spec_1_keeps_old_tips_and_still_calls_them_released() -> None:
     plan = plan_v1(LINES, REFS, ALL, delete_branches=False, delete_tags=False)
-    assert plan.to_root == {S[3]: ROOT, S[1]: ROOT}
+    assert plan.parents == {S[3]: ROOT, S[1]: ROOT}
     assert plan.released == set(S[:4])
     assert plan.deleted == ()
 
 
 def test_spec_1_cuts_before_the_oldest_that_is_not_old() -> None:
     plan = plan_v1(LINES, REFS, 103, delete_branches=False, delete_tags=False)
-    assert plan.to_root == {S[2]: ROOT, S[1]: ROOT}
+    assert plan.parents == {S[2]: ROOT, S[1]: ROOT}
     assert plan.released == {S[0], S[1]}
 
 
 def test_spec_1_deletes_references_with_old_tips_but_not_main() -> None:
     plan = plan_v1(LINES, REFS, ALL, delete_branches=True, delete_tags=True)
-    assert plan.to_root == {S[3]: ROOT}
+    assert plan.parents == {S[3]: ROOT}
     assert plan.deleted == (REFS[1], REFS[2])
 
 
 @pytest.mark.parametrize("older_than", [100, 101])
 def test_spec_1_nothing_is_old(older_than: int) -> None:
     plan = plan_v1(LINES, REFS, older_than, delete_branches=False, delete_tags=False)
-    assert plan.to_root == {}
+    assert plan.parents == {}
     assert plan.released == set()
 
 
 def test_spec_1_a_tip_right_after_the_root_has_nothing_to_release() -> None:
     lines = {S[0]: LINES[S[1]][1:]}
     plan = plan_v1(lines, [Ref("main", False, S[0])], ALL, delete_branches=True, delete_tags=True)
-    assert (plan.to_root, plan.released, plan.deleted) == ({}, set(), ())
+    assert (plan.parents, plan.released, plan.deleted) == ({}, set(), ())

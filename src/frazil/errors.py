@@ -11,6 +11,7 @@
     ├── AlreadyExistsError
     ├── ReadOnlyError                    session, store, storage or repository
     ├── InvalidInputError (ValueError)   the caller's argument is wrong
+    ├── HookError                        a hook refused it
     ├── SessionStateError                the call does not fit the session's state
     ├── StorageError                     the place where the bytes live failed
     ├── FormatError                      a file is not what it should be
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from frazil.conflicts import Conflict
+    from frazil.findings import HookFinding
 
 
 class ErrorKind(StrEnum):
@@ -135,6 +137,8 @@ class ErrorKind(StrEnum):
     INCONSISTENT_MANIFESTS = "inconsistent-manifests"
     POISON_LOCK = "poison-lock"
     PICKLE = "pickle"
+    HOOK_REFUSED = "hook-refused"
+    INVALID_HOOK = "invalid-hook"
     UNKNOWN = "unknown"
 
 
@@ -243,6 +247,21 @@ class RebaseFailedError(ConflictError):
     def conflicts(self) -> list[Conflict]:
         """What stands against it."""
         return self._conflicts
+
+
+class HookError(IcechunkError):
+    """Hooks refused what was to be done, and nothing was: see `findings`."""
+
+    def __init__(self, what: str, findings: list[HookFinding]) -> None:
+        shown = "; ".join(map(str, findings[:3]))
+        more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
+        super().__init__(f"{what} was refused: {shown}{more}", ErrorKind.HOOK_REFUSED)
+        self._findings = findings
+
+    @property
+    def findings(self) -> list[HookFinding]:
+        """What each hook says is wrong, and where."""
+        return self._findings
 
 
 class NotFoundError(IcechunkError, KeyError):

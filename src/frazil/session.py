@@ -78,6 +78,8 @@ class Session(NodeMapping, Displayed):
     __hash__ = object.__hash__
 
     def __getstate__(self) -> object:
+        if self.mode is SessionMode.readonly and self.has_uncommitted_changes:
+            raise ValueError("a view of what is not committed yet cannot be pickled")
         if self.mode is not SessionMode.readonly:
             raise ValueError(
                 "a writable session cannot be pickled: pickle a fork of it (Session.fork), or "

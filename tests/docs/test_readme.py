@@ -23,6 +23,7 @@ RUNNING = [
     "docs/coming-from.md",
     "docs/concepts.md",
     "docs/guides/files.md",
+    "docs/guides/hooks.md",
     "docs/guides/notebook.md",
     "docs/guides/operations.md",
     "docs/guides/pipelines.md",

@@ -67,7 +67,7 @@ def test_the_tree_in_the_docstring_is_complete() -> None:
         for cls in vars(errors).values()
         if isinstance(cls, type) and issubclass(cls, IcechunkError)
     ]
-    assert len(classes) == 15
+    assert len(classes) == 16
     assert [cls.__name__ for cls in classes if f"── {cls.__name__}" not in drawn] == [
         "IcechunkError"
     ]

@@ -67,9 +67,11 @@ class Committer:
         rebase_with: ConflictSolver | None,
         rebase_tries: int,
         allow_empty: bool,
+        approve: Callable[[], None] | None = None,
     ) -> SnapshotId:
         """Make the changes the next commit of the branch; the workspace becomes read-only.
 
+        approve: called before each try, once the session is at the tip; what it raises ends it.
         With a solver, commits that were there first are rebased over, at most `rebase_tries`
         times, and how often is recorded in the metadata. Raises `ConflictError` when the
         branch has moved, `RebaseFailedError` when the changes exclude each other; the changes
@@ -83,7 +85,7 @@ class Committer:
                     tagged = metadata
                     if rebase_with is not None:
                         tagged = joined(metadata, "__icechunk", {"rebase_attempts": attempts})
-                    return self._try(branch, message, tagged)
+                    return self._try(branch, message, tagged, approve)
                 except ConflictError as error:
                     lost = error.kind == ErrorKind.COMMIT_CONFLICT
                     if not lost or rebase_with is None or attempts >= rebase_tries:
@@ -98,7 +100,9 @@ class Committer:
 
                 rebase(self._workspace, self._catalog, branch, rebase_with)
 
-    def _try(self, branch: str, message: str, metadata: Metadata) -> SnapshotId:
+    def _try(
+        self, branch: str, message: str, metadata: Metadata, approve: Callable[[], None] | None
+    ) -> SnapshotId:
         """Commit if the branch is where the session began; `ConflictError` otherwise."""
         plan = self._plan()
 
@@ -108,6 +112,8 @@ class Committer:
                 raise ConflictError(str(self._workspace.snapshot_id), str(tip))
 
         self._meanwhile(check, plan)
+        if approve is not None:
+            approve()
         return self._publish(message, metadata, partial(self._catalog.add_commit, branch), plan)
 
     def _meanwhile(self, check: Callable[[], None], plan: Plan) -> None:
@@ -148,7 +154,13 @@ class Committer:
         )
 
     def amend(
-        self, branch: str, message: str, metadata: Metadata, *, allow_empty: bool
+        self,
+        branch: str,
+        message: str,
+        metadata: Metadata,
+        *,
+        allow_empty: bool,
+        approve: Callable[[], None] | None = None,
     ) -> SnapshotId:
         """Put the branch's tip together with the changes in the place of the tip."""
         catalog, workspace = self._catalog, self._workspace
@@ -166,6 +178,8 @@ class Committer:
                 "other changes: commit these instead of amending",
                 ErrorKind.REARRANGE_SESSION_ONLY,
             )
+        if approve is not None:
+            approve()
         return self._publish(
             message,
             metadata,

@@ -28,6 +28,7 @@ from frazil.conflicts import (
 )
 from frazil.engine.commit import pause
 from frazil.engine.difference import changes_between
+from frazil.engine.occasions import MERGE, Occasion, Purpose, watched
 from frazil.engine.rebase import step, three_chunks
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.squash import add_on_top
@@ -65,6 +66,7 @@ class Task:
     metadata: dict[str, Any]
     solver: ConflictSolver
     what: str
+    purpose: Purpose = MERGE
 
     def run(self, attempt: Callable[[SnapshotId], SnapshotId]) -> SnapshotId:
         """The result of `attempt`, given the branch's tip, once nobody is faster."""
@@ -110,6 +112,7 @@ class Task:
             rebase_with=None,
             rebase_tries=0,
             allow_empty=allow_empty,
+            purpose=self.purpose,
         )
 
 
@@ -132,7 +135,10 @@ def merge(task: Task, source: SnapshotId, *, fast_forward: bool) -> SnapshotId:
         if base == source:
             return tip
         if base == tip and fast_forward:
-            catalog.reset_branch(task.branch, source, tip)
+            forward = Purpose("merge", "fast-forward")
+            occasion = Occasion(forward, task.branch, tip, source, source, task.message)
+            with watched(core.watch, occasion):
+                catalog.reset_branch(task.branch, source, tip)
             return source
         if base == tip:
             return add_on_top(core, task.branch, tip, source, task.message, merged.metadata)
@@ -144,14 +150,17 @@ def merge(task: Task, source: SnapshotId, *, fast_forward: bool) -> SnapshotId:
 def cherry_pick(task: Task, commit: SnapshotRecord) -> SnapshotId:
     """Commit to a branch what one commit changed of its parent."""
     parent = _parent(task.core, commit)
-    own = replace(task, metadata=with_own(task.metadata, cherry_picked=str(commit.id)))
+    purpose = Purpose("commit", "cherry-pick")
+    metadata = with_own(task.metadata, cherry_picked=str(commit.id))
+    own = replace(task, metadata=metadata, purpose=purpose)
     return own.run(lambda tip: own.apply(parent, commit.id, tip, allow_empty=False))
 
 
 def revert(task: Task, commit: SnapshotRecord) -> SnapshotId:
     """Commit to a branch what undoes one of its commits."""
     parent = _parent(task.core, commit)
-    own = replace(task, metadata=with_own(task.metadata, reverted=str(commit.id)))
+    metadata = with_own(task.metadata, reverted=str(commit.id))
+    own = replace(task, metadata=metadata, purpose=Purpose("commit", "revert"))
 
     def attempt(tip: SnapshotId) -> SnapshotId:
         if all(record.id != commit.id for record in task.core.catalog.ancestry(tip)):

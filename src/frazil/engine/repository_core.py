@@ -14,6 +14,7 @@ from frazil.config import Attribution, RepositoryConfig
 from frazil.display import brief
 from frazil.engine.access import Access, checked_access, usable_containers
 from frazil.engine.manifests import ManifestWriter
+from frazil.engine.occasions import Watch
 from frazil.engine.preloading import preload
 from frazil.engine.session_state import SessionState
 from frazil.engine.source_table import SourceTable
@@ -75,6 +76,7 @@ class RepositoryCore:
         self.attribution = attribution
         self.default_metadata = default_metadata
         self.access: Access = {}
+        self.watch: Watch | None = None
         self.library = library or Library(storage.backend(config.storage), spec=spec)
         self.catalog: Catalog = CatalogV1(self.library) if spec == 1 else CatalogV2(self.library)
         self.library.identity = self.catalog.known_identity
@@ -182,6 +184,17 @@ class RepositoryCore:
             self.catalog,
             ManifestWriter(self.library, self.layout, self._fetches_at_once),
             branch=branch,
+            default_metadata=self.default_metadata,
+            watch=self.watch,
+        )
+
+    def preview(self, workspace: Workspace) -> SessionState:
+        """A read-only session on what a workspace shows, its changes included."""
+        return SessionState(
+            workspace.as_read_only(),
+            self.catalog,
+            ManifestWriter(self.library, self.layout, self._fetches_at_once),
+            branch=None,
             default_metadata=self.default_metadata,
         )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from frazil.engine.commit import Committer
 from frazil.engine.forks import ForkFamily
 from frazil.engine.manifests import ManifestWriter
+from frazil.engine.occasions import COMMIT, Approval, Purpose, Watch
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, IcechunkError, SessionStateError, StorageError
 from frazil.ids import SnapshotId
@@ -41,14 +42,19 @@ class SessionState:
         *,
         branch: str | None,
         default_metadata: dict[str, Any],
+        watch: Watch | None = None,
     ) -> None:
-        """branch: where the changes go; None for a read-only session, and for a fork."""
+        """branch: where the changes go; None for a read-only session, and for a fork.
+
+        watch: is asked before commits, and told after them.
+        """
         self.workspace = workspace
         self.branch = branch
         self.is_fork = branch is None and not workspace.read_only
         self._catalog = catalog
         self._committer = Committer(workspace, catalog, manifests)
         self._default_metadata = dict(default_metadata)
+        self._watch = watch
         self.family = ForkFamily()
         self._handed_over: object = None
 
@@ -67,21 +73,27 @@ class SessionState:
         rebase_with: ConflictSolver | None,
         rebase_tries: int,
         allow_empty: bool,
+        purpose: Purpose = COMMIT,
     ) -> SnapshotId:
         """See `Committer.commit`."""
         with self.workspace.lock:
             branch = self._branch("committed")
             self._check_moves_are_allowed()
             self._check_no_fork_is_left_out()
+            given = self._metadata(metadata)
+            approval = self._approval(purpose, branch, message, given)
             id_ = self._committer.commit(
                 branch,
                 message,
-                self._metadata(metadata),
+                given,
                 rebase_with=rebase_with,
                 rebase_tries=rebase_tries,
                 allow_empty=allow_empty,
+                approve=None if approval is None else approval.ask,
             )
             self.branch = None
+        if approval is not None:
+            approval.tell(id_)
         return id_
 
     def amend(
@@ -94,10 +106,18 @@ class SessionState:
             branch = self._branch("amended")
             self._check_moves_are_allowed()
             self._check_no_fork_is_left_out()
+            given = self._metadata(metadata)
+            approval = self._approval(Purpose("commit", "amend"), branch, message, given)
             id_ = self._committer.amend(
-                branch, message, self._metadata(metadata), allow_empty=allow_empty
+                branch,
+                message,
+                given,
+                allow_empty=allow_empty,
+                approve=None if approval is None else approval.ask,
             )
             self.branch = None
+        if approval is not None:
+            approval.tell(id_)
         return id_
 
     def flush(self, message: str, metadata: dict[str, Any] | None) -> SnapshotId:
@@ -210,6 +230,21 @@ class SessionState:
                 "fork.discard_changes() if they are not wanted",
                 ErrorKind.UNCOMMITTED_CHANGES,
             )
+
+    def _approval(
+        self, purpose: Purpose, branch: str, message: str, metadata: dict[str, Any]
+    ) -> Approval | None:
+        if self._watch is None:
+            return None
+        return Approval(
+            self._watch,
+            purpose,
+            branch,
+            self.workspace,
+            message,
+            metadata,
+            self._committer.base_of_fork,
+        )
 
     # Checks
 

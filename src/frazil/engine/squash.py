@@ -7,6 +7,7 @@ from typing import Any
 
 from frazil.engine.difference import changes_between
 from frazil.engine.history import commits_between, read_logs
+from frazil.engine.occasions import MERGE, Occasion, Purpose, watched
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.format.history import SnapshotRecord
@@ -38,8 +39,11 @@ def squash(
     merged = [str(id_) for record in commits for id_ in merge_parents(record.metadata)]
     if merged:
         metadata = with_own(metadata, **{MERGE_PARENTS: merged})
-    record = _store(core, tip, after, message, metadata)
-    core.catalog.amend_commit(branch, tip, record)
+    occasion = Occasion(Purpose("commit", "squash"), branch, tip, None, tip, message, metadata)
+    with watched(core.watch, occasion) as know:
+        record = _store(core, tip, after, message, metadata)
+        core.catalog.amend_commit(branch, tip, record)
+        know(record.id)
     return record.id
 
 
@@ -51,9 +55,12 @@ def add_on_top(
     message: str,
     metadata: dict[str, Any],
 ) -> SnapshotId:
-    """Commit a snapshot that shows what `shown` does; `ConflictError` if the branch moved."""
-    record = _store(core, shown, tip, message, metadata)
-    core.catalog.add_commit(branch, record)
+    """Merge by a commit that shows what `shown` does; `ConflictError` if the branch moved."""
+    occasion = Occasion(MERGE, branch, tip, None, shown, message, metadata)
+    with watched(core.watch, occasion) as know:
+        record = _store(core, shown, tip, message, metadata)
+        core.catalog.add_commit(branch, record)
+        know(record.id)
     return record.id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from frazil.engine.packs import ChunkWriter, PackSizes
 from frazil.engine.reader import ChunkReader
@@ -81,6 +81,24 @@ class Tree:
     def _write_with(self, writer: ChunkWriter | None) -> None:
         self.writer = writer
         self._reader = ChunkReader(self.library, writer, self.virtual)
+
+    def as_read_only(self) -> Self:
+        """A view of the same nodes and chunks, which are stored by then; nothing is copied.
+
+        To be used while nothing is changed here.
+        """
+        if self.writer is not None:
+            self.writer.flush()
+        view = type(self)(
+            self.library,
+            self.base,
+            inline_bytes=None,
+            moves_only=self.moves_only,
+            changes=self.changes,
+            virtual=self.virtual,
+        )
+        view.nodes = self.nodes
+        return view
 
     @property
     def read_only(self) -> bool:

@@ -56,6 +56,10 @@ class Catalog(ABC):
     def known_tip(self, name: str) -> SnapshotId | None:
         """The tip of a branch as it was last seen, without a request; None if never."""
 
+    def known_metadata(self) -> dict[str, Any]:
+        """The repository's metadata as last seen, without a request; none in spec 1."""
+        return {}
+
     @abstractmethod
     def writable_tip(self, name: str) -> SnapshotId:
         """As `branch`, or `ReadOnlyError` if the repository takes no changes."""

@@ -220,6 +220,11 @@ class CatalogV2(Catalog):
             known = self._state
         return None if known is None else known.info.branches.get(name)
 
+    def known_metadata(self) -> dict[str, Any]:
+        with self._lock:
+            known = self._state
+        return {} if known is None else known.info.metadata
+
     def writable_tip(self, name: str) -> SnapshotId:
         info = self.info()
         refs.check_online(info)

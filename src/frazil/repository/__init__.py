@@ -12,6 +12,7 @@ Repository
   Retention     retention.py    which versions are kept
   Copying       copying.py      copies in other places
   Inspection    inspection.py   single files
+  Hooked        hooked.py       what runs around commits, merges, tags and branches
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 from frazil.display import Shown
 from frazil.repository.copying import Copying
 from frazil.repository.history import History
+from frazil.repository.hooked import Hooked
 from frazil.repository.inspection import Inspection
 from frazil.repository.maintenance import Maintenance
 from frazil.repository.merging import Merging
@@ -49,6 +51,7 @@ class Repository(
     Retention,
     Copying,
     Inspection,
+    Hooked,
 ):
     """A versioned tree of groups and arrays in one storage.
 
@@ -62,7 +65,7 @@ class Repository(
         return self._core
 
     def __setstate__(self, state: Any) -> None:
-        self._core = state
+        self._open(state)
 
     def _title(self) -> str:
         return f"{self._public_name} (v{int(self.spec_version)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frazil.display import Displayed
 from frazil.engine.repository_core import RepositoryCore
+from frazil.hooks.runner import HookRunner
 from frazil.library.catalog import needs_spec_2
 from frazil.library.catalog_v2 import CatalogV2
 
@@ -12,6 +13,10 @@ class RepositoryBase(Displayed):
     """An opened repository."""
 
     _core: RepositoryCore
+
+    def _open(self, core: RepositoryCore) -> None:
+        self._core = core
+        core.watch = HookRunner(core)
 
     def _v2(self, what: str) -> CatalogV2:
         catalog = self._core.catalog

@@ -30,7 +30,7 @@ class Opening(RepositoryBase):
     """Making a `Repository`, and finding out whether there is one."""
 
     def __init__(self, repository: RepositoryCore) -> None:
-        self._core = repository
+        self._open(repository)
 
     @classmethod
     def create(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
+from frazil.engine.occasions import EventName, Occasion, Purpose, watched
 from frazil.ids import SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.twins import twin
@@ -12,7 +15,9 @@ class References(RepositoryBase):
 
     def create_branch(self, branch: str, snapshot_id: str) -> None:
         """Add a branch at a snapshot."""
-        self._core.catalog.create_branch(branch, SnapshotId.parse(snapshot_id))
+        target = SnapshotId.parse(snapshot_id)
+        with self._watched("branch", "create", branch, None, target):
+            self._core.catalog.create_branch(branch, target)
 
     create_branch_async = twin(create_branch)
 
@@ -36,19 +41,25 @@ class References(RepositoryBase):
         from_snapshot_id: refuse (`ConflictError`) unless the branch is at this snapshot.
         """
         expected = None if from_snapshot_id is None else SnapshotId.parse(from_snapshot_id)
-        self._core.catalog.reset_branch(branch, SnapshotId.parse(snapshot_id), expected)
+        target = SnapshotId.parse(snapshot_id)
+        before = expected or self._core.catalog.known_tip(branch)
+        with self._watched("branch", "reset", branch, before, target):
+            self._core.catalog.reset_branch(branch, target, expected)
 
     reset_branch_async = twin(reset_branch)
 
     def delete_branch(self, branch: str) -> None:
         """Remove a branch; `main` must stay (`SessionStateError`)."""
-        self._core.catalog.delete_branch(branch)
+        with self._watched("branch", "delete", branch, self._core.catalog.known_tip(branch), None):
+            self._core.catalog.delete_branch(branch)
 
     delete_branch_async = twin(delete_branch)
 
     def create_tag(self, tag: str, snapshot_id: str) -> None:
         """Give a snapshot a name for ever."""
-        self._core.catalog.create_tag(tag, SnapshotId.parse(snapshot_id))
+        target = SnapshotId.parse(snapshot_id)
+        with self._watched("tag", "create", tag, None, target):
+            self._core.catalog.create_tag(tag, target)
 
     create_tag_async = twin(create_tag)
 
@@ -66,6 +77,18 @@ class References(RepositoryBase):
 
     def delete_tag(self, tag: str) -> None:
         """Remove a tag; its name cannot be used again."""
-        self._core.catalog.delete_tag(tag)
+        with self._watched("tag", "delete", tag, None, None):
+            self._core.catalog.delete_tag(tag)
 
     delete_tag_async = twin(delete_tag)
+
+    def _watched(
+        self,
+        event: EventName,
+        action: str,
+        ref: str,
+        previous: SnapshotId | None,
+        target: SnapshotId | None,
+    ) -> AbstractContextManager[object]:
+        occasion = Occasion(Purpose(event, action), ref, previous, target, target)
+        return watched(self._core.watch, occasion)

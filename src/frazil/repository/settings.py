@@ -97,8 +97,15 @@ class Settings(RepositoryBase):
     get_metadata_async = twin(get_metadata)
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
-        """Replace the repository's metadata."""
-        self._v2("repository metadata").update(change_metadata(lambda _: metadata))
+        """Replace the repository's metadata.
+
+        Names that begin with `frazil.`, such as that of the hooks, stay unless they are given.
+        """
+
+        def replaced(old: dict[str, Any]) -> dict[str, Any]:
+            return {k: v for k, v in old.items() if k.startswith("frazil.")} | metadata
+
+        self._v2("repository metadata").update(change_metadata(replaced))
 
     set_metadata_async = twin(set_metadata)
 

@@ -306,6 +306,11 @@ def _key_of(info: ObjectInfo) -> str:
     return info.key
 
 
+def place_of(storage: Storage) -> str:
+    """What tells the place of a storage from all others; of a folder, its path. No secrets."""
+    return storage._location.place()
+
+
 def storage_at(location: Location) -> Storage:
     """The `Storage` for a location."""
     storage = object.__new__(Storage)

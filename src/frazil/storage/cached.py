@@ -57,5 +57,9 @@ class Cached(Location):
         return [*self.inner.shown(), cache]
 
     @override
+    def place(self) -> str:
+        return self.inner.place()
+
+    @override
     def default_settings(self) -> StorageSettings:
         return self.inner.default_settings()

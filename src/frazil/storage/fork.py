@@ -14,7 +14,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class ForksafeLock:
@@ -62,6 +63,15 @@ class ForksafeRLock:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Let others have the lock, which this thread has taken once, for the block."""
+        self._lock.release()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def before_fork(self, deadline: float) -> bool:
         """Whether the lock could be taken until then."""

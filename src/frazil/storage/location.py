@@ -45,6 +45,10 @@ class Location(ABC):
     def shown(self) -> Iterable[Shown]:
         """What to display; no secrets."""
 
+    def place(self) -> str:
+        """What tells the place from all others, for records of this machine; no secrets."""
+        return ", ".join(f"{shown.name}: {shown.value}" for shown in self.shown())
+
     @abstractmethod
     def default_settings(self) -> StorageSettings:
         """What a repository at this location has instead of the general defaults."""
@@ -69,6 +73,10 @@ class Folder(Location):
     @override
     def shown(self) -> Iterable[Shown]:
         return Shown("type", "local filesystem"), Shown("path", self.given)
+
+    @override
+    def place(self) -> str:
+        return self.path
 
     @override
     def default_settings(self) -> StorageSettings:

@@ -66,13 +66,15 @@ class Batch:
         return np.fromiter((item[4] for item in self.items), np.bool_, len(self))
 
     def strips(
-        self, rows: npt.NDArray[np.intp], memory: npt.NDArray[Any]
+        self, rows: npt.NDArray[np.intp], memory: npt.NDArray[Any], *, alone: bool = False
     ) -> Iterator[tuple[int, int, npt.NDArray[Any] | None]]:
         """Runs (start, stop) of `rows`, and what belongs to each in an array in memory.
 
         That is a view [stop - start, *shape of chunks] of neighbours along the last axis that
-        are asked for completely, and None for single chunks, and where it is less simple.
+        are asked for completely, and None for single chunks, unless `alone`, and where it is
+        less simple.
         """
+        least = 1 if alone else 2
         cuts: Sequence[int] = range(len(rows) + 1)
         if len(rows) > 1 and self.index.shape[1]:
             index, complete = self.index[rows], self.complete[rows]
@@ -83,7 +85,7 @@ class Batch:
             first = self.items[int(rows[start])]
             # The last one may reach beyond the edge of the array.
             for end in (stop, stop - 1):
-                if end - start > 1:
+                if end - start >= least and self.items[int(rows[start])][4]:
                     view = _strip(memory, first, self.items[int(rows[end - 1])], end - start)
                     if view is not None:
                         yield start, end, view

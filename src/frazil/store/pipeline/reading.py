@@ -20,6 +20,10 @@ from frazil.store.pipeline import zstd
 from frazil.store.pipeline.batch import Batch, Item
 from frazil.store.pipeline.chain import Chain, ChunkCoder, fill_of
 
+Rows = npt.NDArray[np.intp]
+
+_LARGE = 64 * 1024
+"""Bytes of a chunk that is worth the look whether it lies in one piece where it belongs."""
 _SINGLY = 4
 """Up to this many chunks are looked up one by one: columns would cost more than they save."""
 
@@ -72,15 +76,40 @@ def read(
     for row in np.flatnonzero(~present).tolist():
         put(items[row], None, out, drop_axes)
 
-    fetch_all(
-        workspace,
-        plan,
-        batch,
-        chain,
-        lambda rows, chunks: put_many(batch, rows, chunks, out, drop_axes),
-    )
+    def take(rows: Rows, coder: ChunkCoder, data: ByteColumn) -> None:
+        left = every = np.arange(len(rows))
+        if not drop_axes:
+            left = _decode_in_place(batch, rows, coder, data, out)
+        if len(left) < len(every):
+            rows, data = rows[left], data.take(left)
+        if len(left):
+            put_many(batch, rows, decode(coder, data), out, drop_axes)
+
+    _fetch_all(workspace, plan, batch, chain, take)
     found: list[bool] = present.tolist()
     return found
+
+
+def _decode_in_place(
+    batch: Batch, rows: Rows, coder: ChunkCoder, data: ByteColumn, out: NDBuffer
+) -> Rows:
+    """Decompress chunks where they belong if they lie there one behind the other.
+
+    Returns which of the positions `rows` are left.
+    """
+    target: Any = out.as_ndarray_like()
+    stored, nbytes = coder.stored, coder.nbytes
+    if coder.chain.zstd is None or stored is None or stored != target.dtype or not nbytes:
+        return np.arange(len(rows))
+    left: list[int] = []
+    for start, stop, strip in batch.strips(rows, target, alone=nbytes >= _LARGE):
+        done = strip is not None and strip.flags.c_contiguous
+        if done and strip is not None:
+            memory = strip.reshape(-1).view(np.uint8)
+            done = zstd.decompress_into(data.take(slice(start, stop)), memory, nbytes)
+        if not done:
+            left += range(start, stop)
+    return np.array(left, np.intp)
 
 
 def put_many(
@@ -125,6 +154,21 @@ def fetch_all(
 
     A chunk is a NumPy array or an `NDBuffer`. Several threads may hand over at the same time.
     """
+
+    def decoded(rows: Rows, coder: ChunkCoder, data: ByteColumn) -> None:
+        take(rows, decode(coder, data))
+
+    _fetch_all(workspace, plan, batch, chain, decoded)
+
+
+def _fetch_all(
+    workspace: Workspace,
+    plan: ReadPlan,
+    batch: Batch,
+    chain: Chain,
+    take: Callable[[Rows, ChunkCoder, ByteColumn], None],
+) -> None:
+    """As `fetch_all`, with the coder and the bytes of chunks of one specification."""
     coders = [ChunkCoder.of(chain, spec) for spec, _ in batch.specs]
     number = np.zeros(len(batch), np.intp)
     for i, (_, rows) in enumerate(batch.specs):
@@ -133,11 +177,11 @@ def fetch_all(
     def carry_out(fetch: Fetch) -> None:
         data = fetch.read()
         if len(coders) == 1:
-            take(fetch.rows, decode(coders[0], data))
+            take(fetch.rows, coders[0], data)
             return
         for i in np.unique(number[fetch.rows]).tolist():
             some = np.flatnonzero(number[fetch.rows] == i)
-            take(fetch.rows[some], decode(coders[i], data.take(some)))
+            take(fetch.rows[some], coders[i], data.take(some))
 
     # From afar many reads wait at the same time, and few of them compute.
     limit = threads() if workspace.library.backend.local else WORKERS + 1
@@ -149,6 +193,11 @@ def decode(coder: ChunkCoder, data: ByteColumn) -> Sequence[Any]:
     chain, stored, shape = coder.chain, coder.stored, coder.spec.shape
     rows: Any
     if chain.zstd is None:
+        nbytes = coder.nbytes
+        if stored is not None and shape and nbytes and _lie_together(data, nbytes):
+            begin = int(data.start[0])
+            whole: Any = data.heap[begin : begin + len(data) * nbytes].view(stored)
+            return whole.reshape(len(data), *shape)  # type: ignore[no-any-return]
         starts, ends = data.start.tolist(), (data.start + data.size).tolist()
         rows = [data.heap[a:b] for a, b in zip(starts, ends, strict=True)]
     else:
@@ -164,6 +213,12 @@ def decode(coder: ChunkCoder, data: ByteColumn) -> Sequence[Any]:
     if stored is None:
         return [coder.decode(row) for row in rows]
     return [row.view(stored).reshape(shape) for row in rows]
+
+
+def _lie_together(data: ByteColumn, size: int) -> bool:
+    """Whether the rows are of this size, one behind the other."""
+    end = data.start + data.size
+    return bool((data.size == size).all() and (end[:-1] == data.start[1:]).all())
 
 
 def decode_one(coder: ChunkCoder, data: bytes) -> Any:

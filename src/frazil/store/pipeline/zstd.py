@@ -18,6 +18,12 @@ _IN_BULK = {"multi_compress_to_buffer", "multi_decompress_to_buffer"} <= set(
 )
 """Not with every implementation of Python."""
 
+_LARGE = 64 * 1024
+"""Up to here, memory for a chunk costs less than a reader that writes where the chunk belongs."""
+
+_REPEATED_BYTE = 1
+"""The kind of a block that is one byte, whatever it says about its size."""
+
 _mine = threading.local()
 
 
@@ -55,6 +61,45 @@ def decompress(data: ByteColumn, size: int | None) -> npt.NDArray[np.uint8] | Se
         # All are in one buffer, which the first of them keeps alive: nothing is copied.
         return as_strided(first, (n, size), (size, 1), writeable=False)
     return np.stack([first, *(np.frombuffer(parts[i], np.uint8) for i in range(1, n))])
+
+
+def decompress_into(data: ByteColumn, memory: npt.NDArray[np.uint8], size: int) -> bool:
+    """Decompress all rows, `size` bytes each, one behind the other; False if one is not so long.
+
+    memory: uint8[n * size]; undefined then. Takes as long as `decompress`, but for the memory
+    in between and what it takes to have it.
+    """
+    one, heap, out = _decompressor(), data.heap.data, memory.data
+    starts, ends = data.start.tolist(), (data.start + data.size).tolist()
+    try:
+        for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            frame, place = heap[start:end], out[i * size : (i + 1) * size]
+            if zstandard.frame_content_size(frame) != size:
+                return False
+            if size < _LARGE:
+                place[:] = one.decompress(frame, max_output_size=size, allow_extra_data=False)
+                continue
+            if _length(frame) != end - start:
+                return False
+            if one.stream_reader(frame).readinto(place) != size:
+                return False
+    except (zstandard.ZstdError, ValueError, MemoryError):
+        return False
+    return True
+
+
+def _length(frame: memoryview) -> int:
+    """The bytes of a frame, as its blocks tell (RFC 8878, 3.1.1.2).
+
+    A reader stops when the memory is full, before it would notice that a frame is cut off in its
+    checksum, or goes on.
+    """
+    at, last = zstandard.frame_header_size(frame), 0
+    while not last and at < len(frame):
+        header = int.from_bytes(frame[at : at + 3], "little")
+        last, kind = header & 1, header >> 1 & 3
+        at += 3 + (1 if kind == _REPEATED_BYTE else header >> 3)
+    return at + 4 if zstandard.get_frame_parameters(frame).has_checksum else at
 
 
 def compress(data: ByteColumn, *, level: int, checksum: bool) -> ByteColumn:

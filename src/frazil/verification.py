@@ -16,6 +16,8 @@ from frazil.display import Displayed, Shown, record
 
 Level = Literal["metadata", "objects", "data"]
 """How much is looked at; each level includes those before."""
+Proof = Literal["digest", "transaction logs"]
+"""What proves that a manifest was built anew as it was."""
 
 _SHOWN = 10
 """Findings that a display lists."""
@@ -53,6 +55,7 @@ _ADVICE = {
 
 
 _REPAIR = "Repository.repair puts its newest backup back"
+_REBUILT = (FindingKind.MISSING, FindingKind.UNREADABLE, FindingKind.MISPLACED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,11 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to do."""
-        return _REPAIR if self.object == "repo" else _ADVICE[self.kind]
+        if self.object == "repo":
+            return _REPAIR
+        if self.object.startswith("manifests/") and self.kind in _REBUILT:
+            return f"{_ADVICE[self.kind]}, or have Repository.repair build it anew if it can"
+        return _ADVICE[self.kind]
 
     def __str__(self) -> str:
         where = ""
@@ -121,9 +128,7 @@ class VerifyReport(Displayed):
             "is_healthy": self.is_healthy,
             "begun_at": self.begun_at.isoformat(),
             "ended_at": self.ended_at.isoformat(),
-            "findings": [
-                asdict(one) | {"kind": str(one.kind), "advice": one.advice} for one in self.findings
-            ],
+            "findings": [_finding_document(one) for one in self.findings],
         }
 
     def to_html(self) -> str:
@@ -222,20 +227,91 @@ class LastVerification(Displayed):
 
 
 @dataclass(frozen=True, repr=False, slots=True)
-class RepairReport(Displayed):
-    """What was put in the place of the repo object, or would have been (dry_run).
+class RebuiltManifest(Displayed):
+    """A manifest that was lost or damaged, and is known again.
 
-    restored: the key of the backup, None where nothing was to be done; kept: where the damaged
-    object is now, None if there was none; lost_snapshots: ids of snapshots that are stored and
-    that the backup does not know: commits that are not in the history any more.
+    arrays: whose references it holds; chunks: how many; proof: "digest", of its references, which
+    a snapshot has, or "transaction logs", which say that neighbouring snapshots have the same.
+    """
+
+    id: str
+    arrays: tuple[str, ...]
+    chunks: int
+    proof: Proof
+
+    _public_name: ClassVar[str] = "frazil.verification.RebuiltManifest"
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("id", "arrays", "chunks", "proof"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class DroppedChunks(Displayed):
+    """Chunks of an array that were given up; chunks: how many, None if nobody knows."""
+
+    array: str
+    chunks: int | None
+    reason: str
+
+    _public_name: ClassVar[str] = "frazil.verification.DroppedChunks"
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("array", "chunks", "reason"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class RepairReport(Displayed):
+    """What was repaired, or would have been (dry_run).
+
+    restored: the key of the backup that took the place of the repo object, None where that was
+    not needed; kept: where the damaged object is now, None if there was none; lost_snapshots:
+    ids of snapshots that are stored and that the backup does not know: commits that are not in
+    the history any more. manifests: those that were built anew; left: what is still wrong;
+    dropped: chunks that were given up; snapshot: id of the commit that did so, None if there is
+    none.
     """
 
     dry_run: bool
     restored: str | None
     kept: str | None
     lost_snapshots: tuple[str, ...]
+    manifests: tuple[RebuiltManifest, ...] = ()
+    left: tuple[Finding, ...] = ()
+    dropped: tuple[DroppedChunks, ...] = ()
+    snapshot: str | None = None
 
     _public_name: ClassVar[str] = "frazil.verification.RepairReport"
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether something was, or would be, changed."""
+        return bool(self.restored or self.manifests or self.dropped)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return asdict(self) | {"left": [_finding_document(one) for one in self.left]}
+
     def _shown(self) -> Iterable[Shown]:
-        return record(("dry_run", "restored", "kept", "lost_snapshots"), self)
+        yield from record(("dry_run", "restored", "kept", "lost_snapshots"), self)
+        if self.manifests:
+            lines = [
+                f"- {one.id}: {one.chunks} chunks of {', '.join(one.arrays)}, by {one.proof}"
+                for one in self.manifests
+            ]
+            yield Shown(f"manifests ({len(self.manifests)})", "\n".join([*lines, ""]))
+        if self.dropped:
+            lines = [
+                f"- {one.array}: {'all' if one.chunks is None else one.chunks} chunks: {one.reason}"
+                for one in self.dropped
+            ]
+            yield Shown(f"dropped ({len(self.dropped)})", "\n".join([*lines, ""]))
+            yield Shown("snapshot", self.snapshot)
+        if self.left:
+            lines = [f"- {one}" for one in self.left[:_SHOWN]]
+            more = len(self.left) - len(lines)
+            lines += [f"and {more} more"] * (more > 0)
+            yield Shown(f"left ({len(self.left)})", "\n".join([*lines, ""]))
+
+
+def _finding_document(one: Finding) -> dict[str, Any]:
+    return asdict(one) | {"kind": str(one.kind), "advice": one.advice}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import frazil
 from frazil.cli.exits import Exit
 from tests.cli.conftest import Done
 
@@ -70,3 +72,32 @@ def test_a_lost_list_of_commits(frazil_cli: Cli, here: Path) -> None:
     after = frazil_cli("frazil log weather main").out.splitlines()
     assert after[-1] == before[-1]
     assert len(after) >= len(before) - 1
+
+
+def test_a_lost_manifest(frazil_cli: Cli, here: Path) -> None:
+    repo = frazil.Repository.create(frazil.local_filesystem_storage(str(here / "numbers")))
+    with repo.edit("main", "numbers") as tree:
+        tree["numbers"] = np.random.default_rng(1).random(3_000)
+    (manifest,) = (here / "numbers" / "manifests").iterdir()
+    manifest.unlink()
+    assert frazil_cli("frazil verify numbers").code == Exit.FINDING
+    told = frazil_cli("frazil repair numbers --dry-run")
+    assert f"manifest {manifest.name}, " in told.out
+    assert "would be built anew (by digest)" in told.out
+    assert not manifest.exists()
+    assert frazil_cli("frazil repair numbers").code == Exit.USAGE
+    assert "is built anew" in frazil_cli("frazil repair numbers --yes").out
+    assert frazil_cli("frazil verify numbers --level data").code == 0
+
+
+def test_lost_chunks(frazil_cli: Cli, here: Path) -> None:
+    for chunks in (here / "weather" / "chunks").iterdir():
+        chunks.unlink()
+    told = frazil_cli("frazil repair weather")
+    assert told.out.startswith("nothing can be repaired\n  left: missing: chunks/")
+    told = frazil_cli("frazil repair weather --drop-lost --dry-run")
+    assert "would be given up" in told.out
+    done = frazil_cli("frazil repair weather --drop-lost --yes --json").document
+    assert done["snapshot"] in frazil_cli("frazil log weather main --json").out
+    assert frazil_cli("frazil repair weather --level all").code == Exit.USAGE
+    assert frazil_cli("frazil repair weather --drop-lost --branch no").code == Exit.NOT_FOUND

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
+import frazil
 from tests.interop.libraries import FRAZIL, REAL, SPECS, needs_spec_2
 from tests.interop.place import Place
 
@@ -94,3 +95,28 @@ def test_digests_of_manifests_are_nothing_to_the_real_library(place: Place) -> N
     assert all(digests(ours))
     place.check()
     assert healthy(place)
+
+
+@needs_spec_2
+def test_the_real_library_reads_what_was_repaired(place: Place) -> None:
+    config = frazil.RepositoryConfig(inline_chunk_threshold_bytes=0)
+    place.create(FRAZIL, 2, config)
+    for i in range(3):
+        edit(place, FRAZIL, i)
+    before = place.agree()
+    storage = place.open(FRAZIL).storage
+    for name in place.files("manifests"):
+        (place.path / "manifests" / name).unlink()
+        (told,) = frazil.Repository.repair(storage, dry_run=False).manifests
+        assert (told.id, told.proof) == (name, "digest")
+    assert place.agree() == before
+    place.check()
+    edit(place, REAL, 3)
+    place.check()
+    # A lost chunk object, given up in a commit.
+    (place.path / "chunks" / next(iter(place.files("chunks")))).unlink()
+    assert frazil.Repository.repair(storage, dry_run=False, drop_lost=True).dropped
+    real, ours = (place.open(library).readonly_session("main") for library in (REAL, FRAZIL))
+    for name in ("tiny", "small", "deep/large"):
+        values = [zarr.open_array(one.store, path=name, mode="r")[:] for one in (real, ours)]
+        np.testing.assert_array_equal(*values)

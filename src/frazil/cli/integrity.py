@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -10,8 +11,8 @@ import typer
 from frazil.cli.arguments import DryRun, Json, Url, Yes, confirm, moment, open_repository
 from frazil.cli.commands import Group, command
 from frazil.cli.exits import Exit
-from frazil.cli.output import facts, plural, print_json, record_document, say
-from frazil.verification import Level
+from frazil.cli.output import facts, plural, print_json, say
+from frazil.verification import Level, RepairReport
 
 
 @command(
@@ -89,28 +90,83 @@ def verify(
         raise typer.Exit(Exit.FINDING)
 
 
-@command("repair", Group.OPERATE, "frazil repair weather --dry-run", "frazil repair weather --yes")
-def repair(url: Url, yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Put the newest backup in the place of a lost or damaged list of branches and commits.
+@command(
+    "repair",
+    Group.OPERATE,
+    "frazil repair weather --dry-run",
+    "frazil repair weather --yes",
+    "frazil repair weather --drop-lost --level data --dry-run",
+)
+def repair(
+    url: Url,
+    drop_lost: Annotated[
+        bool, typer.Option("--drop-lost", help="Give up lost chunks, in a new commit.")
+    ] = False,
+    branch: Annotated[
+        str, typer.Option("--branch", help="The branch on which lost chunks are given up.")
+    ] = "main",
+    level: Annotated[
+        str, typer.Option("--level", help="How chunks are looked at: objects, or data.")
+    ] = "objects",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Mend what can be proven, and say what cannot.
 
-    That list is the file 'repo'. The last change may be lost. The damaged file is kept.
+    A lost or damaged list of branches and commits (the file 'repo') is replaced by its newest
+    backup; the last change may be lost. Lost or damaged manifests are built anew from what is
+    left. With --drop-lost, chunks that are lost become fill values. Damaged files are kept.
     """
     from frazil import Repository
     from frazil.storage import storage_from_url
 
     storage = storage_from_url(url)
-    found = Repository.repair(storage)
-    if found.restored is not None and not dry_run:
-        lost = plural(len(found.lost_snapshots), "commit")
-        confirm(f"{found.restored} will be the list; {lost} will not be in the history", yes=yes)
-        found = Repository.repair(storage, dry_run=False)
+    try:
+        mend = partial(
+            Repository.repair,
+            storage,
+            drop_lost=drop_lost,
+            branch=branch,
+            level=cast(Level, level),
+        )
+        found = mend()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if found.is_needed and not dry_run:
+        confirm("; ".join(_plan(found)), yes=yes)
+        found = mend(dry_run=False)
     if as_json:
-        print_json(record_document(found))
+        print_json(found.to_dict())
         return
-    if found.restored is None:
-        say("nothing to repair")
-        return
-    say(f"{found.restored} {'would be' if found.dry_run else 'is'} the list of commits now")
+    if not found.is_needed:
+        say("nothing to repair" if not found.left else "nothing can be repaired")
+    for line in _plan(found):
+        say(line)
     facts(
-        {"  damaged file": found.kept, "  not in the history": list(found.lost_snapshots) or None}
+        {
+            "  damaged file": found.kept,
+            "  not in the history": list(found.lost_snapshots) or None,
+            "  commit": found.snapshot,
+        }
     )
+    for one in found.left:
+        say(f"  left: {one}: {one.advice}")
+
+
+def _plan(found: RepairReport) -> list[str]:
+    """What was done, or would be."""
+    will = "would be" if found.dry_run else "is"
+    lines = []
+    if found.restored is not None:
+        lost = plural(len(found.lost_snapshots), "commit")
+        lines.append(f"{found.restored} {will} the list of commits; {lost} not in the history")
+    for one in found.manifests:
+        lines.append(
+            f"manifest {one.id}, {plural(one.chunks, 'chunk')} of {', '.join(one.arrays)}, "
+            f"{will} built anew (by {one.proof})"
+        )
+    for drop in found.dropped:
+        chunks = "all chunks in it" if drop.chunks is None else plural(drop.chunks, "chunk")
+        lines.append(f"{chunks} of {drop.array} {will} given up: {drop.reason}")
+    return lines

@@ -1,22 +1,35 @@
-"""Putting the newest backup in the place of a repo object that is lost, damaged or too old.
+"""Mending what can be proven, and saying what cannot.
 
-Each update of the repo object leaves the one before in `overwritten/`. What the newest of these
-says was true before the last update, so that one is lost, and nothing else.
+- A repo object that is lost, damaged or too old: its newest backup takes its place. Each update
+  leaves the state before in `overwritten/`, so that the last update is lost, and nothing else.
+- A manifest that is lost or damaged: it is built anew, see `frazil.engine.rebuild`.
+- Only if that is asked for, chunks that are lost are given up, see `frazil.engine.drop_lost`.
+
+What is healthy is never touched, and what is replaced is kept in `overwritten/`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from frazil.engine.copying import End
+from frazil.engine.drop_lost import drop, losses
+from frazil.engine.rebuild import Rebuilt, rebuild
+from frazil.engine.repository_core import RepositoryCore, open_, stored_spec
+from frazil.engine.verify import Scope, verify
+from frazil.engine.verify_steps import Decodable, Look
+from frazil.engine.verify_tips import find_tips
 from frazil.errors import ErrorKind, FormatError, RepositoryNotFoundError, StorageError
 from frazil.format.repo_info import RepoInfo, decode_repo_info
 from frazil.format.snapshot import decode_listing
-from frazil.ids import SnapshotId
+from frazil.ids import ManifestId, SnapshotId
 from frazil.library.catalog_v2 import KEY, backup_name
 from frazil.library.files import Library
+from frazil.storage import Storage
 from frazil.storage.base import CREATE, Fetched, PutMode, Update
-from frazil.verification import RepairReport
+from frazil.verification import Finding, FindingKind, Level, RepairReport
 
+_MEMORY = 1024 * 1024 * 1024
 _BACKUPS = 20
 """Newest backups that are looked at, should some be damaged themselves."""
 
@@ -30,6 +43,82 @@ class _State:
     @property
     def time(self) -> int:
         return int(self.info.updates.updated_at[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a repair may do. drop: the branch to give up lost chunks on, None: none is given up."""
+
+    dry_run: bool
+    drop: str | None
+    level: Level
+
+
+def repair(storage: Storage, wish: Wish, decode: Decodable) -> RepairReport:
+    """See `Repository.repair`."""
+    backend = storage.backend()
+    report = RepairReport(wish.dry_run, None, None, ())
+    if stored_spec(backend) != 1:
+        report = repair_repo_object(Library(backend, spec=2), dry_run=wish.dry_run)
+        if wish.dry_run and report.restored is not None:
+            return report  # what else is wrong can be found out afterwards
+    core = open_(storage, None, None, even_if_archived=True)
+    rebuilt, left = _repair_manifests(core, wish, decode)
+    report = replace(report, manifests=tuple(one.told for one in rebuilt), left=left)
+    if wish.drop is None:
+        return report
+    end = End(core.storage, core.config.storage)
+    look = Look(end, "/", 0, decode if wish.level == "data" else None)
+    tip, found = losses(core, wish.drop, look, [one.id for one in rebuilt] if wish.dry_run else [])
+    report = replace(report, dropped=tuple(loss.told() for loss in found))
+    if wish.dry_run or not found:
+        return report
+    core.check_writable()
+    return replace(report, snapshot=str(drop(core, wish.drop, tip, found)))
+
+
+def _repair_manifests(
+    core: RepositoryCore, wish: Wish, decode: Decodable
+) -> tuple[list[Rebuilt], tuple[Finding, ...]]:
+    """Build lost manifests anew; returns these, and what is wrong then."""
+    findings = verify(core, wish.level, Scope(), memory=_MEMORY, decode=decode).findings
+    doubtful = {
+        ManifestId.parse(one.object.removeprefix("manifests/")): one.kind
+        for one in findings
+        if one.object.startswith("manifests/") and one.kind != FindingKind.UNDECODABLE
+    }
+    if not doubtful:
+        return [], findings
+    tips, _ = find_tips(core.catalog, core.library.place, None, None)
+    rebuilt = [
+        one
+        for one in rebuild(core.library, core.catalog, tips, doubtful)
+        # Where two files contradict each other, only a digest tells which of them is wrong.
+        if doubtful[one.id] != FindingKind.DISAGREES or one.told.proof == "digest"
+    ]
+    keys = {f"manifests/{one.id}" for one in rebuilt}
+    if wish.dry_run:
+        return rebuilt, tuple(one for one in findings if one.object not in keys)
+    for one in rebuilt:
+        _replace_manifest(core.library, one)
+    if rebuilt:
+        core.library.backend.sync()
+        findings = verify(core, wish.level, Scope(), memory=_MEMORY, decode=decode).findings
+    return rebuilt, findings
+
+
+def _replace_manifest(library: Library, one: Rebuilt) -> None:
+    """Store it, and keep what was there."""
+    key = f"manifests/{one.id}"
+    try:
+        damaged = library.backend.get(key)
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+    else:
+        name = backup_name("damaged-manifest", library.now(), one.id)
+        library.backend.put(f"overwritten/{name}", damaged)
+    library.backend.put(key, one.data)
 
 
 def repair_repo_object(library: Library, *, dry_run: bool) -> RepairReport:

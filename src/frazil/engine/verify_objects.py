@@ -54,15 +54,25 @@ class Objects:
         """The number of chunks in the objects before object `i`."""
         return int(self.starts[i]) if i < len(self) else len(self.rows)
 
+    @property
+    def object_of_row(self) -> npt.NDArray[np.intp]:
+        """The number of the object of each reference."""
+        return np.repeat(np.arange(len(self)), self._stops() - self.starts)
+
+    def unreadable(self) -> npt.NDArray[np.bool_]:
+        """Which references lead to an object that is missing, or beyond its end."""
+        of = self.object_of_row
+        size = np.maximum(self.sizes, 0).astype(np.uint64)[of]
+        offset, length = self.rows["offset"], self.rows["length"]
+        beyond = (length > size) | (offset > size - np.minimum(length, size))
+        return np.asarray(beyond | (self.sizes < 0)[of])
+
     def check(self) -> tuple[list[tuple[int, Found]], npt.NDArray[np.bool_]]:
         """What is wrong with places and sizes, by object; and which objects can be read."""
-        rows = self.rows
-        of = np.repeat(np.arange(len(self)), self._stops() - self.starts)
-        missing = self.sizes < 0
-        size = np.maximum(self.sizes, 0).astype(np.uint64)[of]
+        rows, of = self.rows, self.object_of_row
         offset, length = rows["offset"], rows["length"]
-        beyond = (length > size) | (offset > size - np.minimum(length, size))
-        beyond &= ~missing[of]
+        missing = self.sizes < 0
+        beyond = self.unreadable() & ~missing[of]
         readable = ~missing
         readable[of[beyond]] = False
         # Of the same place there may be two rows, whose checksums contradict each other.

@@ -11,7 +11,6 @@ from frazil.engine import repository_core
 from frazil.engine.access import checked_access, unspecific_access
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ConflictError, InvalidInputError
-from frazil.library.files import Library
 from frazil.model.virtual_urls import checked_container
 from frazil.repository.base import RepositoryBase
 from frazil.storage import Storage, StorageSettings
@@ -20,7 +19,7 @@ from frazil.types import SpecVersion
 
 if TYPE_CHECKING:
     from frazil.credentials import AnyCredential
-    from frazil.verification import RepairReport
+    from frazil.verification import Level, RepairReport
 
 Authorization: TypeAlias = "Mapping[str, AnyCredential | None] | None"
 """A credential for the URL prefix of each virtual chunk container that may be used."""
@@ -78,25 +77,56 @@ class Opening(RepositoryBase):
         return cls(core)
 
     @staticmethod
-    def repair(storage: Storage, *, dry_run: bool = True) -> RepairReport:
-        """Put the newest backup in the place of a repo object that is lost, damaged or too old.
+    def repair(
+        storage: Storage,
+        *,
+        dry_run: bool = True,
+        drop_lost: bool = False,
+        branch: str = "main",
+        level: Level = "objects",
+    ) -> RepairReport:
+        """Mend what can be proven: the repo object, and manifests; and tell what cannot.
 
-        Only says what would be done, unless `dry_run` is False. The last update, of a branch, a
-        tag or anything else, may be lost, as the report tells; the damaged object is kept in
-        `overwritten/`. Format 2 only: nothing else of a repository can be repaired from itself.
+        Only says what would be done, unless `dry_run` is False. A repo object that is lost,
+        damaged or too old is replaced by its newest backup: the last update, of a branch, a tag
+        or anything else, may be lost, as the report tells. A lost or damaged manifest is built
+        anew from snapshots before and after, transaction logs, and the footers of chunk objects,
+        if there is proof that it is the same. What is replaced is kept in `overwritten/`, and
+        what is healthy is never touched.
 
-        Raises `RepositoryNotFoundError` if there is neither object nor backup, `FormatError` if
-        no backup will do, `PreconditionFailed` if somebody has changed the object meanwhile.
+        drop_lost: commit to `branch` a version without the chunks that are lost, which are fill
+        values then; this also needs `dry_run=False`. level: how chunks are looked at, as for
+        `verify`; "data" finds, and drops, those whose bytes are damaged.
+
+        Raises `RepositoryNotFoundError` if there is neither a repository nor a backup of the repo
+        object, `FormatError` if no backup will do, `PreconditionFailed` or `ConflictError` if
+        somebody has changed the object or the branch meanwhile, `ValueError` for another level.
         """
-        from frazil.engine.repair import repair_repo_object
+        from frazil.engine.repair import Wish, repair
+        from frazil.store.decoding import decodable
 
-        library = Library(storage.backend(), spec=2)
-        return repair_repo_object(library, dry_run=dry_run)
+        if level not in ("metadata", "objects", "data"):
+            raise ValueError(f"level is 'metadata', 'objects' or 'data', not {level!r}")
+        return repair(storage, Wish(dry_run, branch if drop_lost else None, level), decodable)
 
     @staticmethod
-    async def repair_async(storage: Storage, *, dry_run: bool = True) -> RepairReport:
+    async def repair_async(
+        storage: Storage,
+        *,
+        dry_run: bool = True,
+        drop_lost: bool = False,
+        branch: str = "main",
+        level: Level = "objects",
+    ) -> RepairReport:
         """As `repair`, awaitable."""
-        return await in_pool(Opening.repair, storage, dry_run=dry_run)
+        return await in_pool(
+            Opening.repair,
+            storage,
+            dry_run=dry_run,
+            drop_lost=drop_lost,
+            branch=branch,
+            level=level,
+        )
 
     @classmethod
     def open_archived(

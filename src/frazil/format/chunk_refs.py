@@ -93,46 +93,39 @@ class ChunkRefs:
     @classmethod
     def of(cls, ndim: int, refs: Mapping[tuple[int, ...], Ref | None]) -> ChunkRefs:
         """From values, in any order; None makes an ABSENT row."""
-        items = sorted(refs.items(), key=lambda item: item[0])
+        items = sorted(refs.items(), key=lambda item: item[0]) if len(refs) > 1 else refs.items()
         n = len(items)
-        index = np.array([coords for coords, _ in items], dtype=np.uint32).reshape(n, ndim)
-        kind = np.zeros(n, np.uint8)
-        object_ = np.zeros((n, ChunkId.SIZE), np.uint8)
-        offset = np.zeros(n, np.uint64)
-        length = np.zeros(n, np.uint64)
-        modified = np.zeros(n, np.uint32)
-        checksum = np.zeros(n, np.uint64)
+        # Lists of Python's own numbers, each made an array once: most sets of edits are small.
+        kind, object_ = bytearray(n), bytearray(n * ChunkId.SIZE)
+        offset, length, checksum, modified = [0] * n, [0] * n, [0] * n, [0] * n
         payload: list[bytes | None] = [None] * n
         etag: list[bytes | None] = [None] * n
         for i, (_, ref) in enumerate(items):
-            match ref:
-                case NativeRef():
-                    kind[i] = NATIVE
-                    object_[i] = np.frombuffer(ref.object, np.uint8)
-                    offset[i], length[i], checksum[i] = ref.offset, ref.length, ref.checksum
-                case VirtualRef():
-                    kind[i] = VIRTUAL
-                    offset[i], length[i] = ref.offset, ref.length
-                    payload[i] = ref.location.encode()
-                    etag[i] = None if ref.etag is None else ref.etag.encode()
-                    modified[i] = ref.modified or 0
-                case InlineRef():
-                    kind[i] = INLINE
-                    length[i] = len(ref.data)
-                    payload[i] = ref.data
-                case None:
-                    pass
-        virtual = bool((kind == VIRTUAL).any())
+            if isinstance(ref, NativeRef):
+                kind[i] = NATIVE
+                object_[i * ChunkId.SIZE : (i + 1) * ChunkId.SIZE] = ref.object
+                offset[i], length[i], checksum[i] = ref.offset, ref.length, ref.checksum
+            elif isinstance(ref, InlineRef):
+                kind[i] = INLINE
+                length[i] = len(ref.data)
+                payload[i] = ref.data
+            elif isinstance(ref, VirtualRef):
+                kind[i] = VIRTUAL
+                offset[i], length[i] = ref.offset, ref.length
+                payload[i] = ref.location.encode()
+                etag[i] = None if ref.etag is None else ref.etag.encode()
+                modified[i] = ref.modified or 0
+        virtual = VIRTUAL in kind
         return cls(
-            index,
-            kind,
-            object_,
-            offset,
-            length,
-            ByteColumn.of(payload) if bool((kind > NATIVE).any()) else None,
+            np.array([coords for coords, _ in items], np.uint32).reshape(n, ndim),
+            np.frombuffer(kind, np.uint8),
+            np.frombuffer(object_, np.uint8).reshape(n, ChunkId.SIZE),
+            np.array(offset, np.uint64),
+            np.array(length, np.uint64),
+            ByteColumn.of(payload) if virtual or INLINE in kind else None,
             ByteColumn.of(etag) if virtual else None,
-            modified if virtual else None,
-            checksum if checksum.any() else None,
+            np.array(modified, np.uint32) if virtual else None,
+            np.array(checksum, np.uint64) if any(checksum) else None,
         )
 
     @classmethod
@@ -154,6 +147,14 @@ class ChunkRefs:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        rare = (self.payload, self.etag, self.modified, self.checksum)
+        plain = self.index.nbytes + self.kind.nbytes + self.object.nbytes
+        plain += self.offset.nbytes + self.length.nbytes
+        return plain + sum([column.nbytes for column in rare if column is not None])
 
     @property
     def ndim(self) -> int:
@@ -313,21 +314,29 @@ class _Key:
 
     def __init__(self, index: npt.NDArray[np.uint32]) -> None:
         self.n, ndim = index.shape
+        if self.n == 1:
+            self.first: list[int] = index[0].tolist()
+            self.stop: list[int] = [i + 1 for i in self.first]
+            self._strides: list[int] | None = [1] * ndim
+            self._column: npt.NDArray[Any] | None = None
+            self._list: memoryview | npt.NDArray[Any] | None = None
+            self.increasing = True
+            return
         # Column by column: numpy is slow along the long axis of a narrow array.
         columns = [index[:, d] for d in range(ndim)]
-        self.first: list[int] = [int(c.min()) if self.n else 0 for c in columns]
-        self.stop: list[int] = [int(c.max()) + 1 if self.n else 0 for c in columns]
+        self.first = [int(c.min()) if self.n else 0 for c in columns]
+        self.stop = [int(c.max()) + 1 if self.n else 0 for c in columns]
         extent = [b - a for a, b in zip(self.first, self.stop, strict=True)]
         cells = math.prod(extent) if self.n else 0
-        self._strides: list[int] | None = None
+        self._strides = None
         if cells <= _MAX_CELLS:
             self._strides = [math.prod(extent[d + 1 :]) for d in range(ndim)]
-        self._column: npt.NDArray[Any] | None = self._make(index)
+        self._column = self._make(index)
         self.increasing = bool((self._column[1:] > self._column[:-1]).all())
         if self.increasing and cells == self.n:
             self._column = None
         # bisect over a memoryview is faster than numpy for a single search.
-        self._list: memoryview | npt.NDArray[Any] | None = self._column
+        self._list = self._column
         if self._column is not None and self._strides is not None:
             self._list = self._column.data
 

@@ -45,6 +45,11 @@ class ByteColumn:
     def __len__(self) -> int:
         return len(self.size)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, with the whole heap."""
+        return self.heap.nbytes + self.start.nbytes + self.size.nbytes
+
     def __getitem__(self, i: int) -> bytes | None:
         size = int(self.size[i])
         if size < 0:

@@ -324,8 +324,8 @@ def encode_manifest(
     arrays = {node: refs for node, refs in sorted(manifest.arrays.items()) if len(refs)}
     parts = list(arrays.values())
     for node, part in arrays.items():
-        if not part.is_sorted() or bool((part.kind == ABSENT).any()):
-            raise InternalError(f"references of array {node} are not sorted or have absent rows")
+        if not part.is_sorted():
+            raise InternalError(f"references of array {node} are not sorted")
     how = location_compression or LocationCompression()
     counts = np.array([len(part) for part in parts], np.int64)
     refs, dictionary = _encode_refs(parts, int(counts.sum()), how if spec > 1 else None)
@@ -351,12 +351,15 @@ def _encode_refs(
     if not parts:
         return table, dictionary
     if len({part.ndim for part in parts}) == 1:
-        table.embed(_INDEX, _join([part.index for part in parts]))
+        refs = ChunkRefs.concat(parts)
+        table.embed(_INDEX, refs.index)
     else:
         ranks = np.repeat([part.ndim for part in parts], [len(part) for part in parts])
         flat = np.concatenate([part.index.reshape(-1) for part in parts])
         table.refer(_INDEX, fb.items(flat, ranks))
-    refs = ChunkRefs.concat([replace(part, index=part.index[:, :0]) for part in parts])
+        refs = ChunkRefs.concat([replace(part, index=part.index[:, :0]) for part in parts])
+    if bool((refs.kind == ABSENT).any()):
+        raise InternalError("references of a manifest have absent rows")
     inline = refs.kind == INLINE
     table.scalar(_OFFSET, "<u8", refs.offset)
     table.scalar(_LENGTH, "<u8", refs.length * ~inline)
@@ -400,7 +403,3 @@ def _chosen(column: ByteColumn, mask: npt.NDArray[np.bool_]) -> tuple[ByteColumn
     if mask.all():
         return column, None
     return column.take(mask), np.where(mask, np.cumsum(mask) - 1, -1)
-
-
-def _join(arrays: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-import numpy as np
-
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.manifest import LocationCompression, Manifest, decode_manifest, encode_manifest
 from frazil.format.manifest_digest import digest_of
@@ -233,11 +231,14 @@ def _named(id_: ObjectId, file: File, key: str) -> File:
 
 def memory_of(value: Any) -> int:
     """Roughly the bytes that a value made of columns takes."""
-    if isinstance(value, np.ndarray):
-        return int(value.nbytes)
+    nbytes = getattr(value, "nbytes", None)
+    if nbytes is not None:
+        return int(nbytes)
     if isinstance(value, bytes | str):
         return len(value)
     if isinstance(value, dict):
         return sum(map(memory_of, value.values())) + 64 * len(value)
+    if isinstance(value, frozenset):  # of ids
+        return 128 * len(value)
     names: Iterable[str] = getattr(type(value), "__dataclass_fields__", ())
-    return 64 + sum(memory_of(getattr(value, name)) for name in names)
+    return 64 + sum([memory_of(getattr(value, name)) for name in names])

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frazil.format.chunk_refs import ABSENT, ChunkRefs
+from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.snapshot import ManifestRef
-from frazil.model.overlay import Box, inside
+from frazil.model.overlay import Box, inside, present
 
 MAX_IN_CELL = 32
 """A cell with more manifests than this is written as one, whatever their sizes."""
@@ -33,6 +33,8 @@ def reached(
 ) -> npt.NDArray[np.bool_]:
     """Which manifests may hold an edited chunk, or reach out of the grid `visible`."""
     result = np.zeros(len(manifests), np.bool_)
+    if not manifests:
+        return result
     index = edits.index
     around = edits.box() if len(edits) else None
     rows: npt.NDArray[np.uint32] | None = None
@@ -96,17 +98,16 @@ def rewritten(
     manifest.
     """
     chosen = reached(manifests, edits, visible)
-    if chosen.all():
+    if not manifests or chosen.all():
         return chosen
     plan = _Plan(manifests, sizes, chosen, num_refs)
-    there = edits.kind != ABSENT
-    present = edits if there.all() else edits.take(there)
-    box = present.box()
-    only = _cell_of(box, sizes) if len(present) else None
+    there = present(edits)
+    box = there.box()
+    only = _cell_of(box, sizes) if len(there) else None
     if only is not None:
-        plan.put(only, box, len(present))
+        plan.put(only, box, len(there))
     else:
-        for cell, box, count in boxes_of_cells(present.index, sizes):
+        for cell, box, count in boxes_of_cells(there.index, sizes):
             plan.put(cell, box, count)
     for i in np.flatnonzero(chosen).tolist():
         plan.add(i)

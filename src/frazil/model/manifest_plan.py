@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.snapshot import ManifestRef
-from frazil.model.overlay import overlay, within
+from frazil.model.overlay import overlay, present, within
 
 CELL_REFS = 65_536
 """Most references of a manifest where the user says nothing about splitting."""
@@ -94,7 +94,7 @@ def merge(
     grid = tuple((0, count) for count in visible)
     parts = [within(within(refs, manifest.extents), grid) for manifest, refs in stored]
     if not parts:
-        return overlay(ChunkRefs.empty(edits.ndim), edits)
+        return present(edits)
     base = parts[0] if len(parts) == 1 else ChunkRefs.concat(parts).sorted()
     return overlay(base, edits)
 

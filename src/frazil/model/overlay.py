@@ -18,9 +18,13 @@ def overlay(base: ChunkRefs, edits: ChunkRefs) -> ChunkRefs:
 
     Both are sorted by index; so is the result, which has no ABSENT row.
     """
-    rows = stack([base, edits], edits.ndim)
-    present = rows.kind != ABSENT
-    return rows if present.all() else rows.take(present)
+    return present(stack([base, edits], edits.ndim))
+
+
+def present(edits: ChunkRefs) -> ChunkRefs:
+    """The edits without the ABSENT rows."""
+    there = edits.kind != ABSENT
+    return edits if there.all() else edits.take(there)
 
 
 def stack(runs: Sequence[ChunkRefs], ndim: int) -> ChunkRefs:

@@ -15,6 +15,7 @@ import frazil
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage.base import (
     CREATE,
+    FRESH,
     OVERWRITE,
     UNVERSIONED,
     Backend,
@@ -313,6 +314,13 @@ def test_an_overwrite_ends_a_version(backend: Backend) -> None:
     backend.put("config.yaml", b"two", mode=OVERWRITE)
     with pytest.raises(PreconditionFailed):
         backend.put("config.yaml", b"x", mode=Update(version))
+
+
+def test_a_fresh_object_may_be_there_all_the_same(backend: Backend) -> None:
+    for data in (b"longer", b"short"):  # a name drawn by somebody else, or by one who died
+        backend.put("snapshots/a", data, mode=FRESH)
+        assert backend.get("snapshots/a") == data
+    assert [info.key for info in backend.list()] == ["snapshots/a"]
 
 
 def test_fetch_unless_unchanged(backend: Backend) -> None:

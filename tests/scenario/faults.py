@@ -15,7 +15,15 @@ from typing_extensions import override
 import frazil
 from frazil import ConflictDetector, Repository, RepositoryConfig, Storage
 from frazil.errors import ErrorKind, StorageError
-from frazil.storage.base import OVERWRITE, Backend, Overwrite, PreconditionFailed, PutMode, Version
+from frazil.storage.base import (
+    OVERWRITE,
+    Backend,
+    Create,
+    PreconditionFailed,
+    PutMode,
+    Update,
+    Version,
+)
 from frazil.storage.doubles import WRITES
 from frazil.storage.wrapper import Wrapper
 from tests.scenario.trees import array, change, commit, content, group, grown
@@ -248,7 +256,7 @@ class Spoiled(Wrapper):
         mode: PutMode = OVERWRITE,
         content_type: str | None = None,
     ) -> Version:
-        self._conditional = not isinstance(mode, Overwrite)
+        self._conditional = isinstance(mode, Create | Update)
         try:
             return super().put(key, data, mode=mode, content_type=content_type)
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
-from frazil.storage.base import Backend
+from frazil.storage.base import FRESH, Backend
 from frazil.storage.pool import io_pool
 
 MAX_IN_FLIGHT = 64
@@ -15,7 +15,7 @@ MAX_IN_FLIGHT = 64
 
 
 class Uploads:
-    """Stores objects in the background; after `wait` all of them are in the storage.
+    """Stores new objects in the background; after `wait` all of them are in the storage.
 
     For any number of threads that put, and one that waits at the end.
     """
@@ -25,8 +25,8 @@ class Uploads:
         self._running: deque[tuple[Future[object], Callable[[], object]]] = deque()
 
     def put(self, key: str, data: bytes) -> None:
-        """Store an object, at the latest when `wait` returns."""
-        self._start(partial(self._backend.put, key, data))
+        """Store an object under a new name, at the latest when `wait` returns."""
+        self._start(partial(self._backend.put, key, data, mode=FRESH))
 
     def copy(self, source: str, target: str) -> None:
         """Store the bytes of `source` as `target`, at the latest when `wait` returns."""

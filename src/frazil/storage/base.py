@@ -2,7 +2,7 @@
 
 A backend holds objects: a key (segments joined by `/`, see `frazil.storage.keys`) and
 bytes. Objects are written and replaced as a whole: a reader sees the old bytes or the new
-ones. Two conditions of `put` are all that concurrent writers need:
+ones (but see `Fresh`). Two conditions of `put` are all that concurrent writers need:
 
     CREATE            store only if nothing is there
     Update(version)   store only if what is there is still what was read
@@ -23,7 +23,7 @@ from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage.keys import folder_prefix
 
 IMMUTABLE_FOLDERS = frozenset({"chunks", "manifests", "overwritten", "snapshots", "transactions"})
-"""Objects under these folders are stored with `OVERWRITE` only and get no version."""
+"""Objects under these folders are stored without conditions and get no version."""
 
 
 PAGE = 65_536
@@ -83,6 +83,15 @@ class Overwrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Fresh:
+    """Store under a name that has just been drawn at random: nobody looks for it until told.
+
+    As `Overwrite`, but who lists the folder may see a part of the object before `put` returns,
+    and a process that dies in between may leave one.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Store only if there is no such object."""
 
@@ -94,8 +103,9 @@ class Update:
     version: Version
 
 
-PutMode = Overwrite | Create | Update
+PutMode = Overwrite | Fresh | Create | Update
 OVERWRITE = Overwrite()
+FRESH = Fresh()
 CREATE = Create()
 
 

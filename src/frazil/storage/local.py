@@ -6,7 +6,8 @@
 
 Every write makes a new file beside its target and renames it, so a file is never seen half
 written and is never changed in place. What a reader has open stays as it was, and a hard
-link is a true copy.
+link is a true copy. Only a `Fresh` object, whose name nobody knows yet, is written under its
+own name.
 
 An immutable object is written without waiting for the disk and brought there by `sync`. A
 mutable one is written under the lock: the version is compared with what is there, the new
@@ -40,6 +41,7 @@ from frazil.storage.base import (
     Backend,
     Create,
     Fetched,
+    Fresh,
     ObjectInfo,
     Overwrite,
     Page,
@@ -284,12 +286,13 @@ class LocalBackend(Backend):
         mode: PutMode = OVERWRITE,
         content_type: str | None = None,
     ) -> Version:
-        if isinstance(mode, Overwrite) and is_immutable(key):
+        if isinstance(mode, Overwrite | Fresh) and is_immutable(key):
             try:  # no context manager here: this is the path of every chunk
                 place = self._place_for_writing(key)
-                scratch = self._scratch(place)
-                osfiles.write_new(scratch, data, durable=False)
-                self._rename(scratch, place)
+                if not (isinstance(mode, Fresh) and self._write_in_place(data, place)):
+                    scratch = self._scratch(place)
+                    osfiles.write_new(scratch, data, durable=False)
+                    self._rename(scratch, place)
             except OSError as error:
                 raise osfiles.storage_error(error, "write", self._path_of(key)) from error
             if len(data) >= _LARGE and self._unsynced is not None:
@@ -321,6 +324,16 @@ class LocalBackend(Backend):
             if changed:
                 raise self._moved_on(key)
 
+    def _write_in_place(self, data: bytes | memoryview, place: _Place) -> bool:
+        """Write the file under its own name; False if that is taken."""
+        try:
+            osfiles.write_new(place.path, data, durable=False)
+        except FileExistsError:
+            return False
+        if self._unsynced is not None:
+            self._unsynced.add_file(place.path, place.folder_path)
+        return True
+
     def _rename(self, scratch: str, place: _Place) -> None:
         try:
             osfiles.replace(scratch, place.path)
@@ -333,14 +346,18 @@ class LocalBackend(Backend):
     def _link(self, scratch: str, key: str, place: _Place) -> bool:
         # Fails, unlike a rename, if a program that does not know the lock was faster.
         try:
-            linked = osfiles.link(scratch, place.path)
+            linked = self._linked(scratch, place)
         except FileExistsError:
             osfiles.remove(scratch)
             raise PreconditionFailed(f"object {key!r} exists already in {self._root}") from None
         if linked:
             osfiles.remove(scratch)
-            if self._unsynced is not None:
-                self._unsynced.add_file(place.path, place.folder_path)
+        return linked
+
+    def _linked(self, path: str, place: _Place) -> bool:
+        linked = osfiles.link(path, place.path)
+        if linked and self._unsynced is not None:
+            self._unsynced.add_file(place.path, place.folder_path)
         return linked
 
     def _settle(self, place: _Place) -> None:
@@ -368,6 +385,9 @@ class LocalBackend(Backend):
             except FileNotFoundError as error:
                 raise self._error(error, "copy", source) from None
             place = self._place_for_writing(target)
+            if version is None:
+                with suppress(FileExistsError):
+                    return self._linked(path, place)
             scratch = self._scratch(place)
             if not osfiles.link(path, scratch):
                 return False

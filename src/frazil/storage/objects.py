@@ -22,6 +22,7 @@ from frazil.storage.base import (
     Backend,
     Create,
     Fetched,
+    Fresh,
     ObjectInfo,
     Overwrite,
     PreconditionFailed,
@@ -164,7 +165,7 @@ class ObjectBackend(Backend):
         self._check_writable()
         content = bytes(data)
         attributes = self._attributes(key, content_type)
-        if isinstance(mode, Overwrite) or not self._keeps(mode):
+        if isinstance(mode, Overwrite | Fresh) or not self._keeps(mode):
             large = self._settings.effective("minimum_size_for_multipart_upload")
             return _version(overwrite(self._at, key, path, content, attributes, large))
         tags = _parts(mode.version) if isinstance(mode, Update) else {}

@@ -14,7 +14,15 @@ import pytest
 
 from frazil.errors import StorageError
 from frazil.storage import local, osfiles
-from frazil.storage.base import CREATE, OVERWRITE, UNVERSIONED, PreconditionFailed, Update
+from frazil.storage.base import (
+    CREATE,
+    FRESH,
+    OVERWRITE,
+    UNVERSIONED,
+    PreconditionFailed,
+    PutMode,
+    Update,
+)
 from frazil.storage.local import LocalBackend
 from frazil.storage.rootlock import LOCK_NAME
 
@@ -343,8 +351,9 @@ def test_a_put_that_fails_leaves_all_as_it_was(
     assert backend.get(key) == b"after"
 
 
+@pytest.mark.parametrize("mode", [OVERWRITE, FRESH])
 def test_a_disk_that_fills_up_in_the_middle(
-    backend: LocalBackend, root: Path, monkeypatch: pytest.MonkeyPatch
+    backend: LocalBackend, root: Path, monkeypatch: pytest.MonkeyPatch, mode: PutMode
 ) -> None:
     real = os.write
     room = 2500
@@ -358,11 +367,40 @@ def test_a_disk_that_fills_up_in_the_middle(
         return written
 
     monkeypatch.setattr(os, "write", write)
-    refused(lambda: backend.put("chunks/a", bytes(5000)), "free some space")
+    refused(lambda: backend.put("chunks/a", bytes(5000), mode=mode), "free some space")
     assert files(root) == set()
     room = 10_000
-    backend.put("chunks/a", bytes(range(250)) * 20)
+    backend.put("chunks/a", bytes(range(250)) * 20, mode=mode)
     assert backend.get("chunks/a") == bytes(range(250)) * 20
+
+
+def no_renames(*args: object) -> None:
+    raise AssertionError("renamed")
+
+
+def test_an_object_of_a_new_name_is_written_under_it(
+    backend: LocalBackend, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.put("snapshots/a", b"a")
+    (root / "snapshots" / "link").symlink_to("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(osfiles, "replace", no_renames)
+        backend.put("snapshots/b", b"b", mode=FRESH)
+    reader = (root / "snapshots" / "a").open("rb")
+    for taken in ("a", "link"):
+        backend.put(f"snapshots/{taken}", b"new", mode=FRESH)
+        assert backend.get(f"snapshots/{taken}") == b"new"
+    with reader:
+        assert reader.read() == b"a"
+    assert files(root) == {"snapshots/a", "snapshots/b", "snapshots/link"}
+
+
+def test_a_copy_replaces_what_is_there(backend: LocalBackend, root: Path) -> None:
+    for data in (b"one", b"two"):
+        backend.put("repo", data)
+        backend.copy("repo", "overwritten/repo.1")
+        assert backend.get("overwritten/repo.1") == data
+    assert files(root) == {"repo", "overwritten/repo.1"}
 
 
 def test_reads_go_on_after_a_short_one(

@@ -323,9 +323,11 @@ def encode_manifest(
     """
     arrays = {node: refs for node, refs in sorted(manifest.arrays.items()) if len(refs)}
     parts = list(arrays.values())
+    kinds = np.concatenate([np.empty(0, np.uint8), *(part.kind for part in parts)])
+    absent = bool((kinds == ABSENT).any())
     for node, part in arrays.items():
-        if not part.is_sorted():
-            raise InternalError(f"references of array {node} are not sorted")
+        if not part.is_sorted() or (absent and bool((part.kind == ABSENT).any())):
+            raise InternalError(f"references of array {node} are not sorted or have absent rows")
     how = location_compression or LocationCompression()
     counts = np.array([len(part) for part in parts], np.int64)
     refs, dictionary = _encode_refs(parts, int(counts.sum()), how if spec > 1 else None)
@@ -358,8 +360,6 @@ def _encode_refs(
         flat = np.concatenate([part.index.reshape(-1) for part in parts])
         table.refer(_INDEX, fb.items(flat, ranks))
         refs = ChunkRefs.concat([replace(part, index=part.index[:, :0]) for part in parts])
-    if bool((refs.kind == ABSENT).any()):
-        raise InternalError("references of a manifest have absent rows")
     inline = refs.kind == INLINE
     table.scalar(_OFFSET, "<u8", refs.offset)
     table.scalar(_LENGTH, "<u8", refs.length * ~inline)

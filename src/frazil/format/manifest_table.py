@@ -8,6 +8,7 @@ ManifestFileInfoV2  0 id, 1 size u64, 2 refs u32,                               
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.columns import fixed_rows
 from frazil.format.flatbuf import Slot, Table, Tables
+from frazil.format.flatbuf_nested import OFFSET, Packed, Record, blob, tables
 from frazil.format.flatbuf_writer import Block, TableBlock, items, table_block, vector, vectors
 from frazil.format.ragged import Rows, raw_ids, sort_keys
 from frazil.ids import ManifestId
@@ -50,6 +52,7 @@ _OLD_INFO: Final = np.dtype(
 _INFO: Final = np.dtype([("id", "V12"), ("size", "<u8"), ("refs", "<u4"), ("digest", "<u8")])
 _DIGEST: Final = np.dtype([("tag", "S4"), ("digest", "<u8")])
 _DIGEST_TAG: Final = b"FzD1"
+_PACK_DIGEST: Final = struct.Struct("<4sQ").pack
 
 
 _FEW: Final = 16
@@ -166,12 +169,29 @@ def encode_infos(table: ManifestTable, *, spec: int) -> tuple[Block, Block | Non
         for name in ("id", "size", "refs"):
             old[name] = infos[name]
         return vector(old.tobytes(), len(old), align=8), None
-    tables = table_block(len(infos))
-    tables.struct(_INFO_ID, raw_ids(infos["id"]))
-    tables.scalar(_INFO_SIZE, "<u8", infos["size"])
-    tables.scalar(_INFO_REFS, "<u4", infos["refs"])
-    _encode_digests(tables, infos["digest"])
-    return vector(b"", 0, align=8), vectors(tables)
+    block = table_block(len(infos))
+    block.struct(_INFO_ID, raw_ids(infos["id"]))
+    block.scalar(_INFO_SIZE, "<u8", infos["size"])
+    block.scalar(_INFO_REFS, "<u4", infos["refs"])
+    _encode_digests(block, infos["digest"])
+    return vector(b"", 0, align=8), vectors(block)
+
+
+_INFO_RECORD: Final = Record(
+    (_INFO_SIZE, "Q"), (_INFO_REFS, "I"), (_INFO_EXTRA, OFFSET), (_INFO_ID, "12s")
+)
+
+
+def pack_infos(table: ManifestTable) -> Packed:
+    """What goes into `MANIFESTS_V2` where there are few."""
+    return tables(
+        [
+            _INFO_RECORD.pack(
+                size, refs, blob(_PACK_DIGEST(_DIGEST_TAG, digest)) if digest else None, id_
+            )
+            for id_, size, refs, digest in table.rows.tolist()
+        ]
+    )
 
 
 def _encode_digests(infos: TableBlock, digest: npt.NDArray[np.uint64]) -> None:

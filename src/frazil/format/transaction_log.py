@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.errors import FormatError
+from frazil.format import flatbuf_nested as nested
 from frazil.format.flatbuf import Buffer, Slot, Table, Tables, read_root
+from frazil.format.flatbuf_nested import OFFSET, Packed, Record
 from frazil.format.flatbuf_writer import Block, finish, items, strings, table_block, vector, vectors
 from frazil.format.header import FileType, unwrap, wrap
 from frazil.format.nodes import NodeKind
@@ -232,6 +234,42 @@ def _decode_moves(moves: Tables) -> tuple[Move, ...]:
 
 def encode_transaction_log(log: TransactionLog, *, spec: int, level: int = 3) -> bytes:
     """The file of a transaction log by spec 1 or 2."""
+    count = sum(map(len, log.updated_chunks.values()))
+    is_small = max(count, len(log.updated_chunks), len(log.moves)) <= _FEW
+    body = _encode_few(log) if is_small else _encode_many(log)
+    return wrap(body, FileType.TRANSACTION_LOG, spec=spec, level=level)
+
+
+_LOG = Record(*((slot, OFFSET) for slot in (*_SET_SLOTS.values(), _CHUNKS, _MOVES)), (_ID, "12s"))
+_ARRAY_CHUNKS, _INDEX = Record((_INDICES, OFFSET), (_NODE, "8s")), Record((_COORDS, OFFSET))
+_MOVE = Record((_FROM, OFFSET), (_TO, OFFSET), (_MOVED, "8s"), (_TYPE, "B"))
+
+
+def _encode_few(log: TransactionLog) -> bytes:
+    arrays = []
+    for node, coords in sorted(log.updated_chunks.items()):
+        ndim, data = coords.shape[1], np.ascontiguousarray(coords, "<u4").tobytes()
+        width = 4 * ndim
+        rows = [nested.vector(data[i * width : (i + 1) * width], ndim) for i in range(len(coords))]
+        arrays.append(_ARRAY_CHUNKS.pack(nested.tables([_INDEX.pack(row) for row in rows]), node))
+    moves = [
+        _MOVE.pack(
+            nested.text(move.from_path.encode()),
+            nested.text(move.to_path.encode()),
+            move.node_id,
+            _ARRAY if move.kind == NodeKind.ARRAY else _GROUP,
+        )
+        for move in _in_order(log.moves)
+    ]
+    sets = [_packed_ids(getattr(log, name)) for name in _SET_SLOTS]
+    return nested.file(_LOG.pack(*sets, nested.tables(arrays), nested.tables(moves), log.id))
+
+
+def _packed_ids(ids: frozenset[NodeId]) -> Packed:
+    return nested.vector(b"".join(sorted(ids)), len(ids)) if ids else nested.NO_ITEMS
+
+
+def _encode_many(log: TransactionLog) -> memoryview:
     root = table_block()
     root.struct(_ID, log.id)
     empty = vector(b"", 0)
@@ -240,7 +278,7 @@ def encode_transaction_log(log: TransactionLog, *, spec: int, level: int = 3) ->
         root.refer(slot, vector(b"".join(nodes), len(nodes)) if nodes else empty)
     root.refer(_CHUNKS, _encode_chunks(log.updated_chunks) if log.updated_chunks else empty)
     root.refer(_MOVES, _encode_moves(log.moves) if log.moves else empty)
-    return wrap(finish(root), FileType.TRANSACTION_LOG, spec=spec, level=level)
+    return finish(root)
 
 
 def _encode_chunks(chunks: Mapping[NodeId, Coords]) -> Block:
@@ -258,7 +296,7 @@ def _encode_chunks(chunks: Mapping[NodeId, Coords]) -> Block:
 
 
 def _encode_moves(moves: tuple[Move, ...]) -> Block:
-    ordered = sorted(moves, key=lambda move: move.to_path.encode().split(b"/"))
+    ordered = _in_order(moves)
     tables = table_block(len(ordered))
     tables.refer(_FROM, strings([move.from_path.encode() for move in ordered]))
     tables.refer(_TO, strings([move.to_path.encode() for move in ordered]))
@@ -266,3 +304,7 @@ def _encode_moves(moves: tuple[Move, ...]) -> Block:
     kinds = [_ARRAY if move.kind == NodeKind.ARRAY else _GROUP for move in ordered]
     tables.scalar(_TYPE, "u1", kinds, default=None)
     return vectors(tables)
+
+
+def _in_order(moves: tuple[Move, ...]) -> list[Move]:
+    return sorted(moves, key=lambda move: move.to_path.encode().split(b"/"))

@@ -24,22 +24,18 @@ OFFSET: Final = "offset"
 """A field that leads to another part."""
 
 
-class Packed(NamedTuple):
-    """A part of a file: a multiple of 8 bytes, and where in it offsets lead to."""
+Packed = tuple[bytes, int]
+"""A part of a file: a multiple of 8 bytes, and where in it offsets lead to."""
 
-    data: bytes
-    entry: int
-
-
-NO_ITEMS: Final = Packed(bytes(8), 0)
+NO_ITEMS: Final[Packed] = (bytes(8), 0)
 """A vector without items of up to 4 bytes each."""
-NO_LONG_ITEMS: Final = Packed(bytes(8), 4)
+NO_LONG_ITEMS: Final[Packed] = (bytes(8), 4)
 """A vector without items that lie at multiples of 8."""
 
 
 def vector(data: bytes, count: int) -> Packed:
     """A vector of scalars, or structs of such, of up to 4 bytes: these bytes are its items."""
-    return Packed(count.to_bytes(4, "little") + data + bytes(-(4 + len(data)) % 8), 0)
+    return count.to_bytes(4, "little") + data + bytes(-(4 + len(data)) % 8), 0
 
 
 def blob(data: bytes) -> Packed:
@@ -50,7 +46,7 @@ def blob(data: bytes) -> Packed:
 def text(data: bytes) -> Packed:
     """A string, of bytes in UTF-8."""
     size = len(data)
-    return Packed(size.to_bytes(4, "little") + data + bytes(1 + -(5 + size) % 8), 0)
+    return size.to_bytes(4, "little") + data + bytes(1 + -(5 + size) % 8), 0
 
 
 def tables(rows: Sequence[Packed]) -> Packed:
@@ -63,12 +59,13 @@ def tables(rows: Sequence[Packed]) -> Packed:
         parts.append(data)
         at += len(data)
     parts[0] = struct.pack(f"<{count + 1}I", *head) + bytes(-(4 + 4 * count) % 8)
-    return Packed(b"".join(parts), 0)
+    return b"".join(parts), 0
 
 
 def file(root: Packed) -> bytes:
     """The file with this root."""
-    return b"".join((struct.pack("<I", 8 + root.entry), IDENTIFIER, root.data))
+    data, entry = root
+    return b"".join((struct.pack("<I", 8 + entry), IDENTIFIER, data))
 
 
 class _Form(NamedTuple):
@@ -105,7 +102,7 @@ class Record:
             else:
                 numbers.append(value)
         parts[0] = form.pack(form.vtable, len(form.vtable), *numbers)
-        return Packed(b"".join(parts), form.entry)
+        return b"".join(parts), form.entry
 
     def _form(self, there: tuple[bool, ...]) -> _Form:
         some = [field for field, is_there in zip(self._fields, there, strict=True) if is_there]

@@ -155,6 +155,12 @@ class NodeTable:
         return len(self.rows)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        held = (self.rows, self.heap, self.dims, self.names, self.refs, self.extents)
+        return sum([column.nbytes for column in held])
+
+    @property
     def ids(self) -> npt.NDArray[np.uint8]:
         """uint8[n, 8]"""
         return raw_ids(self.rows["id"])
@@ -236,6 +242,9 @@ class NodeTable:
 
     def find_id(self, node: NodeId) -> int:
         """The row of this node, or -1."""
+        if len(self) <= _FEW:
+            ids = self.rows["id"].tolist()
+            return ids.index(node) if node in ids else -1
         order, keys = self._by_id
         at = int(keys.searchsorted(np.frombuffer(node, "S8"))[0])
         if at == len(keys):
@@ -305,7 +314,7 @@ class NodeTable:
             if row < len(self) and paths[row] == key and row not in left:
                 raise InternalError(f"there already is a node at {key.decode()!r}")
             at.append(row - bisect_left(gone, row))
-        rows = np.delete(self.rows, gone) if gone else self.rows
+        rows = _without(self.rows, gone)
         table = NodeTable(
             inserted(rows, self._behind(new), at),
             np.concatenate([self.heap, new.heap]),
@@ -375,6 +384,17 @@ class NodeTable:
 
 def _first(pair: tuple[bytes, Node]) -> bytes:
     return pair[0]
+
+
+def _without(rows: Rows, gone: Sequence[int]) -> Rows:
+    """The rows but for those at `gone`, ascending."""
+    if len(gone) > _FEW:
+        return np.delete(rows, gone)
+    if not gone:
+        return rows
+    edges = [0, *(edge for row in gone for edge in (row, row + 1)), len(rows)]
+    kept = zip(edges[::2], edges[1::2], strict=True)
+    return np.concatenate([rows[start:stop] for start, stop in kept])
 
 
 def _pairs(items: npt.NDArray[Any]) -> tuple[tuple[int, int], ...]:

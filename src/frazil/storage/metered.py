@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
@@ -98,7 +98,7 @@ def _size(response: object) -> int:
             return len(response)
         case Fetched(data=data):
             return len(data)
-        case Sequence():
+        case list():
             return sum(map(len, response))
         case _:
             return 0

@@ -69,10 +69,10 @@ def test_vectors_without_items() -> None:
     both = Record((IDS, OFFSET), (ROWS, OFFSET)).pack(nested.NO_ITEMS, nested.NO_LONG_ITEMS)
     root = read_root(nested.file(both), where="test")
     assert len(root.items(IDS, "V4")) == len(root.items(ROWS, "V16")) == 0
-    places = np.frombuffer(both.data, "<u4")[-4:].tolist()
+    places = np.frombuffer(both[0], "<u4")[-4:].tolist()
     assert places == [0, 0, 0, 0]
     # What would be the first item lies at a multiple of 8.
-    assert (nested.NO_LONG_ITEMS.entry + 4) % 8 == 0
+    assert (nested.NO_LONG_ITEMS[1] + 4) % 8 == 0
 
 
 def test_a_table_without_fields() -> None:

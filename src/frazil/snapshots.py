@@ -39,19 +39,22 @@ class SnapshotInfo(Displayed):
         metadata: dict[str, Any] | None = None,
     ) -> None:
         # The time may also be in microseconds since the epoch, see `described`.
-        self._fields: tuple[str, str | None, datetime | int, str, dict[str, Any]] = (
+        self._fields: tuple[str, str | None, datetime | int, str, dict[str, Any] | None] = (
             id,
             parent_id,
             written_at,
             message,
-            {} if metadata is None else metadata,
+            metadata,
         )
 
     @classmethod
-    def described(cls, fields: tuple[str, str | None, int, str, dict[str, Any]]) -> SnapshotInfo:
+    def described(
+        cls, fields: tuple[str, str | None, int, str, dict[str, Any] | None]
+    ) -> SnapshotInfo:
         """A snapshot by all its fields, with the time in microseconds since the epoch.
 
-        The time becomes a `datetime` when it is asked for, which most times in a list are not.
+        The time becomes a `datetime` when it is asked for, which most times in a list are not,
+        and metadata that are None a dictionary: 100,000 of those keep the garbage collector busy.
         """
         info = cls.__new__(cls)
         info._fields = fields
@@ -83,7 +86,11 @@ class SnapshotInfo(Displayed):
     @property
     def metadata(self) -> dict[str, Any]:
         """The commit's metadata."""
-        return self._fields[4]
+        known = self._fields[4]
+        if known is None:
+            known = {}
+            self._fields = (*self._fields[:4], known)
+        return known
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SnapshotInfo) and all(

@@ -44,14 +44,14 @@ class SnapshotRecord:
     pruned: tuple[SnapshotId, ...] = ()
 
 
-Described: TypeAlias = tuple[str, str | None, int, str, dict[str, Any]]
-"""A snapshot in words: id, the parent's id, flushed_at in µs, message, metadata."""
+Described: TypeAlias = tuple[str, str | None, int, str, dict[str, Any] | None]
+"""A snapshot in words: id, the parent's id, flushed_at in µs, message, metadata if it has any."""
 
 
 def described(record: SnapshotRecord) -> Described:
     """A record in words."""
     parent = None if record.parent is None else str(record.parent)
-    return str(record.id), parent, record.flushed_at, record.message, record.metadata
+    return str(record.id), parent, record.flushed_at, record.message, record.metadata or None
 
 
 ROW: Final = np.dtype(
@@ -173,13 +173,8 @@ class SnapshotTable:
         ids = id_texts(raw_ids(found["id"]))
         last = int(found["parent"][-1])
         parents = [*ids[1:], None if last < 0 else str(self.id_of(last))]
-        heap = self.heap.data
-        ends = found["message_start"] + found["message_size"]
-        messages = [
-            str(heap[start:end], "utf-8")
-            for start, end in zip(found["message_start"].tolist(), ends.tolist(), strict=True)
-        ]
-        metadata: list[dict[str, Any]] = [{} for _ in block]
+        messages = _texts(self.heap, found["message_start"], found["message_size"])
+        metadata: list[dict[str, Any] | None] = [None] * len(block)
         for at in np.flatnonzero(found["item_count"]).tolist():
             metadata[at] = self.record(block[at]).metadata
         return zip(ids, parents, found["flushed_at"].tolist(), messages, metadata, strict=True)
@@ -368,6 +363,16 @@ def _columns(
         np.array(items, ITEM),
         np.frombuffer(b"".join(pruned), "V12"),
     )
+
+
+def _texts(heap: npt.NDArray[np.uint8], start: Indexes, size: Indexes) -> list[str]:
+    """The texts in UTF-8 at these places."""
+    raw = gather_bytes(heap, start, size).tobytes()
+    ends = np.cumsum(size).tolist()
+    if raw.isascii():
+        text = raw.decode("ascii")
+        return [text[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+    return [raw[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
 
 
 def _moved(rows: Indexes, at: list[int]) -> Indexes:

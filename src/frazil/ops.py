@@ -220,7 +220,8 @@ class GCSummary(Displayed):
     """What a garbage collection deleted, or in a dry run would delete.
 
     Counts of objects and bytes; `delete_errors` holds the first texts, `skipped_phases` the
-    kinds of files left alone because deleting of an earlier kind had failed.
+    kinds of files left alone because deleting of an earlier kind had failed; `backups_deleted`
+    counts copies of replaced objects, which are deleted only where that is asked for.
     """
 
     bytes_deleted: int = 0
@@ -233,6 +234,7 @@ class GCSummary(Displayed):
     throttled_batches: int = 0
     delete_errors: list[str] = field(default_factory=list)
     skipped_phases: list[str] = field(default_factory=list)
+    backups_deleted: int = 0
 
     _public_name: ClassVar[str] = "frazil.ops.GCSummary"
 
@@ -240,7 +242,8 @@ class GCSummary(Displayed):
         return hash((self.bytes_deleted, self.chunks_deleted, self.snapshots_deleted))
 
     def _shown(self) -> Iterable[Shown]:
-        return record([f.name for f in fields(self)], self)
+        names = [f.name for f in fields(self)]
+        return record(names if self.backups_deleted else names[:-1], self)
 
 
 @dataclass(frozen=True, repr=False, slots=True)

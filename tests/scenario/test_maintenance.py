@@ -14,7 +14,7 @@ import zarr
 
 import frazil
 from frazil import Repository, Storage
-from frazil.engine import collect as engine
+from frazil.engine import marking
 from frazil.model.sweep import Depends
 from frazil.storage.doubles import Fault, Faulty, Wrapper
 from frazil.storage.memory import MemoryBackend
@@ -476,7 +476,7 @@ def test_a_collection_that_is_overtaken_again_and_again_gives_up(
         next(tries)
         raise Depends
 
-    monkeypatch.setattr(engine, "drop", always_overtaken)
+    monkeypatch.setattr(marking, "drop", always_overtaken)
     retries = frazil.config.RepoUpdateRetryConfig(
         frazil.StorageRetriesSettings(max_tries=3, initial_backoff_ms=0, max_backoff_ms=0)
     )

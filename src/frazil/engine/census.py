@@ -154,24 +154,30 @@ class Census:
         rows = np.ascontiguousarray(parts).view(np.uint8).reshape(-1, _PART)
         ids, starts = np.unique(sort_keys(rows[:, :12]), return_index=True)
         stops = [*starts[1:].tolist(), len(rows)][: len(ids)]
-        known, sizes = self.manifests()
-        at = np.searchsorted(known, ids).tolist()
+        sizes = self._sizes(ids)
 
         def read(item: tuple[bytes, int, int, int]) -> None:
-            raw, row, start, stop = item
+            raw, size, start, stop = item
             key = f"manifests/{ManifestId(raw)}"
             nodes = frozenset(node.tobytes() for node in rows[start:stop, 12:])
             with ExitStack() as held:
-                held.enter_context(compressed.held(sizes[row]))
+                held.enter_context(compressed.held(size))
                 data = self._library.backend.get(key)
                 held.enter_context(decoded.held(decoded_size(data)))
                 use(data, key, nodes)
             progress.step()
 
         with task("Reading manifests", len(ids)) as progress:
-            items = zip(raw_ids(ids), at, starts.tolist(), stops, strict=True)
+            items = zip(raw_ids(ids), sizes, starts.tolist(), stops, strict=True)
             few = self._local and sum(sizes) < _LARGE * len(sizes)
             map_parallel(read, items, limit=1 if few else self._limits.fetches)
+
+    def _sizes(self, ids: Keys) -> list[int]:
+        """Of the files of these manifests; 0 for those that no snapshot lists."""
+        known, sizes = self.manifests()
+        at = np.searchsorted(known, ids)
+        listed = np.append(known, b"")[at] == ids
+        return [sizes[row] if is_listed else 0 for row, is_listed in zip(at, listed, strict=True)]
 
 
 def manifests_of(parts: Keys) -> Keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from frazil.errors import ConflictError, ErrorKind, StorageError
@@ -68,6 +69,19 @@ class Deleter:
         limit = 1 if self._backend.local else self._parallel
         map_parallel(delete, range(0, len(objects), size), limit=limit)
 
+    def delete_backups(self, sizes: Mapping[str, int], progress: Task) -> None:
+        """Delete copies of replaced objects, given by key with their sizes."""
+        if self._failed and sizes:
+            self._skipped.append("backups")
+            return
+        keys = list(sizes)
+        for start in range(0, len(keys), BATCH):
+            batch = keys[start : start + BATCH]
+            if not self._dry_run:
+                self._patiently(batch)
+            self._count("backups", len(batch), sum(sizes[key] for key in batch))
+            progress.step(len(batch))
+
     def _batch(self, folder: str, batch: Objects) -> None:
         keys, name = [f"{folder}/{id_}" for id_ in format_ids(batch.ids)], NAMES[folder]
         try:
@@ -121,6 +135,7 @@ class Deleter:
         """What has been done."""
         return GCSummary(
             bytes_deleted=self._bytes,
+            backups_deleted=self._deleted.get("backups", 0),
             **{f"{name}_deleted": self._deleted.get(name, 0) for name in NAMES.values()},
             objects_failed_to_delete=self._failed,
             throttled_batches=self._throttled,

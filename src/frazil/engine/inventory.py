@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -10,26 +10,29 @@ import numpy.typing as npt
 
 from frazil.engine.times import microseconds
 from frazil.errors import ErrorKind, StorageError
+from frazil.format.ragged import sort_keys
 from frazil.model.keys import format_ids, parse_ids
-from frazil.model.listed import Found, Listed
+from frazil.model.listed import Found, Listed, RawIds, raw_rows
 from frazil.model.sweep import Objects
 from frazil.progress import Task, task
 from frazil.storage.base import Backend, ObjectInfo, Page
-from frazil.storage.pool import map_parallel
+from frazil.storage.pool import WORKERS, map_parallel
 
 FOLDERS = ("snapshots", "transactions", "manifests", "chunks")
 """In the order of deletion: nothing is deleted before what refers to it."""
 
 
-def list_folders(backend: Backend, at_once: int | None = None) -> dict[str, Listed]:
-    """What is in the folders of ids; at_once: how many of them are listed together."""
+def list_folders(
+    backend: Backend, folders: Sequence[str], at_once: int | None = None
+) -> dict[str, Listed]:
+    """What is in folders of ids; at_once: how many of them are listed together."""
     # On a disk it is work, not waiting, and work is not done faster by more threads.
-    limit = 1 if backend.local else at_once or len(FOLDERS)
+    limit = 1 if backend.local else at_once or len(folders)
     with task("Listing objects") as progress:
         listed = map_parallel(
-            lambda folder: Listed(list(_pages(backend, folder, progress))), FOLDERS, limit=limit
+            lambda folder: Listed(list(_pages(backend, folder, progress))), folders, limit=limit
         )
-    return dict(zip(FOLDERS, listed, strict=True))
+    return dict(zip(folders, listed, strict=True))
 
 
 def _pages(backend: Backend, folder: str, progress: Task) -> Iterator[Found]:
@@ -57,11 +60,21 @@ def look_at(backend: Backend, folder: str, listed: Listed, rows: npt.NDArray[np.
     ids = listed.ids(rows)
     if listed.size is not None and listed.created is not None:
         return Objects(ids, listed.size[rows], listed.created[rows])
-    found = [_info(backend, f"{folder}/{name}") for name in format_ids(ids)]
+    return look_at_ids(backend, folder, raw_rows(ids))
+
+
+def look_at_ids(backend: Backend, folder: str, ids: RawIds) -> Objects:
+    """Sizes and times of the objects of these ids; those that are gone are left out."""
+    keys = sort_keys(ids)
+    found = map_parallel(
+        lambda name: _info(backend, f"{folder}/{name}"),
+        format_ids(keys),
+        limit=1 if backend.local else WORKERS + 1,
+    )
     there = np.array([info is not None for info in found], np.bool_)
     infos = [info for info in found if info is not None]
     return Objects(
-        ids[there],
+        keys[there],
         np.array([info.size for info in infos], np.int64),
         np.array([_written_at(info.last_modified) for info in infos], np.int64),
     )

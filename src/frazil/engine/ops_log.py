@@ -48,8 +48,8 @@ _CLASSES: dict[UpdateKind, tuple[type[ops.UpdateType], dict[str, str]]] = {
 }
 """For each kind its public class, and which field of the entry each of its fields is."""
 
-_BEGINNINGS = (UpdateKind.REPO_INITIALIZED, UpdateKind.REPO_MIGRATED)
-_CONFIGURING = (UpdateKind.CONFIG_CHANGED, *_BEGINNINGS)
+BEGINNINGS = (UpdateKind.REPO_INITIALIZED, UpdateKind.REPO_MIGRATED)
+CONFIGURING = (UpdateKind.CONFIG_CHANGED, *BEGINNINGS)
 
 
 def public_update(update: Update) -> ops.Update:
@@ -66,11 +66,12 @@ def config_history(library: Library, catalog: CatalogV2) -> list[ops.ConfigChang
     What the repository began with counts as a change if it is not the default.
     """
     present = library.backend.get(KEY)
-    marks = []
+    marks, beginning = [], False
     for update in catalog.ops_log(decode_repo_info(present, where=KEY)):
-        if update.kind in _CONFIGURING:
+        if update.kind in CONFIGURING:
             marks.append(update)
-        if update.kind in _BEGINNINGS:
+        beginning = update.kind in BEGINNINGS
+        if beginning:
             break
 
     def state(update: Update) -> tuple[dict[str, Any] | None, str]:
@@ -79,12 +80,14 @@ def config_history(library: Library, catalog: CatalogV2) -> list[ops.ConfigChang
         data = present if update.backup_path is None else library.backend.get(key)
         return decode_repo_info(data, where=key).config, peek(data, where=key).written_by
 
-    states = [*map_parallel(state, marks), (None, "")]
+    # Where the log has been cut, what was there before its oldest change is not known.
+    states = [*map_parallel(state, marks), *([(None, "")] if beginning else [])]
     changes = [
         ops.ConfigChange(moment(mark.updated_at), document_diff(before, after), written_by)
         for mark, (after, written_by), (before, _) in zip(marks, states, states[1:], strict=False)
     ]
-    return changes if changes and changes[-1].changes else changes[:-1]
+    began_with_none = beginning and changes and not changes[-1].changes
+    return changes[:-1] if began_with_none else changes
 
 
 def _public(value: Any) -> Any:

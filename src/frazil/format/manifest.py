@@ -138,6 +138,23 @@ def object_blocks(
         yield block.struct(_CHUNK_ID, ChunkId.SIZE)
 
 
+def decode_owned_objects(
+    data: bytes, *, where: str, nodes: Collection[bytes]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """The chunk objects that the references of some arrays name: whose number each, uint8[n, 12].
+
+    `FormatError` if the file is damaged where this looks.
+    """
+    _, body = unwrap(data, FileType.MANIFEST, where=where)
+    root = read_root(body, where=where)
+    arrays = root.tables(_ARRAYS)
+    tables, counts = arrays.tables(_REFS)
+    wanted = np.array([node in nodes for node in _decode_nodes(root, arrays)], np.bool_)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    rows = np.flatnonzero(tables.has(_CHUNK_ID) & np.repeat(wanted, counts))
+    return owner[rows], tables.take(rows).struct(_CHUNK_ID, ChunkId.SIZE)
+
+
 def decode_sizes(
     data: bytes, *, where: str, nodes: Collection[bytes] | None = None
 ) -> tuple[int, ChunkRefs]:

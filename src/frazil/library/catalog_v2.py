@@ -310,6 +310,8 @@ class CatalogV2(Catalog):
     def ops_log(self, info: RepoInfo | None = None) -> Iterator[Update]:
         """All operations on the repository, newest first, read file by file.
 
+        It ends where a collection has removed what is older.
+
         info: the state to begin with, instead of the present one.
         """
         info, name = info or self.info(), None
@@ -323,7 +325,13 @@ class CatalogV2(Catalog):
             if name is None:
                 return
             key = f"overwritten/{name}"
-            info = decode_repo_info(self._library.backend.get(key), where=key)
+            try:
+                data = self._library.backend.get(key)
+            except StorageError as error:
+                if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                    raise
+                return  # a collection has removed what is older
+            info = decode_repo_info(data, where=key)
 
 
 def create(library: Library, first: Snapshot, config: dict[str, Any] | None) -> None:

@@ -36,13 +36,8 @@ class Listed:
     def __init__(self, pages: Sequence[Found]) -> None:
         ids = np.concatenate([np.empty((0, 12), np.uint8), *(page.ids for page in pages)])
         head, tail = _split(ids)
-        order = np.argsort(head, kind="stable")
-        same = head[order[1:]] == head[order[:-1]]
-        if same.any():
-            order = np.lexsort((tail, head))
-            same = head[order[1:]] == head[order[:-1]]
-            again = same & (tail[order[1:]] == tail[order[:-1]])
-            order = order[np.append(True, ~again)]
+        order, first = ordered(ids)
+        order = order[first]
         self._head, self._tail = head[order], tail[order]
         starts = np.flatnonzero(np.diff(self._head, prepend=~self._head[:1]))
         longest = int(np.diff(starts, append=len(order)).max(initial=0))
@@ -75,6 +70,10 @@ class Listed:
         """These are needed, if they are here; from any thread."""
         self._needed[self.rows_of(ids)] = True
 
+    def forget(self) -> None:
+        """None of them is needed, as far as is known."""
+        self._needed[:] = False
+
     def others(self, ids: RawIds) -> npt.NDArray[np.int64]:
         """The rows that are none of these."""
         among = np.zeros(len(self), np.bool_)
@@ -91,6 +90,18 @@ class Listed:
         raw[:, :8] = self._head[rows].astype(">u8").view(np.uint8).reshape(-1, 8)
         raw[:, 8:] = self._tail[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
         return sort_keys(raw)
+
+
+def ordered(ids: RawIds) -> tuple[npt.NDArray[np.int64], Mask]:
+    """What sorts these ids, and which of the sorted ones are not equal to the one before."""
+    head, tail = _split(ids)
+    order = np.argsort(head, kind="stable")
+    differs = head[order[1:]] != head[order[:-1]]
+    if not differs.all():
+        order = np.lexsort((tail, head))
+        differs = head[order[1:]] != head[order[:-1]]
+        differs |= tail[order[1:]] != tail[order[:-1]]
+    return order, np.append(np.ones(min(len(order), 1), np.bool_), differs)
 
 
 def raw_rows(keys: Keys) -> RawIds:

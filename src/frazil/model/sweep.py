@@ -54,6 +54,14 @@ class Objects:
         """Those that were stored at `cutoff` or later."""
         return self.ids[self.created >= cutoff]
 
+    def before(self, cutoff: int) -> Objects:
+        """Those that were stored before `cutoff` (us)."""
+        return self.take(self.created < cutoff)
+
+    def raw(self) -> npt.NDArray[np.uint8]:
+        """The ids as uint8[n, 12]."""
+        return np.ascontiguousarray(self.ids).view(np.uint8).reshape(len(self), 12)
+
     def take(self, rows: Mask | slice) -> Objects:
         """Some of them."""
         return Objects(self.ids[rows], self.size[rows], self.created[rows])

@@ -8,8 +8,9 @@ Repository
   References    references.py   branches and tags
   Sessions      sessions.py     sessions and transactions
   Merging       merging.py      merges, picked, reverted and squashed commits
-  Maintenance   maintenance.py  expiration, collection of garbage, statistics
+  Maintenance   maintenance.py  expiration, statistics, verification
   Retention     retention.py    which versions are kept
+  Collection    collection.py   collection of garbage, leases against it
   Copying       copying.py      copies in other places
   Inspection    inspection.py   single files
   Hooked        hooked.py       what runs around commits, merges, tags and branches
@@ -22,6 +23,7 @@ from itertools import islice
 from typing import Any
 
 from frazil.display import Shown
+from frazil.repository.collection import Collection
 from frazil.repository.copying import Copying
 from frazil.repository.history import History
 from frazil.repository.hooked import Hooked
@@ -49,6 +51,7 @@ class Repository(
     Merging,
     Maintenance,
     Retention,
+    Collection,
     Copying,
     Inspection,
     Hooked,

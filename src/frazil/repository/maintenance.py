@@ -14,14 +14,13 @@ from frazil.types import CommitMethod
 if TYPE_CHECKING:
     import os
 
-    from frazil.ops import GCSummary
     from frazil.runner import Place
     from frazil.stats import ChunkStorageStats
     from frazil.verification import LastVerification, Level, VerifyReport
 
 
 class Maintenance(RepositoryBase):
-    """Expiration, garbage collection, statistics, and the layout of manifests."""
+    """Expiration, statistics, verification, and the layout of manifests."""
 
     def expire_snapshots(
         self,
@@ -51,51 +50,6 @@ class Maintenance(RepositoryBase):
         )
 
     expire_snapshots_async = twin(expire_snapshots)
-
-    def garbage_collect(
-        self,
-        delete_object_older_than: datetime,
-        *,
-        dry_run: bool = False,
-        max_snapshots_in_memory: int = 50,
-        max_compressed_manifest_mem_bytes: int = 512 * 1024 * 1024,
-        max_decoded_manifest_mem_bytes: int = 4 * 1024 * 1024 * 1024,
-        max_concurrent_manifest_fetches: int = 500,
-        max_concurrent_deletes: int = 10,
-        max_consecutive_delete_failures: int = 50,
-        max_concurrent_listings: int | None = None,
-    ) -> GCSummary:
-        """Delete the objects that no branch or tag leads to; only count them in a dry run.
-
-        Objects stored since `delete_object_older_than` are left alone. This must be before the
-        start of the longest session that may still be committed: what that session has stored
-        is not referred to yet. Ages are those that the storage gives: leave a margin for clocks
-        that differ.
-
-        An object stays as a whole while one chunk in it is needed. The limits bound memory and
-        requests at a time; `ValueError` for those below one. Raises `ConflictError`
-        (`gc-deletes-failing`) after `max_consecutive_delete_failures`.
-        """
-        from frazil.engine.census import Limits
-        from frazil.engine.collect import Options, collect
-        from frazil.engine.times import microseconds
-
-        options = Options(
-            microseconds("delete_object_older_than", delete_object_older_than),
-            dry_run,
-            Limits(
-                max_snapshots_in_memory,
-                max_compressed_manifest_mem_bytes,
-                max_decoded_manifest_mem_bytes,
-                max_concurrent_manifest_fetches,
-            ),
-            max_concurrent_deletes,
-            max_consecutive_delete_failures,
-            max_concurrent_listings,
-        )
-        return collect(self._core.library, self._core.catalog, options)
-
-    garbage_collect_async = twin(garbage_collect)
 
     def chunk_storage_stats(
         self,

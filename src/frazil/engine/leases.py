@@ -1,0 +1,198 @@
+"""Leases: a writer's word that what it stores is going to be needed.
+
+    frazil/leases/<id> = {"started": us or null, "seconds": for how long, "holder": who,
+                          "repository": id or null}
+
+Each lease is a small object. It holds for so many seconds after the object was last written, and
+what was stored since it started is not collected. All times are those of the storage: whose clock
+differs, writer or collector, does no harm. A writer that dies stops renewing, and the lease lapses.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, ClassVar
+
+from frazil.display import Displayed, Shown
+from frazil.engine.store_clock import OWN_FOLDER, storage_now
+from frazil.engine.times import microseconds, moment
+from frazil.errors import ErrorKind, FormatError, StorageError
+from frazil.ids import ObjectId
+from frazil.library.files import Library
+from frazil.storage.base import ObjectInfo
+
+FOLDER = f"{OWN_FOLDER}/leases"
+_SLACK = 1_000_000
+"""Us by which a time of whole seconds can be early."""
+_LOGGER = logging.getLogger("frazil.leases")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """What the object of a lease says: us since the epoch, seconds; `key` is its own."""
+
+    key: str
+    started: int
+    seconds: float
+    renewed: int
+    holder: str
+
+    def holds(self, now: int) -> bool:
+        """Whether it does at `now` (us) by the clock of the storage."""
+        return now <= self.renewed + int(self.seconds * 1e6) + _SLACK
+
+
+def read_leases(library: Library) -> list[LeaseRecord]:
+    """All that are there, also those that have lapsed; `FormatError` for one that is damaged."""
+    found = (_read(library, info) for info in list(library.backend.list(FOLDER)))
+    return [lease for lease in found if lease is not None]
+
+
+def _read(library: Library, info: ObjectInfo) -> LeaseRecord | None:
+    try:
+        data = library.backend.get(info.key)
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+        return None  # let go of in this moment
+    renewed = microseconds("last_modified", info.last_modified)
+    try:
+        found = json.loads(data)
+        started, seconds, holder = found["started"], float(found["seconds"]), str(found["holder"])
+        return LeaseRecord(
+            info.key, renewed if started is None else int(started), seconds, renewed, holder
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(
+            f"{info.key} is not a lease that can be read ({error}): if no long writer is at work, "
+            "delete it",
+            ErrorKind.INVALID_FILE_FORMAT,
+        ) from None
+
+
+def held_since(library: Library) -> tuple[int | None, list[str]]:
+    """When the oldest lease that holds was started (us), and the keys of those that have lapsed."""
+    leases = read_leases(library)
+    if not leases:
+        return None, []
+    now = storage_now(library)
+    starts = [lease.started for lease in leases if lease.holds(now)]
+    return min(starts, default=None), [lease.key for lease in leases if not lease.holds(now)]
+
+
+class Lease(Displayed):
+    """A lease that is held, to be used in a `with` statement; made by `Repository.lease`.
+
+    While the block runs, a thread renews it three times in each period, and leaving the block lets
+    go of it.
+    """
+
+    _public_name: ClassVar[str] = "frazil.engine.leases.Lease"
+
+    def __init__(self, library: Library, seconds: float, holder: str | None = None) -> None:
+        """Take a lease that holds for `seconds` after each renewal."""
+        if not seconds > 0:
+            raise ValueError(f"a lease holds for a time above 0, not {seconds} seconds")
+        self._library = library
+        self._seconds = seconds
+        self._holder = _whoever() if holder is None else holder
+        self._key = f"{FOLDER}/{library.new_id(ObjectId)}"
+        self._started: int | None = None
+        self._ended = threading.Event()
+        self._store()
+        # The storage says when that was; a lease that says nothing yet starts when it was stored.
+        self._started = self._written()
+        self._store()
+
+    @property
+    def id(self) -> str:
+        """Its name among the leases of the repository."""
+        return self._key.rpartition("/")[2]
+
+    @property
+    def started(self) -> datetime:
+        """What was stored since then is safe: a time by the clock of the storage."""
+        return moment(self._started or 0)
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long it holds after it was last renewed."""
+        return timedelta(seconds=self._seconds)
+
+    def renew(self) -> None:
+        """Let it hold for as long again, from now on.
+
+        `StorageError` (`object-not-found`) if it had lapsed and a collection has removed it: what
+        was stored under it may be gone.
+        """
+        try:
+            self._written()
+        except StorageError as error:
+            if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                raise
+            raise StorageError(
+                f"lease {self.id} has lapsed, as it was not renewed within {self.lasts}, and a "
+                "collection has removed it: what was stored under it may be gone, so write again",
+                ErrorKind.OBJECT_NOT_FOUND,
+            ) from error
+        self._store()
+
+    def release(self) -> None:
+        """Let go of it: what is stored is protected by its age alone again."""
+        self._ended.set()
+        self._library.backend.delete([self._key])
+
+    def __enter__(self) -> Lease:
+        threading.Thread(target=self._keep, name="frazil-lease", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._seconds / 3):
+            try:
+                self.renew()
+            except StorageError as error:
+                _LOGGER.warning("lease %s could not be renewed: %s", self.id, error.message)
+
+    def _written(self) -> int:
+        return microseconds("last_modified", self._library.backend.info(self._key).last_modified)
+
+    def _store(self) -> None:
+        document: dict[str, Any] = {
+            "started": self._started,
+            "seconds": self._seconds,
+            "holder": self._holder,
+            "repository": None,
+        }
+        self._library.backend.put(self._key, json.dumps(document).encode())
+
+    def _shown(self) -> list[Shown]:
+        return [
+            Shown("id", self.id),
+            Shown("started", self.started),
+            Shown("lasts", self.lasts),
+            Shown("holder", self._holder),
+        ]
+
+
+def _whoever() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no name for the number, as in a container
+        user = "?"
+    return f"{user}@{socket.gethostname()}, process {os.getpid()}"

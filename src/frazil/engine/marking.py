@@ -1,0 +1,160 @@
+"""Which of the stored objects are needed, found out by reading what branches and tags lead to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from frazil.engine.census import Census, Limits, tips_of
+from frazil.engine.inventory import look_at
+from frazil.errors import ConflictError, ErrorKind
+from frazil.format.manifest import decode_owned_objects, object_blocks
+from frazil.format.ragged import sort_keys
+from frazil.format.repo_info import RepoInfo
+from frazil.format.updates import Update, UpdateKind
+from frazil.library.catalog import Catalog
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.files import Library
+from frazil.model.keys import Keys, raw_ids
+from frazil.model.listed import Listed, raw_rows
+from frazil.model.refs import UNSTAMPED
+from frazil.model.sweep import Depends, drop, kept_rows, logs_to_keep, reached_rows
+from frazil.model.uses import Uses
+
+NO_PARTS: Keys = np.empty(0, "S20")
+
+
+@dataclass
+class ChunkMarks:
+    """Reads the manifests of parts once each, and marks the chunk objects that they name.
+
+    chunks: where they are marked, if they are listed. counted: whether uses are counted too, in
+    `uses`, one for each manifest. known: parts that need not be read.
+    """
+
+    chunks: Listed | None
+    counted: bool = False
+    known: Keys = field(default_factory=lambda: NO_PARTS)
+    uses: list[Uses] = field(default_factory=list)
+
+    def update(self, census: Census) -> None:
+        """Read what the snapshots of the census need and has not been read.
+
+        What a shared file holds of arrays that have left it needs no chunks.
+        """
+        parts = census.parts()
+        census.read_manifests(parts[~np.isin(parts, self.known)], self.use)
+        self.known = np.union1d(self.known, parts)
+
+    def use(self, data: bytes, where: str, nodes: frozenset[bytes]) -> None:
+        """Mark what these arrays in one manifest file name."""
+        if self.counted:
+            uses = Uses.of_arrays(*decode_owned_objects(data, where=where, nodes=nodes))
+            self.uses.append(uses)
+            if self.chunks is not None:
+                self.chunks.need(uses.ids)
+        elif self.chunks is not None:
+            for ids in object_blocks(data, where=where, nodes=nodes):
+                self.chunks.need(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """cutoff: us since the epoch; dry_run: change nothing; counted, known: as in `ChunkMarks`."""
+
+    cutoff: int
+    dry_run: bool
+    limits: Limits
+    counted: bool = False
+    known: Keys = field(default_factory=lambda: NO_PARTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What has been read."""
+
+    census: Census
+    chunks: ChunkMarks
+
+
+def mark(library: Library, catalog: Catalog, stored: dict[str, Listed], rules: Rules) -> Marked:
+    """Mark what is needed in the listings of the folders.
+
+    Not in a dry run, the list of snapshots of a spec 2 repository forgets those that are not
+    needed, in one change with which nothing is lost that appeared meanwhile.
+    """
+    if isinstance(catalog, CatalogV2):
+        return _mark_v2(library, catalog, stored, rules)
+    return _mark_v1(library, catalog, stored, rules)
+
+
+def _chunks(stored: dict[str, Listed], rules: Rules) -> ChunkMarks:
+    listed = stored.get("chunks")
+    if listed is not None:
+        listed.forget()
+    return ChunkMarks(listed, rules.counted, rules.known)
+
+
+def _mark_v1(library: Library, catalog: Catalog, stored: dict[str, Listed], rules: Rules) -> Marked:
+    census, chunks = Census(library, rules.limits), _chunks(stored, rules)
+    tips = tips_of(catalog)
+    while tips:
+        census.follow(tips)
+        chunks.update(census)
+        # Somebody may have moved a branch or made one meanwhile.
+        tips = {tip for tip in tips_of(catalog) if tip not in set(raw_ids(census.snapshots()))}
+    snapshots = raw_rows(census.snapshots())
+    stored["snapshots"].need(snapshots)
+    stored["transactions"].need(snapshots)
+    stored["manifests"].need(raw_rows(census.manifests()[0]))
+    return Marked(census, chunks)
+
+
+def _mark_v2(
+    library: Library, catalog: CatalogV2, stored: dict[str, Listed], rules: Rules
+) -> Marked:
+    tries = 0
+    snapshots = stored["snapshots"]
+    while True:
+        info = catalog.info()
+        keys = sort_keys(info.snapshots.rows["id"])
+        unreached = snapshots.others(raw_rows(keys[reached_rows(info)]))
+        lost = look_at(library.backend, "snapshots", snapshots, unreached)
+        kept = kept_rows(info, lost, rules.cutoff)
+        census, chunks = Census(library, rules.limits), _chunks(stored, rules)
+        census.read_snapshots(keys[kept])
+        chunks.update(census)
+        gone = keys[~kept]
+        garbage = lost.ids[lost.garbage(keys[kept], rules.cutoff)]
+
+        def edit(
+            info: RepoInfo, known: Keys = keys, gone: Keys = gone, garbage: Keys = garbage
+        ) -> tuple[RepoInfo, Update]:
+            return drop(info, known, gone, garbage), Update(UpdateKind.GC_RAN, UNSTAMPED)
+
+        try:
+            after = edit(info)[0] if rules.dry_run else catalog.update(edit)
+        except Depends as error:
+            tries += 1
+            if tries >= catalog.retries.max_tries:
+                raise ConflictError(
+                    message="branches, tags or snapshots that need what was about to be deleted "
+                    f"appeared at each of {tries} tries: try again",
+                    kind=ErrorKind.UPDATE_ATTEMPTS_EXHAUSTED,
+                ) from error
+            time.sleep(catalog.retries.pause(tries))
+            continue
+        while not rules.dry_run:
+            # New snapshots may repeat what was judged, as a cherry-pick of a lost commit does.
+            after = catalog.info()
+            new = np.setdiff1d(sort_keys(after.snapshots.rows["id"]), census.snapshots())
+            if not len(new):
+                break
+            census.read_snapshots(new)
+            chunks.update(census)
+        snapshots.need(raw_rows(census.snapshots()))
+        stored["transactions"].need(raw_rows(logs_to_keep(after.snapshots)))
+        stored["manifests"].need(raw_rows(census.manifests()[0]))
+        return Marked(census, chunks)

@@ -78,17 +78,29 @@ def open_version(repo: Repository, version: str) -> Session:
 
 def moment(text: str) -> datetime:
     """`30d`, which is so long ago, or a date or time in ISO 8601, in UTC if it has no zone."""
+    found = age_or_moment(text)
+    try:
+        return found if isinstance(found, datetime) else datetime.now(UTC) - found
+    except OverflowError:
+        raise _no_time(text) from None
+
+
+def age_or_moment(text: str) -> timedelta | datetime:
+    """As `moment`, but `30d` as what it is."""
     found = _DURATION.match(text)
     try:
         if found:
-            age = timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
-            return datetime.now(UTC) - age
+            return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
         time = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            f"{text!r} is no time: write 30d, 12h, 2024-01-31 or 2024-01-31T12:00:00Z"
-        ) from None
+        raise _no_time(text) from None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def _no_time(text: str) -> typer.BadParameter:
+    return typer.BadParameter(
+        f"{text!r} is no time: write 30d, 12h, 2024-01-31 or 2024-01-31T12:00:00Z"
+    )
 
 
 def confirm(what: str, *, yes: bool) -> None:

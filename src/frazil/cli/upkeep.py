@@ -14,6 +14,7 @@ from frazil.cli.arguments import (
     Url,
     Virtual,
     Yes,
+    age_or_moment,
     confirm,
     moment,
     open_repository,
@@ -196,11 +197,23 @@ def expire(
     "gc",
     Group.OPERATE,
     "frazil gc weather --dry-run",
-    "frazil gc weather --older-than 2d --yes",
+    "frazil gc weather --older-than 2d --incremental --yes",
 )
 def gc(
     url: Url,
     older_than: OlderThan = "7d",
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Read only what has changed since the last time.")
+    ] = False,
+    keep_backups: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-backups",
+            metavar="N",
+            min=1,
+            help="Also delete old copies of the repo object, but for the newest N.",
+        ),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -208,16 +221,23 @@ def gc(
     """Delete files that no branch or tag leads to.
 
     What was stored since the time given stays: it must be before the start of the longest session
-    that somebody may still commit.
+    that somebody may still commit without holding a lease. 7d and the like count back by the clock
+    of the storage.
     """
-    repo, cutoff = open_repository(url), moment(older_than)
-    found = repo.garbage_collect(cutoff, dry_run=True)
+    repo, cutoff = open_repository(url), age_or_moment(older_than)
+
+    def run(only_look: bool) -> Any:
+        return repo.garbage_collect(
+            cutoff, dry_run=only_look, incremental=incremental, keep_backups=keep_backups
+        )
+
+    found = run(True)
     number = _objects(found)
     what = f"{plural(number, 'file')} will be deleted, {size(found.bytes_deleted)}"
     if number and not dry_run:
         confirm(what, yes=yes)
     if not dry_run:
-        found = repo.garbage_collect(cutoff)
+        found = run(False)
     if as_json:
         print_json(record_document(found) | {"dry_run": dry_run})
     else:
@@ -226,7 +246,7 @@ def gc(
         facts(
             {
                 f"  {kind}": getattr(found, f"{kind.replace(' ', '_')}_deleted") or None
-                for kind in ("chunks", "manifests", "snapshots", "transaction logs")
+                for kind in ("chunks", "manifests", "snapshots", "transaction logs", "backups")
             }
         )
         for text in found.delete_errors:
@@ -236,7 +256,7 @@ def gc(
 
 
 def _objects(found: Any) -> int:
-    kinds = ("chunks", "manifests", "snapshots", "attributes", "transaction_logs")
+    kinds = ("chunks", "manifests", "snapshots", "attributes", "transaction_logs", "backups")
     return sum(getattr(found, f"{kind}_deleted") for kind in kinds)
 
 

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from frazil.engine.commit import Committer
@@ -90,6 +90,15 @@ class SessionState:
                 rebase_tries=rebase_tries,
                 allow_empty=allow_empty,
                 approve=None if approval is None else approval.ask,
+            id_ = self._following(
+                lambda: self._committer.commit(
+                    branch,
+                    message,
+                    self._metadata(metadata),
+                    rebase_with=rebase_with,
+                    rebase_tries=rebase_tries,
+                    allow_empty=allow_empty,
+                )
             )
             self.branch = None
         if approval is not None:
@@ -114,6 +123,10 @@ class SessionState:
                 given,
                 allow_empty=allow_empty,
                 approve=None if approval is None else approval.ask,
+            id_ = self._following(
+                lambda: self._committer.amend(
+                    branch, message, self._metadata(metadata), allow_empty=allow_empty
+                )
             )
             self.branch = None
         if approval is not None:
@@ -129,7 +142,9 @@ class SessionState:
             )
         with self.workspace.lock:
             self._check_moves_are_allowed()
-            id_ = self._committer.flush(message, self._metadata(metadata))
+            id_ = self._following(
+                lambda: self._committer.flush(message, self._metadata(metadata))
+            )
             self.branch = None
         return id_
 
@@ -245,6 +260,14 @@ class SessionState:
             metadata,
             self._committer.base_of_fork,
         )
+    def _following(self, commit: Callable[[], SnapshotId]) -> SnapshotId:
+        """What `commit` returns; once more if what it needs of the base has moved."""
+        try:
+            return commit()
+        except StorageError as error:
+            if not self.workspace.follow(error):
+                raise
+        return commit()
 
     # Checks
 

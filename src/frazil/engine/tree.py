@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from frazil.engine.packs import ChunkWriter, PackSizes
 from frazil.engine.reader import ChunkReader
 from frazil.engine.source_table import SourceTable
@@ -17,6 +19,7 @@ from frazil.errors import (
     ReadOnlyError,
     RebaseFailedError,
     SessionStateError,
+    StorageError,
 )
 from frazil.format.snapshot import Node, NodeKind, NodeTable, Snapshot
 from frazil.format.transaction_log import Move
@@ -145,6 +148,47 @@ class Tree:
         self.base = base
         self.nodes = nodes
         self._base_nodes = {}
+
+    def followed(self, node: Node, error: StorageError) -> Node:
+        """An array as it is now, if it is worth to try again what went wrong with it.
+
+        So it is if an object was not found and the base refers to others by now, as when its
+        history was repacked, and what was there before collected. Raises the error otherwise.
+        """
+        now = self.node(node.path)
+        if now is not None and now.manifests == node.manifests and self.follow(error):
+            now = self.node(node.path)
+        if (
+            error.kind != ErrorKind.OBJECT_NOT_FOUND
+            or now is None
+            or now.id != node.id
+            or now.manifests == node.manifests
+        ):
+            raise error
+        return now
+
+    def follow(self, error: StorageError) -> bool:
+        """Take up what the base refers to by now, if that is why an object was not found.
+
+        Returns whether it is other manifests.
+        """
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            return False
+        with self.lock:
+            known = self.base
+            try:
+                fresh = self.library.read_snapshot(known.id)
+            except StorageError:
+                return False  # it is gone as a whole
+            if np.array_equal(fresh.manifests.ids, known.manifests.ids):
+                return False
+            for id_, node in self.changes.updated.items():
+                row = fresh.nodes.find_id(id_)
+                self.changes.updated[id_] = replace(
+                    node, manifests=fresh.nodes.node(row).manifests
+                )
+            self.rebase_onto(fresh)
+            return True
 
     def discard_changes(self) -> None:
         """Forget all changes; chunk objects that are stored already stay as garbage."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from frazil.engine.packs import ChunkWriter
 from frazil.engine.reader import LATER, Later, ref_length, resolve_range
 from frazil.engine.sources import Chunk
 from frazil.engine.tree import Tree
-from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError
+from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, StorageError
 from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, ChunkRefs, InlineRef, Ref
 from frazil.format.columns import ByteColumn
 from frazil.format.snapshot import Node, NodeKind
@@ -30,7 +31,12 @@ class Workspace(Tree):
     def locate(self, node: Node, coords: tuple[int, ...]) -> Ref | None:
         """Where a chunk is; None if it is not initialised or outside the grid."""
         edit = self._edit(node, coords)
-        return self._reader.locate(node, coords) if edit is UNEDITED else edit
+        if edit is not UNEDITED:
+            return edit
+        try:
+            return self._reader.locate(node, coords)
+        except StorageError as error:
+            return self._reader.locate(self.followed(node, error), coords)
 
     def _edit(self, node: Node, coords: tuple[int, ...]) -> Ref | Unedited | None:
         edits = self.changes.chunks.get(node.id)
@@ -54,7 +60,10 @@ class Workspace(Tree):
         if ref is None or isinstance(ref, Later):
             return ref
         first, last = resolve_range(ref_length(ref), start, end, suffix)
-        return self.read_now(ref, first, last, Chunk(node.path, coords))
+        try:
+            return self.read_now(ref, first, last, Chunk(node.path, coords))
+        except StorageError as error:
+            return self.get_chunk(self.followed(node, error), coords, start, end, suffix)
 
     def locate_now(self, node: Node, coords: tuple[int, ...]) -> Ref | Later | None:
         """As `locate`, or LATER if that needs a request."""
@@ -83,7 +92,12 @@ class Workspace(Tree):
         if ref is None:
             return None
         first, last = resolve_range(ref_length(ref), start, end, suffix)
-        return self._reader.read(ref, first, last, Chunk(node.path, coords))
+        try:
+            return self._reader.read(ref, first, last, Chunk(node.path, coords))
+        except StorageError as error:
+            ref = self.locate(self.followed(node, error), coords)
+            assert ref is not None
+            return self._reader.read(ref, first, last, Chunk(node.path, coords))
 
     def plan_reads(self, node: Node, index: npt.NDArray[np.uint32]) -> ReadPlan:
         """How to read the chunks `index[n, ndim]` of one array; none that is not initialised."""
@@ -120,6 +134,12 @@ class Workspace(Tree):
 
     def get_chunks(self, node: Node, coords: Sequence[tuple[int, ...]]) -> list[bytes | None]:
         """Several whole chunks of one array, near ones read together, far ones in parallel."""
+        try:
+            return self._get_chunks(node, coords)
+        except StorageError as error:
+            return self._get_chunks(self.followed(node, error), coords)
+
+    def _get_chunks(self, node: Node, coords: Sequence[tuple[int, ...]]) -> list[bytes | None]:
         chunks: list[bytes | None] = [None] * len(coords)
         rank = len(node.shape)
         fitting = [i for i, chunk in enumerate(coords) if len(chunk) == rank]
@@ -271,7 +291,11 @@ class Workspace(Tree):
             edits = self.changes.chunks.get(node.id)
             edited = None if edits is None else edits.columns()
             visible = [count for _, count in node.shape] if edits is None else edits.visible
-        return [clip(refs, visible) for refs in self._reader.all_refs(node)], edited
+        try:
+            stored = self._reader.all_refs(node)
+        except StorageError as error:
+            stored = self._reader.all_refs(self.followed(node, error))
+        return [clip(refs, visible) for refs in stored], edited
 
     def set_ref(self, path: str, coords: tuple[int, ...], ref: Ref) -> None:
         """Let a chunk of the array at `path` be what the reference says."""
@@ -307,13 +331,24 @@ class Workspace(Tree):
             edits = self.changes.chunks.get(node.id)
             edited = None if edits is None else edits.columns()
             visible = [count for _, count in node.shape] if edits is None else edits.visible
-        for refs in self._reader.ref_batches(node):
+        for refs in self._ref_batches(node):
             refs = clip(refs, visible)
             if edited is not None and len(edited):
                 refs = refs.take(edited.find_many(refs.index) < 0)
             yield refs
         if edited is not None:
             yield edited.take(edited.kind != ABSENT)
+
+    def _ref_batches(self, node: Node) -> Iterator[ChunkRefs]:
+        done = 0
+        try:
+            for refs in self._reader.ref_batches(node):
+                yield refs
+                done += 1
+        except StorageError as error:
+            # A base that refers to other manifests has as many of them.
+            node = self.followed(node, error)
+            yield from islice(self._reader.ref_batches(node), done, None)
 
     def chunk_batches(self, node: Node) -> Iterator[npt.NDArray[np.uint32]]:
         """The coordinates of all initialised chunks, uint32[n, ndim] at a time, none twice."""

@@ -145,13 +145,17 @@ class Library:
         return self._snapshots.get(id_)
 
     def read_snapshot(self, id_: SnapshotId) -> Snapshot:
-        """A snapshot as it is stored now, whatever is in memory.
+        """A snapshot as it is stored now, whatever is in memory or in a cache on disk.
 
-        The one thing that can change in a snapshot file is the parent, when a spec 1
-        repository is expired.
+        Two things can change in a snapshot file: the parent, when a spec 1 repository is expired,
+        and the manifests, when a history is repacked.
         """
         key = f"snapshots/{id_}"
-        return decode_snapshot(self.backend.get(key), where=key)
+        fetched = self.backend.fetch(key)
+        assert fetched is not None
+        snapshot = _named(id_, decode_snapshot(fetched.data, where=key), key)
+        self._snapshots.put(id_, snapshot)
+        return snapshot
 
     def manifest(self, id_: ManifestId) -> Manifest:
         """A manifest; `StorageError` of kind `object-not-found` if there is no such file."""

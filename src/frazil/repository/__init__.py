@@ -11,6 +11,7 @@ Repository
   Maintenance   maintenance.py  expiration, statistics, verification
   Retention     retention.py    which versions are kept
   Collection    collection.py   collection of garbage, leases against it
+  Repacking     repacking.py    small chunk objects into large ones
   Copying       copying.py      copies in other places
   Inspection    inspection.py   single files
   Hooked        hooked.py       what runs around commits, merges, tags and branches
@@ -33,6 +34,7 @@ from frazil.repository.merging import Merging
 from frazil.repository.opening import Opening
 from frazil.repository.references import References
 from frazil.repository.retention import Retention
+from frazil.repository.repacking import Repacking
 from frazil.repository.sessions import Sessions
 from frazil.repository.settings import Settings
 from frazil.repository.tracing import Tracing
@@ -52,6 +54,7 @@ class Repository(
     Maintenance,
     Retention,
     Collection,
+    Repacking,
     Copying,
     Inspection,
     Hooked,

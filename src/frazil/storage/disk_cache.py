@@ -22,7 +22,7 @@ from frazil.storage.wrapper import Wrapper
 _OF_EACH = f"/{INITIAL_SNAPSHOT}"
 """What every repository begins with has this name in all of them, and says which one it is."""
 _MARK = "repo"
-"""Its presence tells format 2, in which snapshot files never change."""
+"""Its presence tells format 2, in which what a snapshot file says never changes."""
 
 
 class DiskCached(Wrapper):
@@ -115,6 +115,8 @@ class DiskCached(Wrapper):
         fetched = self.inner.fetch(key, unless=unless)
         if key == _MARK:
             self._snapshots_are_final = True
+        elif fetched is not None:
+            self._forget(key)  # whoever fetches doubts what is kept
         return fetched
 
     @override

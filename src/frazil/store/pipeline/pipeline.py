@@ -20,6 +20,7 @@ from zarr.registry import get_pipeline_class
 from frazil.engine.bulk_reads import ReadPlan
 from frazil.engine.reader import LATER, Later
 from frazil.engine.workspace import Workspace
+from frazil.errors import StorageError
 from frazil.format.columns import ByteColumn
 from frazil.format.snapshot import Node
 from frazil.store.access import DIRECT_BYTES, array_at, in_pool
@@ -100,10 +101,27 @@ class SelectionPipeline(CodecPipeline):
             return await self.inner.read(items, out, drop_axes)
         store, batch = work
         workspace = store.session._workspace
-        chain = self._chain
-        if chain is None:
+        if self._chain is None:
             return await self._read_held(workspace, batch, out, drop_axes)
         node = array_at(workspace, batch.path)
+        try:
+            return await self._read(workspace, node, batch, self._chain, out, drop_axes)
+        except StorageError as error:
+            if node is None:
+                raise
+            node = await in_pool(workspace.followed, node, error)
+        return await self._read(workspace, node, batch, self._chain, out, drop_axes)
+
+    async def _read(
+        self,
+        workspace: Workspace,
+        node: Node | None,
+        batch: Batch,
+        chain: Chain,
+        out: NDBuffer,
+        drop_axes: tuple[int, ...],
+    ) -> Any:
+        items = batch.items
         if chain.sharded:
             found = await self._read_shards(workspace, node, batch, chain, out)
             return await self.inner.read(items, out, drop_axes) if found is None else found

@@ -11,6 +11,7 @@ from zarr.core.buffer import NDBuffer
 from zarr.core.indexing import is_scalar
 
 from frazil.engine.workspace import Workspace
+from frazil.errors import StorageError
 from frazil.format.columns import ByteColumn
 from frazil.storage.pool import WORKERS, map_parallel
 from frazil.store.pipeline import zstd
@@ -34,7 +35,14 @@ def write(
 
     def write_block(rows: npt.NDArray[np.intp]) -> None:
         part = batch.part(rows)
-        data = _encoded(workspace, part, chain, value, drop_axes)
+        node = workspace.node(part.path)
+        try:
+            data = _encoded(workspace, part, chain, value, drop_axes)
+        except StorageError as error:
+            if node is None:
+                raise
+            workspace.followed(node, error)
+            data = _encoded(workspace, part, chain, value, drop_axes)
         workspace.set_chunks(part.path, part.index, data)
 
     local = workspace.library.backend.local

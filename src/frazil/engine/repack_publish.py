@@ -1,0 +1,164 @@
+"""Making versions refer to chunks where they have been moved to.
+
+The tip of a branch gets a commit that changes nothing else, so that sessions that began before
+come after it as after any commit. Older snapshots, which nobody commits on top of, keep their
+ids: their files are replaced by ones that name other manifests. Manifests and chunks are stored
+before, and the old ones stay until they are collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from frazil.engine.repack_survey import Parts, parts_of
+from frazil.engine.repository_core import RepositoryCore
+from frazil.errors import ConflictError, ErrorKind
+from frazil.format.history import SnapshotRecord
+from frazil.format.manifest import Manifest
+from frazil.format.snapshot import ManifestInfo, Snapshot
+from frazil.format.transaction_log import TransactionLog
+from frazil.ids import ManifestId, NodeId, SnapshotId
+from frazil.library.files import Library
+from frazil.model.refs import next_time
+from frazil.model.relocation import Moved, refer_to
+from frazil.progress import task
+from frazil.storage.pool import map_parallel
+
+TRIES: Final = 20
+_SNAPSHOTS_AT_ONCE: Final = 32
+_MANIFESTS_AT_ONCE: Final = 8
+
+New = dict[ManifestId, ManifestInfo]
+"""New manifests by those in the place of which they are."""
+
+
+class Relocator:
+    """Writes the manifests that speak of chunks that have moved, each once."""
+
+    def __init__(self, library: Library, moved: Moved) -> None:
+        self._library = library
+        self._moved = moved
+        self._known: dict[ManifestId, tuple[frozenset[NodeId], ManifestInfo | None]] = {}
+
+    def manifests(self, parts: Parts) -> New:
+        """What is to be in the place of these manifests, of which these arrays are needed."""
+        missing = [
+            id_ for id_, nodes in parts.items() if not nodes <= self._known.get(id_, _NOTHING)[0]
+        ]
+        map_parallel(lambda id_: self._write(id_, parts[id_]), missing, limit=_MANIFESTS_AT_ONCE)
+        found = {id_: self._known[id_][1] for id_ in parts}
+        return {id_: info for id_, info in found.items() if info is not None}
+
+    def _write(self, id_: ManifestId, nodes: frozenset[NodeId]) -> None:
+        nodes |= self._known.get(id_, _NOTHING)[0]
+        arrays = self._library.manifest(id_).arrays
+        moved = {
+            node: new
+            for node, refs in arrays.items()
+            if node in nodes and (new := self._moved.apply(refs)) is not None
+        }
+        info = None
+        if moved:
+            # Of arrays that have left a shared file nothing is taken along.
+            kept = {node: refs for node, refs in arrays.items() if node in nodes}
+            manifest = Manifest(self._library.new_id(ManifestId), kept | moved)
+            info = self._library.write_manifest(manifest)
+        self._known[id_] = nodes, info
+
+
+_NOTHING: tuple[frozenset[NodeId], None] = frozenset(), None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a commit says."""
+
+    message: str
+    metadata: dict[str, Any]
+
+
+def commit(core: RepositoryCore, branch: str, relocator: Relocator, note: Note) -> SnapshotId | None:
+    """Put the tip of a branch on the new places, as a commit that changes nothing else.
+
+    What others commit meanwhile is under it. None if the tip needs nothing that has moved.
+    Raises `ConflictError` if others do not stop.
+    """
+    catalog, library = core.catalog, core.library
+    for attempt in range(TRIES):
+        tip = catalog.writable_tip(branch)
+        base = library.snapshot(tip)
+        new = relocator.manifests(parts_of(base))
+        if not new:
+            return None
+        id_ = library.new_id(SnapshotId)
+        record = SnapshotRecord(
+            id=id_,
+            parent=tip,
+            flushed_at=next_time(library.now(), base.flushed_at),
+            message=note.message,
+            metadata=note.metadata,
+            pruned=(),
+        )
+        nodes, manifests = refer_to(base.nodes, base.manifests, new)
+        library.write_log(TransactionLog.union([], id=id_))
+        library.write_snapshot(
+            Snapshot(
+                id=id_,
+                parent_id=tip if library.spec == 1 else None,
+                flushed_at=record.flushed_at,
+                message=record.message,
+                metadata=record.metadata,
+                nodes=nodes,
+                manifests=manifests,
+            )
+        )
+        try:
+            catalog.add_commit(branch, record)
+            return id_
+        except ConflictError as error:
+            if error.kind != ErrorKind.COMMIT_CONFLICT or attempt == TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def rewrite_older(core: RepositoryCore, ids: Sequence[SnapshotId], relocator: Relocator) -> int:
+    """Replace the files of those of these snapshots that need what has moved; returns how many.
+
+    ids: the newest first. The oldest are done first: what is left after an interruption is
+    surveyed in the order in which it was, and finds its new objects. A snapshot that a branch is
+    at is left alone, before and after: somebody may commit on top of what it was.
+    """
+    library, count = core.library, 0
+    library.backend.sync()
+    with task("Rewriting snapshots", len(ids)) as progress:
+        for batch in _batches(list(reversed(ids))):
+            tips = set(core.catalog.branches().values())
+            wanted = [id_ for id_ in batch if id_ not in tips]
+            old = map_parallel(library.read_snapshot, wanted)
+            changed = [
+                (snapshot, new)
+                for snapshot in old
+                if (new := relocator.manifests(parts_of(snapshot)))
+            ]
+            if changed:
+                library.backend.sync()
+                map_parallel(lambda item: _replace(library, *item), changed)
+                library.backend.sync()
+                tips = set(core.catalog.branches().values())
+                again = [snapshot for snapshot, _ in changed if snapshot.id in tips]
+                map_parallel(library.write_snapshot, again)
+                count += len(changed) - len(again)
+            progress.step(len(batch))
+    return count
+
+
+def _replace(library: Library, snapshot: Snapshot, new: New) -> None:
+    nodes, manifests = refer_to(snapshot.nodes, snapshot.manifests, new)
+    library.write_snapshot(replace(snapshot, nodes=nodes, manifests=manifests))
+
+
+def _batches(ids: list[SnapshotId]) -> Iterator[list[SnapshotId]]:
+    for start in range(0, len(ids), _SNAPSHOTS_AT_ONCE):
+        yield ids[start : start + _SNAPSHOTS_AT_ONCE]

@@ -13,7 +13,9 @@ from frazil.display import Displayed, Shown, record
 class RepackSummary(Displayed):
     """What a repack has done, or in a dry run would do.
 
-    chunks_moved, bytes_moved: what was copied to new objects; objects_written: those that were
+    chunks_moved, bytes_moved: what was copied to new objects; chunks_shared: those that turned
+    out to be copies of others, as an earlier repack leaves them, which stand for them now;
+    objects_written: those that were
     stored, objects_found: those that an interrupted repack had stored before.
 
     Of all native chunks of the versions that were looked at: objects_before, objects_after, the
@@ -31,6 +33,7 @@ class RepackSummary(Displayed):
     dry_run: bool = False
     chunks_moved: int = 0
     bytes_moved: int = 0
+    chunks_shared: int = 0
     objects_written: int = 0
     objects_found: int = 0
     objects_before: int = 0

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import zstandard
-from numcodecs import blosc
 
 _BLOSC_LEVEL: Final = 9
 _DEFLATE_LEVEL: Final = 9
@@ -73,6 +72,12 @@ def _from_zstd(data: bytes) -> bytes:
         return reader.read()
 
 
+def _from_blosc(data: bytes) -> bytes:
+    from numcodecs import blosc
+
+    return bytes(blosc.decompress(data))
+
+
 def _to_zstd(_: bytes, plain: bytes, how: Recoder) -> bytes:
     return zstandard.ZstdCompressor(level=how.level, write_checksum=how.checksum).compress(plain)
 
@@ -86,6 +91,8 @@ def _to_zlib(_: bytes, plain: bytes, how: Recoder) -> bytes:
 
 
 def _to_blosc(chunk: bytes, plain: bytes, how: Recoder) -> bytes:
+    from numcodecs import blosc
+
     # The header: two versions, flags, and the size of an element.
     flags, typesize = chunk[2], chunk[3]
     shuffle = 2 if flags & 4 else flags & 1
@@ -102,7 +109,6 @@ _CODERS: dict[
     "zstd": (_ZSTD_LEVEL, _from_zstd, _to_zstd),
     "gzip": (_DEFLATE_LEVEL, gzip.decompress, _to_gzip),
     "zlib": (_DEFLATE_LEVEL, zlib.decompress, _to_zlib),
-    "blosc": (_BLOSC_LEVEL, lambda data: bytes(blosc.decompress(data)), _to_blosc),
+    "blosc": (_BLOSC_LEVEL, _from_blosc, _to_blosc),
 }
 """Highest level, decoder, encoder (of the chunk as it was, and its content)."""
-

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from frazil.engine.census import Budget
 from frazil.engine.copying import End
 from frazil.engine.expire import check_writable
-from frazil.engine.packs import PACK_CHUNKS, PACKED_CHUNK_BYTES
+from frazil.engine.packs import PACK_BYTES, PACK_CHUNKS, PACKED_CHUNK_BYTES
 from frazil.engine.recompress import Recoder, ratio
 from frazil.engine.repack_move import (
     Built,
@@ -27,6 +27,8 @@ from frazil.engine.repack_move import (
     build,
     build_there,
     derived_id,
+    equal,
+    equal_there,
     read_chunks,
     reading,
 )
@@ -34,12 +36,12 @@ from frazil.engine.repack_publish import Note, Relocator, commit, rewrite_older
 from frazil.engine.repack_survey import Survey, stored_chunks, survey
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.tuning import pack_sizes
-from frazil.format.chunk_refs import ChunkRefs
 from frazil.errors import ErrorKind, SnapshotNotFoundError
+from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.ragged import sort_keys
 from frazil.ids import ChunkId, NodeId, SnapshotId
 from frazil.model.keys import Keys
-from frazil.model.relocation import Moved
+from frazil.model.relocation import Moved, place_keys
 from frazil.model.repacking import Chunks, Criteria, Plan, Rows, Sizes, plan
 from frazil.model.sweep import Objects
 from frazil.progress import task
@@ -52,6 +54,8 @@ MEMORY: Final = 256 * 1024 * 1024
 RETAKEN_WITHIN: Final = 24 * 3600 * 1_000_000
 """Objects of an interrupted repack that are younger (us) are taken up again. A collection spares
 what is younger than the longest session, and this is one."""
+_COMPARED_AT_ONCE: Final = 16
+"""Pieces of copies, of a few MiB each."""
 _SAMPLE: Final = 16
 """Chunks of an array that are compressed anew to see whether it is worth it."""
 
@@ -170,6 +174,7 @@ class _Work:
             found.run if empty else group[found.run],
             np.zeros(0, np.bool_) if empty else chosen[found.run],
             np.zeros(0, np.bool_) if empty else anew[found.run],
+            found.twins(),
         )
         target, largest = pack_sizes(core.config)
         # Whoever has turned packs off for what is written asks for them here.
@@ -195,6 +200,7 @@ class _Work:
         return RepackSummary(
             chunks_moved=len(rows),
             bytes_moved=int(self.found.length[rows].sum()),
+            chunks_shared=len(self.plan.copies),
             objects_written=len(self.plan),
             objects_before=before.objects,
             objects_after=after.objects,
@@ -233,15 +239,44 @@ class _Work:
                 anew += built.anew
                 progress.step(len(built.moved))
         library.backend.sync()
+        moved = Moved.of(parts)
+        shared = self._shared(moved, on)
         left = summary.bytes_after + self.saved - summary.bytes_moved
-        return Moved.of(parts), replace(
+        return Moved.of([moved, shared]), replace(
             summary,
             objects_written=written,
             objects_found=found,
+            chunks_shared=len(shared),
             bytes_after=left + nbytes,
             chunks_recompressed=anew,
             bytes_saved=saved,
         )
+
+    def _shared(self, moved: Moved, on: Place | None) -> Moved:
+        """What stands for copies, as far as they are such."""
+        core, copies = self.core, self.plan.copies
+        compare = partial(equal, core.library.backend)
+        if on is not None:
+            compare = partial(equal_there, End(core.storage, core.config.storage))
+        equals = [np.empty(0, np.bool_)]
+        with task("Comparing copies", len(copies)) as progress:
+            for mask in run(compare, self._pairs(), on=on, ahead=_COMPARED_AT_ONCE):
+                equals.append(mask)
+                progress.step(len(mask))
+        copies = copies[np.concatenate(equals)]
+        refs, others = self.found.refs(copies[:, 0]), self.found.refs(copies[:, 1])
+        now = moved.apply(others) or others
+        assert now.checksum is not None
+        old = place_keys(refs.object, refs.offset, refs.length)
+        return Moved(old, now.object, now.offset, now.length, now.checksum)
+
+    def _pairs(self) -> Iterator[tuple[ChunkRefs, ChunkRefs]]:
+        """Copies and what may stand for them, a few bytes at a time."""
+        copies = self.plan.copies
+        end = np.cumsum(self.found.length[copies[:, 0]])
+        for part in np.split(copies, np.flatnonzero(np.diff(end // np.uint64(PACK_BYTES))) + 1):
+            if len(part):
+                yield self.found.refs(part[:, 0]), self.found.refs(part[:, 1])
 
     def packs(self) -> Iterator[Pack]:
         """The steps."""
@@ -263,9 +298,7 @@ class _Work:
                 # Somebody may be about to collect it.
                 yield Pack(library.new_id(ChunkId), sources, source, refs)
 
-    def _contents(
-        self, rows: Rows
-    ) -> tuple[tuple[Source, ...], npt.NDArray[np.int64], ChunkRefs]:
+    def _contents(self, rows: Rows) -> tuple[tuple[Source, ...], npt.NDArray[np.int64], ChunkRefs]:
         found = self.found
         runs, source = np.unique(found.run[rows], return_inverse=True)
         sources = []
@@ -308,9 +341,7 @@ def _trials(
         return ratio(recoder, [data[i] or b"" for i in range(len(data))])
 
     with task("Trying compression", len(runs)) as progress:
-        for (key, own), share in zip(
-            runs.items(), map_parallel(trial, runs.items()), strict=True
-        ):
+        for (key, own), share in zip(runs.items(), map_parallel(trial, runs.items()), strict=True):
             if share <= 1 - anew.saves:
                 for i in own:
                     recoders[i], ratios[i] = key[1], share

@@ -101,8 +101,8 @@ def derived_id(
     for one in sources:
         digest.update(one.node)
         digest.update(len(one.index).to_bytes(8, "little"))
-        digest.update(np.ascontiguousarray(one.index, "<u4"))
-    digest.update(np.ascontiguousarray(source, "<i8"))
+        digest.update(one.index.astype("<u4").tobytes())
+    digest.update(source.astype("<i8").tobytes())
     digest.update(place_keys(refs.object, refs.offset, refs.length).tobytes())
     return ChunkId(digest.digest())
 
@@ -156,9 +156,18 @@ def build(backend: Backend, verify: bool, pack: Pack) -> Built:
     )
 
 
-def _contents(
-    pack: Pack, length: npt.NDArray[np.uint64], sums: npt.NDArray[np.uint64]
-) -> Contents:
+def equal_there(end: End, pair: tuple[ChunkRefs, ChunkRefs]) -> npt.NDArray[np.bool_]:
+    """As `equal`, in a process that has yet to open the storage."""
+    return equal(end.open(), pair)
+
+
+def equal(backend: Backend, pair: tuple[ChunkRefs, ChunkRefs]) -> npt.NDArray[np.bool_]:
+    """Which of the chunks at some places have the same bytes as those at others."""
+    one, other = (read_chunks(backend, refs) for refs in pair)
+    return np.array([one[i] == other[i] for i in range(len(one))], np.bool_)
+
+
+def _contents(pack: Pack, length: npt.NDArray[np.uint64], sums: npt.NDArray[np.uint64]) -> Contents:
     contents = Contents()
     source = pack.source
     starts = [0, *(np.flatnonzero(source[1:] != source[:-1]) + 1).tolist()]
@@ -190,7 +199,7 @@ def _moved(
 
 
 def read_chunks(backend: Backend, refs: ChunkRefs) -> ByteColumn:
-    """The bytes of native chunks, in their order: neighbours in one request, the rest in parallel."""
+    """The bytes of native chunks, in their order; neighbours are read in one request."""
     how = reading(backend)
     object_ = np.ascontiguousarray(refs.object)
     reads = coalesce(object_, refs.offset, refs.length, gap=how.gap, limit=how.limit)

@@ -79,7 +79,9 @@ class Note:
     metadata: dict[str, Any]
 
 
-def commit(core: RepositoryCore, branch: str, relocator: Relocator, note: Note) -> SnapshotId | None:
+def commit(
+    core: RepositoryCore, branch: str, relocator: Relocator, note: Note
+) -> SnapshotId | None:
     """Put the tip of a branch on the new places, as a commit that changes nothing else.
 
     What others commit meanwhile is under it. None if the tip needs nothing that has moved.

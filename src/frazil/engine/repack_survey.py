@@ -19,7 +19,7 @@ from frazil.ids import ManifestId, NodeId
 from frazil.library.files import Library
 from frazil.model.overlay import inside
 from frazil.model.relocation import place_keys
-from frazil.model.repacking import Seen, interleaved
+from frazil.model.repacking import Seen, interleaved, twins
 from frazil.model.sweep import Objects
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
@@ -63,6 +63,18 @@ class Survey:
     def __len__(self) -> int:
         return len(self.run)
 
+    def twins(self) -> Numbers:
+        """The first chunk of the same array and coordinates with the same length and checksum."""
+        keys = np.zeros(len(self), [("node", "S8"), ("numbers", "<u8", 3)])
+        nodes = np.array([bytes(one.node.id) for one in self.runs], "S8")
+        marks = np.concatenate([np.empty(0, np.uint64), *map(_marks, self.runs)])
+        ends = np.cumsum([0, *(len(one.index) for one in self.runs)])
+        if len(self):
+            keys["node"] = nodes[self.run]
+            keys["numbers"][:, 0] = marks[ends[self.run] + self.row]
+        keys["numbers"][:, 1], keys["numbers"][:, 2] = self.length, self.checksum
+        return twins(keys.view("S32").reshape(-1), self.checksum != 0)
+
     def refs(self, rows: Numbers) -> ChunkRefs:
         """Where these chunks are, without their coordinates."""
         return ChunkRefs(
@@ -79,6 +91,14 @@ class _Part(NamedTuple):
     node: Node
     at: int
     group: int
+
+
+def _marks(one: Run) -> npt.NDArray[np.uint64]:
+    """uint64[n] that differ, in all likelihood, where coordinates do."""
+    mark = np.zeros(len(one.index), np.uint64)
+    for axis in range(one.index.shape[1]):
+        mark = (mark ^ one.index[:, axis]) * np.uint64(0x9E3779B97F4A7C15)
+    return mark
 
 
 def parts_of(snapshot: Snapshot) -> Parts:
@@ -148,7 +168,9 @@ class _Gathered:
 
     def _take(self, part: _Part, refs: ChunkRefs) -> None:
         self._runs.append(Run(part.node, part.group, refs.index))
-        self._refs.append(replace(refs, index=refs.index[:, :0], payload=None, etag=None, modified=None))
+        self._refs.append(
+            replace(refs, index=refs.index[:, :0], payload=None, etag=None, modified=None)
+        )
 
     def survey(self) -> Survey:
         runs, order = self._runs, self._order
@@ -159,9 +181,7 @@ class _Gathered:
         ends = np.cumsum([0, *(len(one.index) for one in runs)])
         at = ends[run] + row
         checksum = np.zeros(len(at), np.uint64) if refs.checksum is None else refs.checksum[at]
-        return Survey(
-            runs, run, row, refs.object[at], refs.offset[at], refs.length[at], checksum
-        )
+        return Survey(runs, run, row, refs.object[at], refs.offset[at], refs.length[at], checksum)
 
 
 def _arrays(snapshot: Snapshot) -> Iterator[Node]:

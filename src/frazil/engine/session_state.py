@@ -142,9 +142,7 @@ class SessionState:
             )
         with self.workspace.lock:
             self._check_moves_are_allowed()
-            id_ = self._following(
-                lambda: self._committer.flush(message, self._metadata(metadata))
-            )
+            id_ = self._following(lambda: self._committer.flush(message, self._metadata(metadata)))
             self.branch = None
         return id_
 

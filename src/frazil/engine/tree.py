@@ -184,9 +184,7 @@ class Tree:
                 return False
             for id_, node in self.changes.updated.items():
                 row = fresh.nodes.find_id(id_)
-                self.changes.updated[id_] = replace(
-                    node, manifests=fresh.nodes.node(row).manifests
-                )
+                self.changes.updated[id_] = replace(node, manifests=fresh.nodes.node(row).manifests)
             self.rebase_onto(fresh)
             return True
 

@@ -3,6 +3,8 @@
 Chunks come in the order in which they are read: version by version, array by array, row-major.
 Those that are in small objects, or in objects of which much is not needed, are put into new ones
 in this order. What would end up as it is stays where it is, so that to repeat it finds nothing.
+Chunks that seem to be copies of others, as an earlier repack of a part of the history leaves them,
+are not put anywhere: what refers to them is to refer to the others.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ class Chunks:
 
     object: uint8[n, 12]; offset, length: uint64[n], bytes; group: int64[n], rising: chunks of
     different groups are not read together; chosen: bool[n], whether the user asked for the array;
-    anew: bool[n], those that are to be compressed anew wherever they are.
+    anew: bool[n], those that are to be compressed anew wherever they are; twin: int64[n], the
+    first chunk that has probably the same bytes, often itself.
     """
 
     object: npt.NDArray[np.uint8]
@@ -75,6 +78,7 @@ class Chunks:
     group: npt.NDArray[np.int64]
     chosen: Mask
     anew: Mask
+    twin: Rows
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -93,12 +97,15 @@ class Figures:
 class Plan:
     """What is going to be moved: new object `i` gets the chunks `rows[first[i]:first[i + 1]]`.
 
+    copies: int64[k, 2], chunks, and those which will stand for them if they turn out to be equal,
+    whether these move or not.
     before, after: of all chunks; what compressing anew will save is not known here. dead: bytes
     that nothing needs in objects that are needed; missing: objects that should be there.
     """
 
     rows: Rows
     first: Rows
+    copies: Rows
     before: Figures
     after: Figures
     dead: int
@@ -121,14 +128,17 @@ def plan(
     worth = objects.worth(criteria)
     moving = (chunks.chosen & worth[objects.of_chunk] | chunks.anew) & (chunks.length > 0)
     moving &= objects.size[objects.of_chunk] != _ABSENT
+    stands_for = _representatives(chunks.twin, moving)
+    copy = moving & (stands_for != np.arange(len(chunks)))
     packs = [
         pack
-        for pack in _packs(chunks, np.flatnonzero(moving), sizes)
+        for pack in _packs(chunks, np.flatnonzero(moving & ~copy), sizes)
         if _is_better(pack, chunks, objects, criteria)
     ]
     rows = np.concatenate([*packs, np.empty(0, np.int64)])
     first = np.cumsum([0, *map(len, packs)]).astype(np.int64)
-    stay = np.ones(len(chunks), np.bool_)
+    copies = np.stack([np.flatnonzero(copy), stands_for[copy]], axis=1)
+    stay = ~copy
     stay[rows] = False
     left = np.zeros(len(objects.size), np.bool_)
     left[objects.of_chunk[stay]] = True
@@ -136,6 +146,7 @@ def plan(
     return Plan(
         rows,
         first,
+        copies,
         before=Figures(
             int(there.sum()),
             int(objects.size[there].sum()),
@@ -144,7 +155,7 @@ def plan(
         after=Figures(
             int((left & there).sum()) + len(packs),
             int(objects.size[left & there].sum()) + int(chunks.length[rows].sum()),
-            _requests_after(chunks, rows, first, reading),
+            _requests_after(chunks, rows, first, copies, reading),
         ),
         dead=int(np.maximum(objects.size - objects.live, 0)[there].sum()),
         missing=int((~there).sum()),
@@ -153,9 +164,10 @@ def plan(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """The objects that chunks are in: size in bytes or _ABSENT, time (us); live: bytes that are needed, with a footer.
+    """The objects that chunks are in: size in bytes or _ABSENT; created, us since the epoch.
 
-    all_chosen: whether all chunks in it are; of_chunk: the object of each chunk.
+    live: bytes that are needed, with a footer; all_chosen: whether all chunks in it are;
+    of_chunk: the object of each chunk.
     """
 
     size: npt.NDArray[np.int64]
@@ -183,18 +195,20 @@ class _Held:
 
     def worth(self, criteria: Criteria) -> Mask:
         """Which of them the criteria are about."""
-        mask = self.size < criteria.smaller_than
+        mask: Mask = self.size < criteria.smaller_than
         mask |= self.is_dead(criteria) & self.all_chosen
         if criteria.before is not None:
             mask &= self.created < criteria.before
         if criteria.after is not None:
             mask &= self.created >= criteria.after
-        return mask & (self.size != _ABSENT)
+        mask &= self.size != _ABSENT
+        return mask
 
     def is_dead(self, criteria: Criteria) -> Mask:
         if criteria.dead is None:
             return np.zeros(len(self.size), np.bool_)
-        return self.size - self.live > criteria.dead * self.size
+        dead: Mask = self.size - self.live > criteria.dead * self.size
+        return dead
 
 
 def _packs(chunks: Chunks, rows: Rows, sizes: Sizes) -> Iterator[Rows]:
@@ -244,7 +258,9 @@ def _requests(
     return len(reads.start)
 
 
-def _requests_after(chunks: Chunks, rows: Rows, first: Rows, reading: Reading) -> int:
+def _requests_after(
+    chunks: Chunks, rows: Rows, first: Rows, copies: Rows, reading: Reading
+) -> int:
     object_, offset = chunks.object.copy(), chunks.offset.copy()
     length = chunks.length[rows]
     end = np.cumsum(length)
@@ -255,7 +271,26 @@ def _requests_after(chunks: Chunks, rows: Rows, first: Rows, reading: Reading) -
     ids[:, :8] = (pack + 1).astype(">u8").view(np.uint8).reshape(-1, 8)
     object_[rows] = ids
     offset[rows] = end - length - begin[pack]
+    object_[copies[:, 0]], offset[copies[:, 0]] = object_[copies[:, 1]], offset[copies[:, 1]]
     return _requests(object_, offset, chunks.length, reading)
+
+
+def _representatives(twin: Rows, moving: Mask) -> Rows:
+    """int64[n]: of the chunks that are probably equal the first that stays, or else the first."""
+    n = len(twin)
+    found = np.full(n, n, np.int64)
+    staying = np.flatnonzero(~moving)
+    np.minimum.at(found, twin[staying], staying)
+    return np.where(found < n, found, np.arange(n))[twin]
+
+
+def twins(keys: npt.NDArray[np.bytes_], known: Mask) -> Rows:
+    """int64[n]: the first chunk with the same key; itself for those of which none is known."""
+    found = np.arange(len(keys))
+    rows = np.flatnonzero(known)
+    _, first, of = np.unique(keys[rows], return_index=True, return_inverse=True)
+    found[rows] = rows[first][of]
+    return found
 
 
 def interleaved(index: list[npt.NDArray[np.uint32]]) -> tuple[Rows, Rows]:

@@ -1,0 +1,500 @@
+"""Repacking: the same values in fewer objects, while others read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+import zarr.codecs
+
+import frazil
+from frazil import ConflictError, PackConfig, Repository, RepositoryConfig
+from frazil.errors import FormatError, SnapshotNotFoundError
+from frazil.format.chunk_refs import NATIVE, ChunkRefs
+from frazil.progress import Progress, report
+from frazil.session import Session
+from frazil.storage.memory import MemoryBackend
+from tests.scenario.places import storage_around
+
+SHAPE, CHUNK = (12, 40), (1, 40)
+NAMES = ("u", "v")
+Values = dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+
+
+def singly() -> RepositoryConfig:
+    """An object for each chunk, however small."""
+    config = RepositoryConfig(inline_chunk_threshold_bytes=0)
+    config.packs = PackConfig.off()
+    return config
+
+
+def values(seed: int) -> Values:
+    rng = np.random.default_rng(seed)
+    return {name: rng.integers(1, 99, SHAPE).astype("f8") for name in NAMES}
+
+
+def read(session: Session) -> Values:
+    root = zarr.open_group(session.store, mode="r")
+    return {name: root[name][:] for name in NAMES}  # type: ignore[index, misc]
+
+
+def same(found: Values, expected: Values) -> None:
+    for name in NAMES:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+class Story:
+    """A repository of three commits, of which each changes a third; what each of them holds."""
+
+    def __init__(self, storage: frazil.Storage, spec: int) -> None:
+        self.storage = storage
+        self.repo = Repository.create(storage, singly(), spec_version=spec)
+        self.versions: dict[str, Values] = {}
+        now = values(0)
+        for i in range(3):
+            session = self.repo.writable_session("main")
+            root = zarr.open_group(session.store, mode="a")
+            new = values(i)
+            for name in NAMES:
+                array = root.require_array(
+                    name, shape=SHAPE, chunks=CHUNK, dtype="f8", compressors=None
+                )
+                rows = slice(4 * i, 12 if i == 0 else 4 * i + 4)
+                now[name] = now[name].copy()
+                now[name][rows] = new[name][rows]
+                array[rows] = now[name][rows]
+            self.versions[session.commit(f"commit {i}")] = now
+            now = dict(now)
+        self.tip, self.old = list(self.versions)[-1], list(self.versions)[0]
+        self.repo.create_tag("first", self.old)
+
+    def open(self) -> Repository:
+        return Repository.open(self.storage)
+
+    def check(self) -> None:
+        """All versions have what they had, and nothing is wrong."""
+        repo = self.open()
+        for id_, expected in self.versions.items():
+            same(read(repo.readonly_session(snapshot_id=id_)), expected)
+        same(read(repo.readonly_session("main")), self.versions[self.tip])
+        healthy = repo.verify("data")
+        assert healthy.is_healthy, str(healthy)
+
+    def collect(self) -> frazil.ops.GCSummary:
+        return self.open().garbage_collect(datetime.now(UTC) + timedelta(days=1))
+
+
+@pytest.fixture
+def everywhere(storage: frazil.Storage, spec: int) -> Story:
+    """In memory and on disk, in both versions of the format."""
+    return Story(storage, spec)
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    return MemoryBackend()
+
+
+@pytest.fixture
+def story(backend: MemoryBackend, spec: int) -> Story:
+    """In memory, in both versions of the format."""
+    return Story(storage_around(backend), spec)
+
+
+@pytest.fixture
+def modern(backend: MemoryBackend) -> Story:
+    """In memory, in version 2 of the format, where that does not matter."""
+    return Story(storage_around(backend), 2)
+
+
+def objects(repo: Repository) -> int:
+    return sum(1 for _ in repo._core.library.backend.list("chunks"))
+
+
+def places(session: Session, path: str) -> ChunkRefs:
+    workspace = session._workspace
+    return ChunkRefs.concat(list(workspace.ref_batches(workspace.array(path))))
+
+
+@contextmanager
+def at_step(task: str, number: int, act: Any) -> Iterator[None]:
+    """Act once when a task has come so far."""
+    done: list[bool] = []
+
+    def look(progress: Progress) -> None:
+        if progress.task == task and progress.done >= number and not done:
+            done.append(True)
+            act()
+
+    with report(look):
+        yield
+    assert done
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt() -> None:
+    raise Interrupted
+
+
+def test_the_newest_version_is_repacked_by_a_commit(everywhere: Story) -> None:
+    before = everywhere.repo.repack(dry_run=True)
+    assert (before.objects_before, before.objects_after, before.chunks_moved) == (24, 1, 24)
+    assert (before.requests_before, before.requests_after) == (24, 1)
+    assert objects(everywhere.repo) == 24 + 16
+    done = everywhere.repo.repack("fewer objects", metadata={"why": "speed"})
+    assert done.commits == {"main": everywhere.repo.resolve("main")}
+    newest = next(everywhere.repo.ancestry(branch="main"))
+    assert (newest.message, newest.metadata["why"]) == ("fewer objects", "speed")
+    assert newest.parent_id == everywhere.tip
+    assert (done.objects_after, done.snapshots_rewritten) == (1, 0)
+    assert done.bytes_after < done.bytes_before
+    everywhere.check()
+    diff = everywhere.repo.diff(from_snapshot_id=everywhere.tip, to_branch="main")
+    assert not diff.updated_chunks
+    again = everywhere.open().repack()
+    assert (again.chunks_moved, again.commits) == (0, {})
+    assert again.bytes_before == done.bytes_after
+    future = datetime.now(UTC) + timedelta(days=1)
+    everywhere.repo.delete_tag("first")
+    everywhere.repo.expire_snapshots(future)
+    everywhere.collect()
+    assert objects(everywhere.repo) == 1
+    same(read(everywhere.open().readonly_session("main")), everywhere.versions[everywhere.tip])
+
+
+def test_the_whole_history_is_repacked_in_place(everywhere: Story) -> None:
+    line = [info.id for info in everywhere.repo.ancestry(branch="main")]
+    done = everywhere.repo.repack(history=True)
+    assert (done.objects_before, done.objects_after, done.chunks_moved) == (40, 1, 40)
+    assert done.snapshots_rewritten == 3
+    assert [info.id for info in everywhere.repo.ancestry(branch="main")][1:] == line
+    everywhere.check()
+    assert everywhere.collect().chunks_deleted == 40
+    assert objects(everywhere.repo) == 1
+    everywhere.check()
+    again = everywhere.open().repack(history=True)
+    assert (again.chunks_moved, again.snapshots_rewritten, again.commits) == (0, 0, {})
+
+
+def test_after_the_newest_version_the_history_shares_its_object(story: Story) -> None:
+    story.repo.repack()
+    done = story.open().repack(history=True)
+    story.check()
+    story.collect()
+    story.check()
+    assert (done.chunks_moved, done.chunks_shared) == (40, 24)
+    assert objects(story.repo) == done.objects_after == 1
+    assert story.open().chunk_storage_stats().native_bytes == 40 * 320
+
+
+def test_chosen_snapshots_alone_are_rewritten(modern: Story) -> None:
+    done = modern.repo.repack(history=[modern.old])
+    assert (done.chunks_moved, done.snapshots_rewritten, done.commits) == (24, 1, {})
+    modern.check()
+    modern.collect()
+    modern.check()
+    with pytest.raises(SnapshotNotFoundError, match="not in the history"):
+        modern.repo.repack(history=["VY76P925PRY57WFEK410"])
+
+
+def test_a_snapshot_that_a_branch_is_at_is_left_alone(story: Story) -> None:
+    story.repo.create_branch("side", story.old)
+    done = story.repo.repack(history=True)
+    assert sorted(done.commits) == ["main", "side"]
+    # One branch appears at an old snapshot while these are rewritten.
+    middle = list(story.versions)[1]
+    story.check()
+    story.collect()
+    story.check()
+    assert story.repo.lookup_branch("side") == done.commits["side"]
+    assert middle in [info.id for info in story.repo.ancestry(branch="main")]
+
+
+def test_a_branch_that_appears_meanwhile_finds_its_snapshot_as_it_was(story: Story) -> None:
+    middle = list(story.versions)[1]
+    early = story.open()
+    session = early.readonly_session(snapshot_id=middle)
+    known = session._workspace.base.manifests.ids.tolist()
+    backend = story.repo._core.library
+    original = backend.write_snapshot
+    made: list[str] = []
+
+    def write(snapshot: Any, uploads: Any = None) -> None:
+        if str(snapshot.id) == middle and not made:
+            made.append("side")
+            story.open().create_branch("side", middle)
+        original(snapshot, uploads)
+
+    backend.write_snapshot = write  # type: ignore[method-assign]
+    done = story.repo.repack(history=True)
+    assert made
+    assert done.snapshots_rewritten == 2
+    again = story.open().readonly_session("side")
+    assert again._workspace.base.manifests.ids.tolist() == known
+    story.check()
+
+
+@pytest.mark.parametrize("shape", ["whole", "part", "chunk", "many", "listing"])
+def test_a_reader_from_before_reads_on(story: Story, shape: str) -> None:
+    """What it has in memory names objects that are gone."""
+    repo = story.open()
+    sessions = {id_: repo.readonly_session(snapshot_id=id_) for id_ in story.versions}
+    for session in sessions.values():
+        places(session, "/u"), places(session, "/v")
+    other = story.open()
+    other.repack(history=True)
+    story.collect()
+    for id_, session in sessions.items():
+        expected = story.versions[id_]
+        array: Any = zarr.open_group(session.store, mode="r")["u"]
+        if shape == "whole":
+            same(read(session), expected)
+        elif shape == "part":
+            np.testing.assert_array_equal(array[3:9, 5:7], expected["u"][3:9, 5:7])
+        elif shape == "chunk":
+            found = session.store.get_sync("u/c/7/0")
+            assert found is not None
+            assert found.to_bytes() == expected["u"][7].tobytes()
+        elif shape == "many":
+            workspace = session._workspace
+            coords = [(i, 0) for i in range(12)]
+            got = workspace.get_chunks(workspace.array("/u"), coords)
+            assert got == [expected["u"][i].tobytes() for i in range(12)]
+        else:
+            repo._core.library._manifests.resize(0)
+            assert len(places(session, "/u")) == 12
+
+
+def test_what_is_really_gone_stays_an_error(modern: Story, backend: MemoryBackend) -> None:
+    session = modern.repo.readonly_session("main")
+    backend.delete([info.key for info in backend.list("chunks")])
+    with pytest.raises(frazil.StorageError) as caught:
+        read(session)
+    assert caught.value.kind == frazil.ErrorKind.OBJECT_NOT_FOUND
+
+
+@pytest.mark.parametrize("history", [False, True])
+@pytest.mark.parametrize("collected", [False, True])
+def test_a_writer_from_before_commits(story: Story, history: bool, collected: bool) -> None:
+    config = RepositoryConfig()
+    config.packs = PackConfig(max_chunk_bytes=1000)  # what is not committed waits in memory
+    session = Repository.open(story.storage, config).writable_session("main")
+    root: Any = zarr.open_group(session.store)
+    root["u"][0] = 7.0
+    root["v"].resize((14, 40))
+    story.open().repack(history=history)
+    if collected:
+        story.collect()
+    root["u"][1, 3:5] = 8.0  # of a chunk that has moved
+    if not history and not collected:
+        with pytest.raises(ConflictError):
+            session.commit("without a rebase")
+    session.commit("from before", rebase_with=frazil.ConflictDetector())
+    root = zarr.open_group(story.open().readonly_session("main").store, mode="r")
+    expected = story.versions[story.tip]["u"].copy()
+    expected[0], expected[1, 3:5] = 7.0, 8.0
+    np.testing.assert_array_equal(root["u"][:], expected)
+    assert root["v"].shape == (14, 40)
+    np.testing.assert_array_equal(root["v"][:12], story.versions[story.tip]["v"])
+    story.collect()
+    assert story.open().verify("data").is_healthy
+    # Its manifest is of chunks where they are now: of the old objects only its own are left.
+    assert story.open().repack(dry_run=True).objects_before <= 3
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_what_others_commit_meanwhile_is_kept(story: Story, history: bool) -> None:
+    def somebody_else() -> None:
+        session = story.open().writable_session("main")
+        root: Any = zarr.open_group(session.store)
+        root["u"][0] = 7.0
+        session.commit("meanwhile")
+
+    with at_step("Moving chunks", 1, somebody_else):
+        done = story.repo.repack(history=history)
+    messages = [info.message for info in story.open().ancestry(branch="main")][:3]
+    assert messages == ["Repack chunks", "meanwhile", "commit 2"]
+    expected = {name: one.copy() for name, one in story.versions[story.tip].items()}
+    expected["u"][0] = 7.0
+    same(read(story.open().readonly_session("main")), expected)
+    assert done.snapshots_rewritten == (4 if history else 0)
+    story.collect()
+    same(read(story.open().readonly_session("main")), expected)
+    assert story.open().verify("data").is_healthy
+
+
+@pytest.mark.parametrize("task", ["Moving chunks", "Rewriting snapshots"])
+def test_what_was_interrupted_is_taken_up_again(story: Story, task: str) -> None:
+    story.repo._core.config.packs = PackConfig(target_bytes=3200)
+    with pytest.raises(Interrupted), at_step(task, 1, interrupt):
+        story.repo.repack(history=True)
+    story.check()
+    repo = story.open()
+    repo._core.config.packs = PackConfig(target_bytes=3200)
+    done = repo.repack(history=True)
+    if task == "Moving chunks":
+        assert done.objects_found >= 1
+        assert done.objects_found + done.objects_written == 5
+    story.check()
+    story.collect()
+    story.check()
+    assert objects(repo) == done.objects_after == 5
+
+
+def test_objects_of_an_old_attempt_are_not_trusted(modern: Story) -> None:
+    with pytest.raises(Interrupted), at_step("Moving chunks", 1, interrupt):
+        modern.repo.repack()
+    repo = modern.open()
+    library = repo._core.library
+    now = library.now
+    library.now = lambda: now() + 2 * 24 * 3600 * 1_000_000
+    done = repo.repack()
+    assert (done.objects_found, done.objects_written) == (0, 1)
+    modern.check()
+
+
+def test_a_part_of_the_arrays(modern: Story) -> None:
+    for options in (
+        {"path": "/u"},
+        {"pattern": "/?"},
+        {"pattern": "u*"},
+        {"regex": "^/u$"},
+        {"written_before": datetime.now(UTC) + timedelta(days=1)},
+        {"written_after": datetime.now(UTC) - timedelta(days=1)},
+        {"written_before": datetime.now(UTC) - timedelta(days=1)},
+        {"smaller_than": 10},
+    ):
+        given: Any = options
+        moved = modern.repo.repack(dry_run=True, **given).chunks_moved
+        all_ = "pattern" in options and options["pattern"] == "/?" or "written_after" in options
+        none = "smaller_than" in options
+        if "written_before" in options:
+            all_ = options["written_before"] > datetime.now(UTC)  # type: ignore[operator]
+            none = not all_
+        assert moved == (24 if all_ else 0 if none else 12), options
+    modern.repo.repack(path="/u")
+    modern.check()
+    assert objects(modern.repo) == 41
+
+
+def test_chunks_that_are_read_together_lie_together(modern: Story) -> None:
+    modern.repo.repack()
+    session = modern.open().readonly_session("main")
+    u, v = places(session, "/u"), places(session, "/v")
+    assert u.offset.tolist() == [320 * i for i in range(12)]
+    assert v.offset.tolist() == [320 * i for i in range(12, 24)]
+    modern.repo.repack(history=True)
+    modern.check()
+
+
+def test_several_arrays_can_be_interleaved(modern: Story) -> None:
+    modern.repo.repack(together=["/u", "v"])
+    session = modern.open().readonly_session("main")
+    assert places(session, "/u").offset.tolist() == [640 * i for i in range(12)]
+    assert places(session, "/v").offset.tolist() == [640 * i + 320 for i in range(12)]
+    modern.check()
+
+
+def test_dead_space_is_dropped(spec: int) -> None:
+    repo = Repository.create(frazil.in_memory_storage(), spec_version=spec)
+    data = np.random.default_rng(1).integers(0, 255, (64, 8000), "u1")
+    session = repo.writable_session("main")
+    array = zarr.create_array(
+        session.store, name="a", shape=data.shape, chunks=(1, 8000), dtype="u1", compressors=None
+    )
+    array[:] = data
+    session.commit("full")
+    session = repo.writable_session("main")
+    array = zarr.open_array(session.store, path="a")
+    array[8:] = 255 - data[8:]
+    session.commit("most of it anew")
+    assert repo.repack(history=True, smaller_than=1).chunks_moved == 0
+    done = repo.repack(smaller_than=1)
+    assert done.chunks_moved == 8
+    assert done.dead_bytes > 56 * 8000
+    assert repo.repack(smaller_than=1, dead=0.1).chunks_moved == 0
+    expected = np.concatenate([data[:8], 255 - data[8:]])
+    found = zarr.open_array(repo.readonly_session("main").store, path="a", mode="r")
+    np.testing.assert_array_equal(found[:], expected)
+
+
+def test_inline_and_virtual_chunks_stay(spec: int) -> None:
+    repo = Repository.create(frazil.in_memory_storage(), spec_version=spec)
+    session = repo.writable_session("main")
+    zarr.create_array(session.store, name="tiny", data=np.arange(6), chunks=(1,))
+    zarr.create_array(session.store, name="far", shape=(4,), chunks=(2,), dtype="u1")
+    session.store.set_virtual_ref(
+        "far/c/0", "s3://bucket/x", offset=3, length=9, validate_container=False
+    )
+    for i in range(3):
+        zarr.create_array(
+            session.store, name=f"own{i}", data=np.arange(600), chunks=(600,), compressors=None
+        )
+        session.commit(f"own {i}")
+        session = repo.writable_session("main")
+    before = {path: places(session, path) for path in ("/tiny", "/far")}
+    done = repo.repack()
+    assert done.chunks_moved == 3
+    session = repo.readonly_session("main")
+    for path, refs in before.items():
+        assert places(session, path).equals(refs)
+        assert not (refs.kind == NATIVE).any()
+    assert repo.verify("data").is_healthy
+
+
+def test_a_damaged_chunk_ends_it(modern: Story, backend: MemoryBackend) -> None:
+    info = min(backend.list("chunks"), key=lambda info: info.key)
+    data = bytearray(backend.get(info.key))
+    data[7] ^= 1
+    backend.put(info.key, bytes(data))
+    with pytest.raises(FormatError, match="is damaged") as caught:
+        modern.repo.repack(history=True)
+    assert caught.value.kind == frazil.ErrorKind.CHUNK_CORRUPTED
+    assert modern.repo.lookup_branch("main") == modern.tip
+
+
+def test_a_missing_object_is_left_out(modern: Story, backend: MemoryBackend) -> None:
+    info = min(backend.list("chunks"), key=lambda info: info.key)
+    backend.delete([info.key])
+    done = modern.repo.repack(history=True)
+    assert (done.objects_missing, done.chunks_moved) == (1, 39)
+
+
+def test_a_cache_on_disk_follows(modern: Story, tmp_path: Any) -> None:
+    cached = modern.storage.with_cache(tmp_path / "cache", 10_000_000)
+    repo = Repository.open(cached)
+    old = repo.readonly_session(snapshot_id=modern.old)
+    same(read(old), modern.versions[modern.old])
+    modern.open().repack(history=True)
+    modern.collect()
+    for _ in range(2):
+        again = Repository.open(cached).readonly_session(snapshot_id=modern.old)
+        root: Any = zarr.open_group(again.store, mode="r")
+        np.testing.assert_array_equal(root["u"][2:5], modern.versions[modern.old]["u"][2:5])
+
+
+def test_arguments_are_checked(modern: Story) -> None:
+    for wrong in (
+        {"smaller_than": 0},
+        {"recompress": 0},
+        {"dead": 1.0},
+        {"dead": -0.1},
+        {"recompress_saves": 1.0},
+    ):
+        given: Any = wrong
+        with pytest.raises(ValueError, match=next(iter(wrong)).replace("_", ".")):
+            modern.repo.repack(**given)
+    with pytest.raises(frazil.InvalidInputError, match="regular expression"):
+        modern.repo.repack(regex="(")
+    with pytest.raises(frazil.RefNotFoundError):
+        modern.repo.repack(branch="none")
+    with pytest.raises(TypeError, match="timezone"):
+        modern.repo.repack(written_before=datetime(2024, 1, 1))

@@ -70,7 +70,7 @@ class Story:
                 array[rows] = now[name][rows]
             self.versions[session.commit(f"commit {i}")] = now
             now = dict(now)
-        self.tip, self.old = list(self.versions)[-1], list(self.versions)[0]
+        self.tip, self.old = list(self.versions)[-1], next(iter(self.versions))
         self.repo.create_tag("first", self.old)
 
     def open(self) -> Repository:
@@ -374,7 +374,7 @@ def test_a_part_of_the_arrays(modern: Story) -> None:
     ):
         given: Any = options
         moved = modern.repo.repack(dry_run=True, **given).chunks_moved
-        all_ = "pattern" in options and options["pattern"] == "/?" or "written_after" in options
+        all_ = options.get("pattern") == "/?" or "written_after" in options
         none = "smaller_than" in options
         if "written_before" in options:
             all_ = options["written_before"] > datetime.now(UTC)  # type: ignore[operator]
@@ -466,6 +466,21 @@ def test_a_missing_object_is_left_out(modern: Story, backend: MemoryBackend) -> 
     backend.delete([info.key])
     done = modern.repo.repack(history=True)
     assert (done.objects_missing, done.chunks_moved) == (1, 39)
+
+
+def test_a_collection_makes_snapshots_be_read_anew(modern: Story) -> None:
+    """So that nobody commits on top of what an old version has referred to."""
+    repo = modern.open()
+    middle = list(modern.versions)[1]
+    repo.readonly_session(snapshot_id=middle)
+    modern.open().repack(history=True)
+    modern.collect()
+    repo.create_branch("side", middle)
+    session = repo.writable_session("side")
+    zarr.open_group(session.store)["u"].attrs["new"] = True
+    session.commit("on top of an old version")
+    same(read(modern.open().readonly_session("side")), modern.versions[middle])
+    assert modern.open().verify("data").is_healthy
 
 
 def test_a_cache_on_disk_follows(modern: Story, tmp_path: Any) -> None:

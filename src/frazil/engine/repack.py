@@ -22,6 +22,7 @@ from frazil.engine.packs import PACK_BYTES, PACK_CHUNKS, PACKED_CHUNK_BYTES
 from frazil.engine.recompress import Recoder, ratio
 from frazil.engine.repack_move import (
     Built,
+    How,
     Pack,
     Source,
     build,
@@ -221,14 +222,16 @@ class _Work:
         written = found = nbytes = saved = anew = 0
         parts: list[Moved] = []
 
+        how = How(library.verify_reads, core.catalog.identity().bytes)
+
         def here(pack: Pack) -> Built:
             with budget.held(2 * pack.nbytes):
-                return build(library.backend, library.verify_reads, pack)
+                return build(library.backend, how, pack)
 
         step: Callable[[Pack], Built] = here
         if on is not None:
             end = End(core.storage, core.config.storage)
-            step = partial(build_there, end, library.verify_reads)
+            step = partial(build_there, end, how)
         with task("Moving chunks", len(self.plan.rows)) as progress:
             for built in run(step, self.packs(), on=on):
                 parts.append(built.moved)

@@ -107,19 +107,27 @@ def derived_id(
     return ChunkId(digest.digest())
 
 
-def build_there(end: End, verify: bool, pack: Pack) -> Built:
+@dataclass(frozen=True, slots=True)
+class How:
+    """What all steps share. verify: compare checksums; repository: its id, for footers."""
+
+    verify: bool
+    repository: bytes
+
+
+def build_there(end: End, how: How, pack: Pack) -> Built:
     """As `build`, in a process that has yet to open the storage; durable when it returns."""
     backend = end.open()
-    built = build(backend, verify, pack)
+    built = build(backend, how, pack)
     backend.sync()  # nobody else can
     return built
 
 
-def build(backend: Backend, verify: bool, pack: Pack) -> Built:
+def build(backend: Backend, how: How, pack: Pack) -> Built:
     """Store the object, unless it is there.
 
     Raises `FormatError` (`chunk-corrupted`) for a chunk that has not the checksum it was written
-    with, if told to `verify`, and `StorageError` for an object that cannot be read.
+    with, if told to verify, and `StorageError` for an object that cannot be read.
     """
     refs = pack.refs
     old = place_keys(refs.object, refs.offset, refs.length)
@@ -131,7 +139,7 @@ def build(backend: Backend, verify: bool, pack: Pack) -> Built:
     sums = checksums(data)
     if refs.checksum is not None:
         wrong = np.flatnonzero((refs.checksum != 0) & (refs.checksum != sums))
-        if verify and len(wrong):
+        if how.verify and len(wrong):
             ref = refs.row(int(wrong[0]))
             assert isinstance(ref, NativeRef)
             raise corrupted(pack.chunk(int(wrong[0])), ref, int(sums[wrong[0]]))
@@ -145,7 +153,7 @@ def build(backend: Backend, verify: bool, pack: Pack) -> Built:
     body = b"".join(
         (
             gather_bytes(data.heap, data.start, data.size).data,
-            _contents(pack, length, sums).footer(),
+            _contents(pack, length, sums).footer(how.repository),
         )
     )
     backend.put(chunk_key(pack.id), body)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.times import EPOCH
+from frazil.engine.times import microseconds
 from frazil.format.chunk_refs import NATIVE, ChunkRefs
 from frazil.format.ragged import run_items
 from frazil.format.snapshot import Node, NodeKind, Snapshot
@@ -209,12 +208,12 @@ def stored_chunks(library: Library) -> Objects:
     parts = [Objects.of([], [], [])]
     with task("Listing objects") as progress:
         while batch := list(islice(infos, _LISTED_AT_ONCE)):
-            parts.append(
-                Objects.of(
-                    [info.key[len("chunks/") :] for info in batch],
-                    [info.size for info in batch],
-                    [(info.last_modified - EPOCH) // timedelta(microseconds=1) for info in batch],
-                )
-            )
+            names = [info.key[len("chunks/") :] for info in batch]
+            times = [microseconds("last_modified", info.last_modified) for info in batch]
+            parts.append(Objects.of(names, [info.size for info in batch], times))
             progress.step(len(batch))
-    return Objects.concat(parts)
+    return Objects(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.size for part in parts]),
+        np.concatenate([part.created for part in parts]),
+    )

@@ -191,6 +191,11 @@ class UpdateTable:
             status=status,
         )
 
+    def newest(self, kind: UpdateKind) -> int:
+        """When the newest update of a kind was made, in µs since the epoch; 0 if none is here."""
+        rows = np.flatnonzero(self.rows["kind"] == kind)
+        return int(self.rows["updated_at"][rows[0]]) if len(rows) else 0
+
     def has_backup(self, name: str) -> bool:
         """Whether an update here says that it was copied to this file (a name used once)."""
         return name.encode() in self.column("backup").compact().heap.tobytes()

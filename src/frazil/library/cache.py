@@ -29,7 +29,7 @@ class CacheUse:
 class Cache(Generic[K, V]):
     """Least recently used values up to `budget` bytes; larger ones are not kept.
 
-    Values must never change: entries are not invalidated, only displaced.
+    Values must never change: entries are not invalidated, only displaced, or all of them dropped.
     """
 
     def __init__(self, budget: int, size_of: Callable[[V], int]) -> None:
@@ -59,6 +59,12 @@ class Cache(Generic[K, V]):
             other = Cache[K, V](self._budget, self._size_of)
             other._entries, other._used = OrderedDict(self._entries), self._used
         return other
+
+    def clear(self) -> None:
+        """Keep nothing of what is there."""
+        with self._lock:
+            self._entries.clear()
+            self._used = 0
 
     def resize(self, budget: int) -> None:
         """Keep up to so many bytes from now on."""

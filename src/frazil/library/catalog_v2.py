@@ -25,7 +25,7 @@ from frazil.format.repo_info import (
     initial_repo_info,
 )
 from frazil.format.snapshot import Snapshot
-from frazil.format.updates import Update
+from frazil.format.updates import Update, UpdateKind
 from frazil.ids import ObjectId, SnapshotId
 from frazil.library.catalog import Catalog, already_there
 from frazil.library.files import Library
@@ -105,6 +105,10 @@ class CatalogV2(Catalog):
         state = _State(decode_repo_info(fetched.data, where=KEY), fetched.version)
         with self._lock:
             self._state = state
+        if known is not None:
+            collected = state.info.updates.newest(UpdateKind.GC_RAN)
+            if collected not in (0, known.info.updates.newest(UpdateKind.GC_RAN)):
+                self._library.forget_snapshots()
         return state
 
     def update(
@@ -175,6 +179,8 @@ class CatalogV2(Catalog):
             raise
         with self._lock:
             self._state = _State(info, version)
+        if update.kind is UpdateKind.GC_RAN:
+            library.forget_snapshots()
         return info
 
     def _made_it(self, backup: str, error: StorageError) -> RepoInfo | None:

@@ -157,6 +157,10 @@ class Library:
         self._snapshots.put(id_, snapshot)
         return snapshot
 
+    def forget_snapshots(self) -> None:
+        """Read snapshots anew: what those in memory refer to may be gone."""
+        self._snapshots.clear()
+
     def manifest(self, id_: ManifestId) -> Manifest:
         """A manifest; `StorageError` of kind `object-not-found` if there is no such file."""
         known = self._manifests.get(id_)

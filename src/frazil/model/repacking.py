@@ -258,9 +258,7 @@ def _requests(
     return len(reads.start)
 
 
-def _requests_after(
-    chunks: Chunks, rows: Rows, first: Rows, copies: Rows, reading: Reading
-) -> int:
+def _requests_after(chunks: Chunks, rows: Rows, first: Rows, copies: Rows, reading: Reading) -> int:
     object_, offset = chunks.object.copy(), chunks.offset.copy()
     length = chunks.length[rows]
     end = np.cumsum(length)

@@ -25,6 +25,7 @@ FAMILIES = (
     "retention",
     "attached",
     "upkeep",
+    "packing",
     "integrity",
     "configuring",
     "files",

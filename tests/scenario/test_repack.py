@@ -513,3 +513,42 @@ def test_arguments_are_checked(modern: Story) -> None:
         modern.repo.repack(branch="none")
     with pytest.raises(TypeError, match="timezone"):
         modern.repo.repack(written_before=datetime(2024, 1, 1))
+
+
+def test_chunks_are_compressed_anew_where_it_is_worth_it(spec: int) -> None:
+    repo = Repository.create(frazil.in_memory_storage(), spec_version=spec)
+    rng = np.random.default_rng(2)
+    smooth = np.cumsum(rng.integers(0, 3, (8, 4000)), axis=1).astype("i4")
+    noise = rng.integers(0, 1 << 31, (8, 4000)).astype("i4")
+    zstd, blosc = zarr.codecs.ZstdCodec(level=1), zarr.codecs.BloscCodec(cname="zstd", clevel=1)
+    arrays: dict[str, tuple[Any, dict[str, Any]]] = {
+        "zstd": (smooth, {"compressors": zstd}),
+        "checked": (smooth, {"compressors": zarr.codecs.ZstdCodec(level=1, checksum=True)}),
+        "blosc": (smooth, {"compressors": blosc}),
+        "gzip": (smooth, {"compressors": zarr.codecs.GzipCodec(level=1)}),
+        "noise": (noise, {"compressors": zstd}),
+        "plain": (smooth, {"compressors": None}),
+        "sharded": (smooth, {"compressors": zstd, "shards": (4, 4000)}),
+    }
+    session = repo.writable_session("main")
+    for name, (data, options) in arrays.items():
+        chunks = (1, 4000)
+        zarr.create_array(session.store, name=name, data=data, chunks=chunks, **options)
+    session.commit("data")
+    before = {name: places(repo.readonly_session("main"), f"/{name}") for name in arrays}
+    foreseen = repo.repack(recompress=19, dry_run=True)
+    done = repo.repack(recompress=19)
+    assert done.chunks_recompressed == foreseen.chunks_recompressed == 4 * 8
+    assert done.bytes_saved == pytest.approx(foreseen.bytes_saved, rel=0.1)
+    session = repo.readonly_session("main")
+    for name, (data, _) in arrays.items():
+        now = places(session, f"/{name}")
+        smaller = now.length.sum() < before[name].length.sum()
+        assert smaller == (name in ("zstd", "checked", "blosc", "gzip")), name
+        np.testing.assert_array_equal(zarr.open_array(session.store, path=name, mode="r")[:], data)
+        with zarr.config.set({"frazil.pipeline": False}):
+            np.testing.assert_array_equal(
+                zarr.open_array(session.store, path=name, mode="r")[:], data
+            )
+    assert repo.verify("data").is_healthy
+    assert repo.repack(recompress=19).chunks_moved == 0

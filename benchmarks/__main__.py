@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import scaling, storage
+from benchmarks import repack, scaling, storage
 from benchmarks.cases import BY_NAME, CASES
 from benchmarks.common import FULL, QUICK, SHORT, Case, Goal, Sizes
 from benchmarks.many import has_server
@@ -81,7 +81,7 @@ def note(text: str) -> None:
 
 def main() -> None:
     start = time.monotonic()
-    for name, module in (("storage", storage), ("scaling", scaling)):
+    for name, module in (("storage", storage), ("scaling", scaling), ("repack", repack)):
         if sys.argv[1:2] == [name]:
             module.main(sys.argv[2:])
             return
@@ -89,7 +89,8 @@ def main() -> None:
         prog="python -m benchmarks",
         description=__doc__,
         epilog="Requests to an object store: python -m benchmarks storage --help. "
-        "Plots of time and memory against sizes: python -m benchmarks scaling --help.",
+        "Plots of time and memory against sizes: python -m benchmarks scaling --help. "
+        "Many small objects before and after repacking: python -m benchmarks repack --help.",
     )
     parser.add_argument("cases", nargs="*", help=f"some of: {', '.join(BY_NAME)}")
     size = parser.add_mutually_exclusive_group()

@@ -95,9 +95,10 @@ def pack(
     found = run(True)
     moving = found.chunks_moved + found.chunks_shared > 0
     if moving and not dry_run:
+        chunks, objects = found.chunks_moved, plural(found.objects_written, "object")
         what = (
-            f"{plural(found.chunks_moved, 'chunk')}, {size(found.bytes_moved)}, will be copied into "
-            f"{plural(found.objects_written, 'object')}; what they were in stays until gc deletes it"
+            f"{plural(chunks, 'chunk')}, {size(found.bytes_moved)}, will be copied into {objects}; "
+            "the old objects stay until gc deletes them"
         )
         confirm(what, yes=yes)
         found = run(False)

@@ -9,11 +9,12 @@ import typer
 
 from frazil.cli.arguments import DryRun, Json, Message, Url, Yes, confirm, moment, open_repository
 from frazil.cli.commands import Group, command
-from frazil.cli.output import UNITS, facts, plural, print_json, say, size
+from frazil.cli.output import facts, plural, print_json, say, size
 
 if TYPE_CHECKING:
     from frazil.repacking import RepackSummary
 
+_LETTERS = ("", "K", "M", "G", "T", "P")
 _SIZE = re.compile(r"^(\d+)\s*([KMGTP]?)(?:iB|B)?$", re.IGNORECASE)
 
 
@@ -134,5 +135,5 @@ def _bytes(text: str) -> int:
     found = _SIZE.match(text)
     if found is None:
         raise typer.BadParameter(f"{text!r} is no size: write 65536, 64K or 1M")
-    power = [unit[0] for unit in UNITS].index(found[2].upper()) + 1 if found[2] else 0
-    return int(found[1]) * 1024**power
+    count = int(found[1])
+    return count << 10 * _LETTERS.index(found[2].upper())

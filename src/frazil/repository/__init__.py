@@ -33,8 +33,8 @@ from frazil.repository.maintenance import Maintenance
 from frazil.repository.merging import Merging
 from frazil.repository.opening import Opening
 from frazil.repository.references import References
-from frazil.repository.retention import Retention
 from frazil.repository.repacking import Repacking
+from frazil.repository.retention import Retention
 from frazil.repository.sessions import Sessions
 from frazil.repository.settings import Settings
 from frazil.repository.tracing import Tracing

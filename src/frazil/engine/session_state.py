@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import ParamSpec
+
 from frazil.engine.commit import Committer
 from frazil.engine.forks import ForkFamily
 from frazil.engine.manifests import ManifestWriter
@@ -29,6 +31,9 @@ from frazil.types import SessionMode
 if TYPE_CHECKING:
     from frazil.conflicts import ConflictSolver
     from frazil.model.joining import Part
+
+
+P = ParamSpec("P")
 
 
 class SessionState:
@@ -82,7 +87,8 @@ class SessionState:
             self._check_no_fork_is_left_out()
             given = self._metadata(metadata)
             approval = self._approval(purpose, branch, message, given)
-            id_ = self._committer.commit(
+            id_ = self._following(
+                self._committer.commit,
                 branch,
                 message,
                 given,
@@ -90,15 +96,6 @@ class SessionState:
                 rebase_tries=rebase_tries,
                 allow_empty=allow_empty,
                 approve=None if approval is None else approval.ask,
-            id_ = self._following(
-                lambda: self._committer.commit(
-                    branch,
-                    message,
-                    self._metadata(metadata),
-                    rebase_with=rebase_with,
-                    rebase_tries=rebase_tries,
-                    allow_empty=allow_empty,
-                )
             )
             self.branch = None
         if approval is not None:
@@ -117,16 +114,13 @@ class SessionState:
             self._check_no_fork_is_left_out()
             given = self._metadata(metadata)
             approval = self._approval(Purpose("commit", "amend"), branch, message, given)
-            id_ = self._committer.amend(
+            id_ = self._following(
+                self._committer.amend,
                 branch,
                 message,
                 given,
                 allow_empty=allow_empty,
                 approve=None if approval is None else approval.ask,
-            id_ = self._following(
-                lambda: self._committer.amend(
-                    branch, message, self._metadata(metadata), allow_empty=allow_empty
-                )
             )
             self.branch = None
         if approval is not None:
@@ -142,7 +136,7 @@ class SessionState:
             )
         with self.workspace.lock:
             self._check_moves_are_allowed()
-            id_ = self._following(lambda: self._committer.flush(message, self._metadata(metadata)))
+            id_ = self._following(self._committer.flush, message, self._metadata(metadata))
             self.branch = None
         return id_
 
@@ -258,14 +252,17 @@ class SessionState:
             metadata,
             self._committer.base_of_fork,
         )
-    def _following(self, commit: Callable[[], SnapshotId]) -> SnapshotId:
+
+    def _following(
+        self, commit: Callable[P, SnapshotId], *args: P.args, **kwargs: P.kwargs
+    ) -> SnapshotId:
         """What `commit` returns; once more if what it needs of the base has moved."""
         try:
-            return commit()
+            return commit(*args, **kwargs)
         except StorageError as error:
             if not self.workspace.follow(error):
                 raise
-        return commit()
+        return commit(*args, **kwargs)
 
     # Checks
 

@@ -25,7 +25,7 @@ from frazil.format.pack import NO_REPOSITORY, Contents, checksum, checksums
 from frazil.ids import ChunkId, NodeId
 from frazil.storage.base import Backend
 from frazil.storage.fork import ForksafeLock
-from frazil.storage.pool import io_pool
+from frazil.storage.pool import submit
 
 PACK_BYTES = 4 * 1024 * 1024
 """A pack is stored when it has grown to this."""
@@ -225,9 +225,7 @@ class ChunkWriter:
 
     def _hand_over(self, id_: ChunkId, data: _Data) -> None:
         try:
-            done: Future[object] = io_pool().submit(
-                self._backend.put, chunk_key(id_), memoryview(data)
-            )
+            done: Future[object] = submit(self._backend.put, chunk_key(id_), memoryview(data))
         except RuntimeError:  # the interpreter is on its way out and starts no threads any more
             done = Future()
         self._stored[id_] = _Held(data, done, os.getpid())

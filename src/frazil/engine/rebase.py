@@ -40,6 +40,7 @@ from frazil.model.solving import (
     resolve,
 )
 from frazil.storage.pool import map_parallel
+from frazil.telemetry import span
 
 Coords = tuple[int, ...]
 
@@ -52,6 +53,11 @@ def rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: Conflict
     at the first with a conflict that the solver leaves; the workspace stays on the last one
     that fits.
     """
+    with span("frazil.rebase", branch=branch):
+        _rebase(workspace, catalog, branch, solver)
+
+
+def _rebase(workspace: Workspace, catalog: Catalog, branch: str, solver: ConflictSolver) -> None:
     library = workspace.library
     tip = catalog.commit_tip(branch)
     if tip == workspace.snapshot_id:

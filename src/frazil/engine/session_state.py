@@ -26,6 +26,7 @@ from frazil.library.catalog import Catalog, needs_spec_2
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.model.flags import MOVE_NODE, check_enabled
 from frazil.storage.base import Backend
+from frazil.telemetry import span
 from frazil.types import SessionMode
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class SessionState:
         purpose: Purpose = COMMIT,
     ) -> SnapshotId:
         """See `Committer.commit`."""
-        with self.workspace.lock:
+        with span("frazil.commit") as told, self.workspace.lock:
             branch = self._branch("committed")
+            told.note(branch=branch)
             self._check_moves_are_allowed()
             self._check_no_fork_is_left_out()
             given = self._metadata(metadata)
@@ -97,6 +99,7 @@ class SessionState:
                 allow_empty=allow_empty,
                 approve=None if approval is None else approval.ask,
             )
+            told.note(snapshot=str(id_))
             self.branch = None
         if approval is not None:
             approval.tell(id_)
@@ -108,8 +111,9 @@ class SessionState:
         """See `Committer.amend`."""
         if self._catalog.spec < 2:
             raise needs_spec_2("amend")
-        with self.workspace.lock:
+        with span("frazil.commit") as told, self.workspace.lock:
             branch = self._branch("amended")
+            told.note(branch=branch)
             self._check_moves_are_allowed()
             self._check_no_fork_is_left_out()
             given = self._metadata(metadata)
@@ -122,6 +126,7 @@ class SessionState:
                 allow_empty=allow_empty,
                 approve=None if approval is None else approval.ask,
             )
+            told.note(snapshot=str(id_))
             self.branch = None
         if approval is not None:
             approval.tell(id_)

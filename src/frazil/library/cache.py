@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from frazil.storage.fork import ForksafeLock
+from frazil.telemetry import effort
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -51,7 +52,8 @@ class Cache(Generic[K, V]):
                 return None
             self._entries.move_to_end(key)
             self._hits += 1
-            return entry[0]
+        _tell(cache_hits=1)
+        return entry[0]
 
     def copy(self) -> Cache[K, V]:
         """Another one, with the same values."""
@@ -102,15 +104,19 @@ class Cache(Generic[K, V]):
             if entry is not None:
                 self._entries.move_to_end(key)
                 self._hits += 1
-                return entry[0]
-            fetch_id = (os.getpid(), key)
-            running = self._loading.get(fetch_id)
-            if running is None:
-                self._misses += 1
-                mine: Future[V] = Future()
-                self._loading[fetch_id] = mine
+            else:
+                fetch_id = (os.getpid(), key)
+                running = self._loading.get(fetch_id)
+                if running is None:
+                    self._misses += 1
+                    mine: Future[V] = Future()
+                    self._loading[fetch_id] = mine
+        if entry is not None:
+            _tell(cache_hits=1)
+            return entry[0]
         if running is not None:
             return running.result()
+        _tell(cache_misses=1)
         try:
             value = fetch()
         except BaseException as error:
@@ -123,3 +129,9 @@ class Cache(Generic[K, V]):
             self._loading.pop(fetch_id, None)
         mine.set_result(value)
         return value
+
+
+def _tell(**amounts: int) -> None:
+    whole = effort()
+    if whole is not None:
+        whole.add(**amounts)

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from frazil.storage.base import FRESH, Backend
-from frazil.storage.pool import io_pool
+from frazil.storage.pool import submit
 
 MAX_IN_FLIGHT = 64
 """Further puts wait while this many are under way: their bytes are in memory."""
@@ -36,7 +36,7 @@ class Uploads:
         if self._backend.local:  # another thread would cost more than it saves
             call()
             return
-        self._running.append((io_pool().submit(call), call))
+        self._running.append((submit(call), call))
         if len(self._running) > MAX_IN_FLIGHT:
             self._finish_one()
 

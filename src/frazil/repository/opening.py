@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from frazil.config import Attribution, RepositoryConfig
+from frazil.display import brief
 from frazil.engine import repository_core
 from frazil.engine.access import checked_access, unspecific_access
 from frazil.engine.repository_core import RepositoryCore
@@ -14,6 +15,7 @@ from frazil.errors import ConflictError, InvalidInputError
 from frazil.model.virtual_urls import checked_container
 from frazil.repository.base import RepositoryBase
 from frazil.storage import Storage, StorageSettings
+from frazil.telemetry import span
 from frazil.twins import in_pool, twin
 from frazil.types import SpecVersion
 
@@ -72,9 +74,12 @@ class Opening(RepositoryBase):
         archived: see `open_archived`.
         """
         _check(config, authorize_virtual_chunk_access)
-        core = repository_core.open_(storage, config, attribution)
-        _authorize(core, authorize_virtual_chunk_access)
-        return cls(core)
+        with span("frazil.open") as told:
+            if told.recording:
+                told.note(storage=brief(storage))
+            core = repository_core.open_(storage, config, attribution)
+            _authorize(core, authorize_virtual_chunk_access)
+            return cls(core)
 
     @staticmethod
     def repair(

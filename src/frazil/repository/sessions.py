@@ -11,6 +11,7 @@ from frazil.ids import SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.session import Session
 from frazil.store import IcechunkStore
+from frazil.telemetry import span
 from frazil.twins import in_pool, twin
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ class Sessions(RepositoryBase):
 
         as_of: of a branch, the newest snapshot that is not younger than this.
         """
-        id_ = self._core.resolve(branch, tag, snapshot_id, as_of)
-        return Session((self._core, self._core.session(id_)))
+        with span("frazil.session") as told:
+            id_ = self._core.resolve(branch, tag, snapshot_id, as_of)
+            told.note(snapshot=str(id_))
+            return Session((self._core, self._core.session(id_)))
 
     readonly_session_async = twin(readonly_session)
 
@@ -79,7 +82,8 @@ class Sessions(RepositoryBase):
 
     def writable_session(self, branch: str) -> Session:
         """A session whose changes can be committed to the branch."""
-        return Session((self._core, self._core.writable_session(branch)))
+        with span("frazil.session", branch=branch):
+            return Session((self._core, self._core.writable_session(branch)))
 
     writable_session_async = twin(writable_session)
 

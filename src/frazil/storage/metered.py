@@ -14,6 +14,7 @@ from typing_extensions import override
 from frazil.storage.base import Backend, Fetched
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.wrapper import Wrapper
+from frazil.telemetry import Span, effort, span
 
 T = TypeVar("T")
 
@@ -62,24 +63,34 @@ class Metered(Wrapper):
     @override
     def request(self, operation: str, key: str, call: Callable[[], T], sent: int = 0) -> T:
         received = 0
-        try:
-            with self._gate():
-                response = call()
-            received = _size(response)
-            return response
-        finally:
-            self._meter.count(operation, received, sent)
+        with span("frazil.request", operation=operation, key=key) as told:
+            try:
+                with self._gate():
+                    response = call()
+                received = _size(response)
+                return response
+            finally:
+                self._count(told, operation, received, sent)
 
     @override
     def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
         # As `request`, without a function for each of many small reads.
         data = b""
-        try:
-            with self._gate():
-                data = self.inner.get(key, start=start, end=end)
-            return data
-        finally:
-            self._meter.count("get", len(data), 0)
+        with span("frazil.request", operation="get", key=key) as told:
+            try:
+                with self._gate():
+                    data = self.inner.get(key, start=start, end=end)
+                return data
+            finally:
+                self._count(told, "get", len(data), 0)
+
+    def _count(self, told: Span, operation: str, received: int, sent: int) -> None:
+        self._meter.count(operation, received, sent)
+        if told.recording:
+            told.note(bytes_read=received, bytes_written=sent)
+            whole = effort()
+            if whole is not None:
+                whole.add(requests=1, bytes_read=received, bytes_written=sent)
 
     @override
     def delete(self, keys: Iterable[str]) -> None:

@@ -11,10 +11,13 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from contextvars import copy_context
+from functools import partial
+from typing import Generic, ParamSpec, TypeVar
 
 from frazil.storage.fork import ForksafeLock
 
+P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -35,6 +38,11 @@ def io_pool() -> ThreadPoolExecutor:
             if pool is None:
                 pool = _pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="frazil-io")
     return pool
+
+
+def submit(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """`fn(...)` on a thread of the pool, in a copy of the caller's context: spans have a parent."""
+    return io_pool().submit(partial(copy_context().run, fn, *args, **kwargs))
 
 
 def _forget_pool() -> None:
@@ -73,7 +81,7 @@ def map_parallel(fn: Callable[[T], R], items: Iterable[T], *, limit: int = WORKE
 def _recruit(run: Callable[[], None], count: int) -> list[Future[None]]:
     pool = io_pool()
     try:
-        return [pool.submit(run) for _ in range(count)]
+        return [pool.submit(copy_context().run, run) for _ in range(count)]
     except RuntimeError:
         return []  # the interpreter is on its way out and starts no threads any more
 

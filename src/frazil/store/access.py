@@ -11,7 +11,7 @@ from typing_extensions import ParamSpec
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.snapshot import Node, NodeKind
-from frazil.storage.pool import io_pool
+from frazil.storage.pool import submit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +22,7 @@ DIRECT_BYTES = 256 * 1024
 
 async def in_pool(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """`fn(...)` on a thread of the I/O pool."""
-    return await asyncio.wrap_future(io_pool().submit(fn, *args, **kwargs))
+    return await asyncio.wrap_future(submit(fn, *args, **kwargs))
 
 
 def array_at(workspace: Workspace, path: str) -> Node | None:

@@ -189,7 +189,7 @@ def test_a_failure_in_the_background_is_made_good() -> None:
 def test_chunks_are_stored_when_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = ThreadPoolExecutor(1)
     ended.shutdown()
-    monkeypatch.setattr(packs, "io_pool", lambda: ended)
+    monkeypatch.setattr("frazil.storage.pool.io_pool", lambda: ended)
     backend = MemoryBackend()
     chunks = writer(backend)
     refs = [chunks.write(NODE, (0,), bytes([i]) * 100) for i in range(9)]

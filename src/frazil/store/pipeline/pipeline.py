@@ -30,6 +30,7 @@ from frazil.store.pipeline.chain import Chain
 from frazil.store.pipeline.held import HeldChunk
 from frazil.store.pipeline.switch import enabled
 from frazil.store.store import IcechunkStore
+from frazil.telemetry import span
 
 _FEW = 64
 """Up to this many chunks are looked up where the caller stands, if that takes no request."""
@@ -99,7 +100,13 @@ class SelectionPipeline(CodecPipeline):
         work = _work(items, out)
         if work is None:
             return await self.inner.read(items, out, drop_axes)
-        store, batch = work
+        with span("frazil.read", array=work[1].path, chunks=len(items)):
+            return await self._read(*work, out, drop_axes)
+
+    async def _read(
+        self, store: IcechunkStore, batch: Batch, out: NDBuffer, drop_axes: tuple[int, ...]
+    ) -> Any:
+        items = batch.items
         workspace = store.session._workspace
         if self._chain is None:
             return await self._read_held(workspace, batch, out, drop_axes)
@@ -151,7 +158,13 @@ class SelectionPipeline(CodecPipeline):
         if work is None or work[0].read_only:
             await self.inner.write(items, value, drop_axes)
             return
-        store, batch = work
+        with span("frazil.write", array=work[1].path, chunks=len(items)):
+            await self._write(*work, value, drop_axes)
+
+    async def _write(
+        self, store: IcechunkStore, batch: Batch, value: NDBuffer, drop_axes: tuple[int, ...]
+    ) -> None:
+        items = batch.items
         workspace = store.session._workspace
         chain = self._chain
         if chain is None or chain.sharded:

@@ -24,6 +24,7 @@ FAMILIES = (
     "copies",
     "retention",
     "attached",
+    "statistics",
     "upkeep",
     "packing",
     "integrity",

@@ -1,4 +1,4 @@
-"""Commands that look after a repository: stats, doctor, gc, expire, migrate, ops."""
+"""Commands that look after a repository: doctor, gc, expire, migrate, ops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from frazil.cli.arguments import (
-    At,
     DryRun,
     Json,
     Url,
@@ -18,7 +17,6 @@ from frazil.cli.arguments import (
     confirm,
     moment,
     open_repository,
-    open_version,
 )
 from frazil.cli.commands import Group, command
 from frazil.cli.exits import Exit
@@ -39,55 +37,6 @@ OlderThan = Annotated[
     str,
     typer.Option("--older-than", metavar="TIME", help="30d, 12h, 2w, a date or a time (UTC)."),
 ]
-
-
-@command("stats", Group.OPERATE, "frazil stats weather", "frazil stats weather --arrays")
-def stats(
-    url: Url,
-    arrays: Annotated[bool, typer.Option("--arrays", help="Each array of a version.")] = False,
-    at: At = "main",
-    as_json: Json = False,
-) -> None:
-    """Say how much storage the chunks take.
-
-    Those of the whole history, or by array those of one version.
-    """
-    repo = open_repository(url)
-    if arrays:
-        found = open_version(repo, at).storage_of()
-        if as_json:
-            print_json({path: _bytes(item) for path, item in found.items()})
-            return
-        largest = sorted(found.items(), key=lambda item: -item[1].total_bytes())
-        table(
-            ("ARRAY", "OWN OBJECTS", "IN MANIFESTS", "ELSEWHERE"),
-            [
-                (path, size(s.native_bytes), size(s.inlined_bytes), size(s.virtual_bytes))
-                for path, s in largest
-            ],
-            right=(1, 2, 3),
-        )
-        return
-    total = repo.chunk_storage_stats()
-    if as_json:
-        print_json(_bytes(total))
-        return
-    facts(
-        {
-            "own objects": size(total.native_bytes),
-            "in manifests": size(total.inlined_bytes),
-            "elsewhere": f"{size(total.virtual_bytes)} (virtual chunks)",
-            "all": size(total.total_bytes()),
-        }
-    )
-
-
-def _bytes(item: Any) -> dict[str, int]:
-    return {
-        "native_bytes": item.native_bytes,
-        "inlined_bytes": item.inlined_bytes,
-        "virtual_bytes": item.virtual_bytes,
-    }
 
 
 @command("doctor", Group.OPERATE, "frazil doctor weather", "frazil doctor weather v1 --all --json")

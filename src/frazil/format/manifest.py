@@ -170,6 +170,24 @@ def decode_sizes(
     return size, _decode_refs(root, tables.take(np.flatnonzero(~inline)))[0]
 
 
+def decode_parts(
+    data: bytes, *, where: str, nodes: Collection[bytes]
+) -> tuple[list[NodeId], npt.NDArray[np.int64], ChunkRefs]:
+    """What a manifest says of these arrays: their ids, which of them each reference belongs to
+    (int64[n], ascending), and the references without indexes.
+
+    `FormatError` if the file is damaged where this looks.
+    """
+    _, body = unwrap(data, FileType.MANIFEST, where=where)
+    root = read_root(body, where=where)
+    arrays = root.tables(_ARRAYS)
+    found = _decode_nodes(root, arrays)
+    rows = [row for row, node in enumerate(found) if node in nodes]
+    tables, counts = arrays.take(np.array(rows, np.intp)).tables(_REFS)
+    belongs = np.repeat(np.arange(len(rows)), counts)
+    return [found[row] for row in rows], belongs, _decode_refs(root, tables)[0]
+
+
 def _references_of(
     data: bytes, where: str, nodes: Collection[bytes] | None
 ) -> tuple[Table, Tables]:

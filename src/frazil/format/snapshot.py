@@ -147,6 +147,7 @@ class Listing:
 
     id: SnapshotId
     flushed_at: int
+    message: str
     parent_id: SnapshotId | None
     manifests: ManifestTable
     parts: npt.NDArray[np.uint8]
@@ -165,6 +166,7 @@ def decode_listing(data: bytes | memoryview, *, where: str) -> Listing:
     return Listing(
         SnapshotId(root.struct(_ID, 12)),
         root.scalar(_FLUSHED_AT, "<u8"),
+        root.string(_MESSAGE),
         SnapshotId(root.struct(_PARENT, 12)) if root.has(_PARENT) else None,
         decode_infos(root),
         parts,

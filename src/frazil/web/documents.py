@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from frazil.files.info import FileInfo, file_at
 from frazil.format.snapshot import Node, NodeKind
 
 
@@ -19,7 +20,7 @@ class Described:
 
     chunks: the shape of what is read at once; shards: of what is stored as one object, None
     where that is the same; stored: how many chunks of the grid there can be; itemsize: bytes, 0
-    where that is not known; codecs: their names.
+    where that is not known; codecs: their names; file: what is known of a file.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Described:
     grid: tuple[int, ...] = ()
     fill_value: str = ""
     codecs: tuple[str, ...] = field(default=())
+    file: FileInfo | None = None
 
     @property
     def name(self) -> str:
@@ -87,6 +89,7 @@ def describe(node: Node) -> Described:
         tuple(count for _, count in node.shape),
         json.dumps(document.get("fill_value"), ensure_ascii=False).strip('"'),
         codecs,
+        file_at(node),
     )
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from frazil.files.info import file_at
+from frazil.model.file_arrays import OCTETS
 from frazil.paths import check_path
 from frazil.session import Session
 from frazil.web.documents import Described, describe
+from frazil.web.downloads import SHOWN, pieces, text_of
 from frazil.web.pictures import read_view
 from frazil.web.site import Site, integer, site_of
 from frazil.web.versions import Version
@@ -36,6 +41,12 @@ def tree(request: Request) -> Response:
         "attributes": [(key, _written(value)) for key, value in described.attributes.items()],
         **choices(site),
     }
+    if described.file is not None:
+        shared["attributes"] = [(k, _written(v)) for k, v in described.file.attributes.items()]
+        preview = text_of(session, described.file)
+        return site.page(
+            request, "file.html", file=described.file, preview=preview, shown=SHOWN, **shared
+        )
     if described.is_array:
         view = read_view(request, described)
         return site.page(
@@ -46,6 +57,23 @@ def tree(request: Request) -> Response:
             **shared,
         )
     return _group(request, site, session, described, version, shared)
+
+
+def download(request: Request) -> Response:
+    """The bytes of a file, to be kept: browsers show none of it."""
+    site = site_of(request)
+    session = site.session(site.version(request))
+    path = check_path(request.query_params.get("path", "/"))
+    info = file_at(session._node(path))
+    if info is None:
+        raise HTTPException(404, f"{path} is no file.")
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(info.name, safe='')}",
+        "content-length": str(info.size),
+    }
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=OCTETS)
+    return StreamingResponse(pieces(session, info), headers=headers, media_type=OCTETS)
 
 
 def _group(

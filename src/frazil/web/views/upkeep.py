@@ -15,10 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frazil.errors import IcechunkError
+from frazil.growth import Ink
 from frazil.ops import Update
 from frazil.verification import Level
+from frazil.web.figures import message
+from frazil.web.pictures import look_of
 from frazil.web.site import integer, site_of
 from frazil.web.usage import by_array, is_quick, stored
+from frazil.web.views.arrays import svg
 from frazil.web.views.nodes import choices
 
 PAGE = 100
@@ -37,10 +41,11 @@ def storage(request: Request) -> Response:
     arrays = by_array(session) if measure or is_quick(session) else None
     start = integer(request, "start", 0, 0, max(0, len(arrays or ()) - 1))
     backend = site.repo._core.library.backend
-    problem, objects = "", None
+    problem, objects, statistics = "", None, None
     if measure:
         try:
             objects = stored(backend)
+            statistics = site.repo.statistics(objects=True)
         except IcechunkError as error:
             problem = error.message
     return site.page(
@@ -55,9 +60,21 @@ def storage(request: Request) -> Response:
         page=PAGE,
         measure=measure,
         objects=objects,
+        use=None if statistics is None else statistics.objects,
         problem=problem,
         **choices(site),
     )
+
+
+def growth(request: Request) -> Response:
+    """How the repository grew, as a picture."""
+    look = look_of(request)
+    try:
+        found = site_of(request).repo.statistics().growth
+        picture = found.svg(width=look.width, ink=Ink(look.ink, look.rule))
+    except IcechunkError as error:
+        picture = message(error.message, look)
+    return svg(picture)
 
 
 def health(request: Request) -> Response:

@@ -1,0 +1,354 @@
+"""Adding up a history: what each snapshot and each array brought, and how objects are used."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.engine.census import Budget, Limits, tips_of
+from frazil.engine.listings import read_listing, with_ancestors
+from frazil.engine.packs import chunk_key
+from frazil.engine.times import EPOCH
+from frazil.format.header import decoded_size
+from frazil.format.manifest import decode_parts
+from frazil.format.pack import TAIL_BYTES, footer_bytes
+from frazil.format.ragged import sort_keys
+from frazil.format.snapshot import Listing
+from frazil.ids import ManifestId, NodeId, SnapshotId
+from frazil.library.catalog import Catalog
+from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.files import Library
+from frazil.model.holdings import Holdings, Numbers, parents_first
+from frazil.model.keys import parse_ids
+from frazil.model.ledger import (
+    Ledger,
+    Ranges,
+    object_words,
+    owners,
+    ranges_of,
+    sums_by_part,
+)
+from frazil.model.refs import MAIN
+from frazil.model.sweep import reached_rows
+from frazil.progress import task
+from frazil.statistics import ObjectUse, StorageStatistics, Table
+from frazil.storage.pool import map_parallel
+
+_KEEP = 2_000_000
+"""Up to so many ranges stay in memory for the next time."""
+_LISTED = 1 << 16
+_DEAD = 4096
+"""Bytes of an object for which no chunk accounts, from which on its footer is looked at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Snapshots, each after its parent; when: µs since the epoch."""
+
+    ids: list[SnapshotId]
+    when: Numbers
+    messages: list[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """What a history comes to.
+
+    Rows of `added`, `totals` (of the version, once for each manifest) and `manifests` (bytes of
+    new files) are snapshots; those of `nodes`, `newest` are arrays, in the order of `paths`.
+    Columns: native, inline and virtual bytes; of `added` and `nodes`, also chunks of their own.
+    """
+
+    history: History
+    added: Numbers
+    totals: Numbers
+    manifests: Numbers
+    paths: list[str]
+    nodes: Numbers
+    newest: Numbers
+    ranges: Ranges
+
+
+def storage_statistics(
+    library: Library, catalog: Catalog, *, branch: str | None, objects: bool, limits: Limits
+) -> StorageStatistics:
+    """The statistics of what branches and tags, or a branch, lead to."""
+    newest = catalog.branch(MAIN if branch is None else branch)
+    history = read_history(library, catalog, branch)
+    sums = add_up(library, history, newest, limits)
+    use = use_of_objects(library, sums.ranges) if objects else None
+    added, nodes = sums.added, sums.nodes
+    order = np.lexsort((np.array(sums.paths, object), -nodes[:, :3].sum(axis=1)))
+    by_array = {
+        "path": np.array(sums.paths, object)[order],
+        **_columns(nodes[order]),
+        "newest": sums.newest[order].sum(axis=1),
+    }
+    by_snapshot = {
+        "snapshot": np.array([str(id_) for id_ in history.ids]),
+        "time": history.when.astype("M8[us]"),
+        "message": np.array(history.messages, object),
+        **_columns(added),
+        "manifests": sums.manifests,
+        "total": sums.totals.sum(axis=1),
+    }
+    taken = EPOCH + timedelta(microseconds=library.now())
+    return StorageStatistics(taken, branch, Table(by_array), Table(by_snapshot), use)
+
+
+def _columns(sums: Numbers) -> dict[str, Numbers]:
+    return {name: sums[:, i] for i, name in enumerate(("native", "inline", "virtual", "chunks"))}
+
+
+def read_history(library: Library, catalog: Catalog, branch: str | None) -> History:
+    """The snapshots that branches and tags lead to, or this branch."""
+    if isinstance(catalog, CatalogV2):
+        info = catalog.info()
+        table = info.snapshots
+        if branch is None:
+            rows = np.flatnonzero(reached_rows(info))
+        else:
+            rows = np.array(list(table.ancestry(table.find(catalog.branch(branch)))), np.int64)
+        place = np.full(len(table) + 1, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        when = table.flushed_at[rows].astype(np.int64)
+        order = rows[parents_first(place[table.parent[rows]], when)]
+        return History(
+            [table.id_of(row) for row in order.tolist()],
+            table.flushed_at[order].astype(np.int64),
+            [(table.message[row] or b"").decode() for row in order.tolist()],
+        )
+    tips = tips_of(catalog) if branch is None else {catalog.branch(branch)}
+    found: list[tuple[SnapshotId, SnapshotId | None, int, str]] = []
+    with task("Reading the history") as progress:
+        for one in with_ancestors(library, tips, known=(), limit=50):
+            found.append((one.id, one.parent_id, one.flushed_at, one.message))
+            progress.step()
+    at = {id_: row for row, (id_, _, _, _) in enumerate(found)}
+    parent = np.array([-1 if p is None else at.get(p, -1) for _, p, _, _ in found], np.int64)
+    when = np.array([time for _, _, time, _ in found], np.int64)
+    order = np.array(parents_first(parent, when), np.int64)
+    return History(
+        [found[row][0] for row in order.tolist()],
+        when[order],
+        [found[row][3] for row in order.tolist()],
+    )
+
+
+def add_up(library: Library, history: History, newest: SnapshotId, limits: Limits) -> Sums:
+    """Sum up a history; `newest` is the snapshot in it whose arrays are told.
+
+    Each snapshot and each manifest is read once: those of the last time are known as long as
+    they are the beginning of this history.
+    """
+    tally = _KNOWN.pop(library, None)
+    if tally is None or tally.ids != history.ids[: len(tally.ids)]:
+        tally = _Tally()
+    tally.go_on(library, history, limits)
+    sums = tally.sums(library, history, newest)
+    if len(sums.ranges) <= _KEEP:
+        _KNOWN[library] = tally
+    return sums
+
+
+class _Tally:
+    """What is known of a history so far; it must not hold the library that it is known of."""
+
+    def __init__(self) -> None:
+        self.ids: list[SnapshotId] = []
+        self._holdings = Holdings()
+        self._ledger = Ledger()
+        self._sums = np.zeros((0, 3), np.int64)
+        self._manifests: list[int] = []
+        self._seen: set[bytes] = set()
+        self._nodes: dict[bytes, int] = {}
+        self._paths: dict[int, tuple[int, str]] = {}
+
+    def go_on(self, library: Library, history: History, limits: Limits) -> None:
+        """Read what is new in the history."""
+        new = history.ids[len(self.ids) :]
+        wanted: dict[bytes, _Wanted] = {}
+        with task("Reading snapshots", len(new)) as progress:
+
+            def read(id_: SnapshotId) -> Listing:
+                listing = read_listing(library, id_)
+                progress.step()
+                return listing
+
+            for start in range(0, len(new), limits.snapshots):
+                batch = new[start : start + limits.snapshots]
+                for listing in map_parallel(read, batch):
+                    self._note(listing, wanted)
+        more = np.zeros((len(self._holdings) - len(self._sums), 3), np.int64)
+        self._sums = np.concatenate([self._sums, more])
+        compressed, decoded = Budget(limits.compressed), Budget(limits.decoded)
+        with task("Reading manifests", len(wanted)) as progress:
+
+            def add(item: tuple[bytes, _Wanted]) -> None:
+                raw, one = item
+                key = f"manifests/{ManifestId(raw)}"
+                with ExitStack() as held:
+                    held.enter_context(compressed.held(one.size))
+                    data = library.backend.get(key)
+                    held.enter_context(decoded.held(decoded_size(data)))
+                    self._add(data, key, one)
+                progress.step()
+
+            map_parallel(add, wanted.items(), limit=limits.fetches)
+        self.ids += new
+
+    def _note(self, listing: Listing, wanted: dict[bytes, _Wanted]) -> None:
+        """Take down what a snapshot has, and which manifests have to be read for that."""
+        rank, number = self._holdings.snapshots, len(self._holdings)
+        parts = self._holdings.add(np.unique(sort_keys(listing.parts)))
+        size = 0
+        for part in parts:
+            manifest, node = part[:12], part[12:]
+            one = wanted.get(manifest)
+            if one is None:
+                info = listing.manifests.get(ManifestId(manifest))
+                one = wanted[manifest] = _Wanted(info.size_bytes, {})
+                if manifest not in self._seen:
+                    self._seen.add(manifest)
+                    size += info.size_bytes
+            one.parts[node] = number, rank
+            self._nodes.setdefault(node, len(self._nodes))
+            number += 1
+        self._manifests.append(size)
+
+    def _add(self, data: bytes, where: str, one: _Wanted) -> None:
+        """Add the references of one manifest."""
+        nodes, belongs, refs = decode_parts(data, where=where, nodes=one.parts.keys())
+        found = [one.parts[node] for node in nodes]
+        parts = np.array([part for part, _ in found], np.int64)
+        ranks = np.array([rank for _, rank in found], np.int64)
+        numbers = np.array([self._nodes[node] for node in nodes], np.int64)
+        owner = owners(ranks, numbers)[belongs]
+        self._ledger.add(ranges_of(refs, owner)[0])
+        self._sums[parts] = sums_by_part(refs, belongs, len(nodes))
+
+    def sums(self, library: Library, history: History, newest: SnapshotId) -> Sums:
+        """What it all comes to."""
+        ranges, held = self._ledger.ranges(), self._holdings
+        first, part_node = held.first(), self._node_of_parts()
+        added = np.zeros((len(history.ids), 4), np.int64)
+        nodes = np.zeros((len(self._nodes), 4), np.int64)
+        inline = np.flatnonzero(self._sums[:, 1])
+        for table, of_range, of_part in (
+            (added, ranges.rank, first),
+            (nodes, ranges.node, part_node),
+        ):
+            for column, rows in ((0, ranges.native), (2, ~ranges.native)):
+                np.add.at(table[:, column], of_range[rows], ranges.size[rows])
+            np.add.at(table[:, 3], of_range, 1)
+            np.add.at(table[:, 1], of_part[inline], self._sums[inline, 1])
+        newest_nodes = np.zeros((len(nodes), 3), np.int64)
+        parts = held.of(history.ids.index(newest))
+        np.add.at(newest_nodes, part_node[parts], self._sums[parts])
+        paths = self._paths_of(library, history, part_node)
+        return Sums(
+            history,
+            added,
+            held.totals(self._sums),
+            np.array(self._manifests, np.int64),
+            paths,
+            nodes,
+            newest_nodes,
+            ranges,
+        )
+
+    def _node_of_parts(self) -> Numbers:
+        raw = self._holdings.nodes().tobytes()
+        found = [self._nodes[raw[at : at + 8]] for at in range(0, len(raw), 8)]
+        return np.array(found, np.int64)
+
+    def _paths_of(self, library: Library, history: History, part_node: Numbers) -> list[str]:
+        """The path of each array in the last snapshot that has it."""
+        last = np.zeros(len(self._nodes), np.int64)
+        np.maximum.at(last, part_node, self._holdings.last())
+        missing: dict[int, list[int]] = {}
+        for number, rank in enumerate(last.tolist()):
+            if self._paths.get(number, (-1, ""))[0] != rank:
+                missing.setdefault(rank, []).append(number)
+        raw = list(self._nodes)
+
+        def name(rank: int) -> None:
+            table = library.snapshot(history.ids[rank]).nodes
+            for number in missing[rank]:
+                row = table.find_id(NodeId(raw[number]))
+                self._paths[number] = rank, table.path_of(row)
+
+        map_parallel(name, missing)
+        return [self._paths[number][1] for number in range(len(raw))]
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A manifest to be read: its size, and of which arrays: their part, and its snapshot."""
+
+    size: int
+    parts: dict[bytes, tuple[int, int]]
+
+
+_KNOWN: WeakKeyDictionary[Library, _Tally] = WeakKeyDictionary()
+
+
+def use_of_objects(library: Library, ranges: Ranges) -> ObjectUse:
+    """How the objects of chunks are used. Lists them, and reads the ends of those with gaps."""
+    ids, size = _chunk_objects(library)
+    words = object_words(ids)
+    native = ranges.native
+    objects, inverse = np.unique(ranges.object[native], return_inverse=True)
+    live = np.zeros(len(objects), np.int64)
+    np.add.at(live, inverse, ranges.size[native])
+    at = np.minimum(objects.searchsorted(words), max(0, len(objects) - 1))
+    used = objects[at] == words if len(objects) else np.zeros(len(words), np.bool_)
+    rest = size[used] - live[at[used]]
+    suspects = np.flatnonzero(rest > _DEAD)
+    ids_used, size_used = ids[used], size[used]
+
+    def dead_in(row: int) -> int:
+        whole = int(size_used[row])
+        tail = library.backend.get(
+            chunk_key(ids_used[row].tobytes()), start=max(0, whole - TAIL_BYTES), end=whole
+        )
+        return max(0, int(rest[row]) - footer_bytes(tail))
+
+    with task("Looking at packs", len(suspects)) as progress:
+
+        def look(row: int) -> int:
+            found = dead_in(row)
+            progress.step()
+            return found
+
+        dead: npt.NDArray[np.int64] = np.array(map_parallel(look, suspects.tolist()), np.int64)
+    return ObjectUse(
+        int(used.sum()),
+        int(size_used.sum()),
+        int(live.sum()),
+        int(dead.sum()),
+        int((dead > 0).sum()),
+        len(objects) - int(used.sum()),
+        int((~used).sum()),
+        int(size[~used].sum()),
+    )
+
+
+def _chunk_objects(library: Library) -> tuple[npt.NDArray[np.uint8], Numbers]:
+    """The ids uint8[n, 12] of all objects of chunks, and their bytes."""
+    ids, sizes = [np.empty((0, 12), np.uint8)], [np.empty(0, np.int64)]
+    listed = iter(library.backend.list("chunks"))
+    with task("Listing objects") as progress:
+        while block := list(islice(listed, _LISTED)):
+            found, valid = parse_ids([info.key.rpartition("/")[2] for info in block])
+            ids.append(found[valid])
+            sizes.append(np.array([info.size for info in block], np.int64)[valid])
+            for _ in block:
+                progress.step()
+    return np.concatenate(ids), np.concatenate(sizes)

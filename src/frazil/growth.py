@@ -171,7 +171,9 @@ def _png(growth: Growth, path: Path, *, dark: bool) -> None:
         spine.set_visible(side == "bottom")
         spine.set_color(text)
     if below.any():
-        axes.legend(loc="upper left", frameon=False, labelcolor=text)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, labelcolor=text
+        )
     figure.savefig(path)
 
 
@@ -189,7 +191,7 @@ def _size_marks(most: int) -> list[tuple[int, str]]:
     power = max(0, min(len(_UNITS) - 1, (most.bit_length() - 1) // 10))
     unit: int = 1 << (10 * power)
     smallest = 1.0 if power == 0 else 0.1
-    steps = [smallest * factor for factor in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)]
+    steps = [smallest * factor * ten for ten in (1, 10, 100, 1000, 10_000) for factor in (1, 2, 5)]
     step = next(step for step in steps if 5 * step * unit >= most or step == steps[-1])
     count = math.ceil(most / (step * unit))
     return [

@@ -163,8 +163,9 @@ class ObjectUse(Displayed):
 class StorageStatistics(Displayed):
     """What the chunks of a history take: `Repository.statistics`.
 
-    by_array: of each array that there ever was, by the path that it had last: `native`, `inline`,
-    `virtual` bytes, `chunks` that are not inline, and `newest`, the bytes in the newest version.
+    by_array: of each path of an array that there ever was (after moves the last one): `native`,
+    `inline`, `virtual` bytes, `chunks` that are not inline, and `newest`, the bytes in the newest
+    version.
     by_snapshot: oldest first, of each snapshot what it added, in the same columns, `manifests`,
     the bytes of new files of references, and `total`, the bytes of all chunks that it shows.
     objects: None unless they were asked for.

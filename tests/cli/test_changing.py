@@ -167,6 +167,21 @@ def test_files(frazil_cli: Cli, here: Path) -> None:
     assert frazil_cli("frazil cat weather ../secret").code in (2, 3)
 
 
+def test_storage_of_the_history(frazil_cli: Cli, here: Path) -> None:
+    newest = frazil_cli("frazil stats weather --by snapshot --limit 1").out.splitlines()
+    assert len(newest) == 2
+    assert "Add rain" in newest[1]
+    arrays = frazil_cli("frazil stats weather --by array --json").document
+    assert [row["path"] for row in arrays][:2] == ["/t2m", "/rain/total"]
+    assert arrays[0]["native"] > arrays[0]["newest"] > 0
+    whole = frazil_cli("frazil stats weather --objects --json --plot g.svg").document
+    assert whole["objects"]["dead_bytes"] == 0
+    assert (here / "g.svg").exists()
+    assert "dead in them" in frazil_cli("frazil stats weather --by kind --objects").out
+    assert frazil_cli("frazil stats weather --branch none").code == 3
+    assert frazil_cli("frazil stats weather --plot g.gif").code == 2
+
+
 def test_storage_by_array(frazil_cli: Cli) -> None:
     found = frazil_cli("frazil stats weather --arrays --json").document
     total = frazil_cli("frazil stats climate --json").document

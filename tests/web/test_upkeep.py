@@ -39,6 +39,18 @@ def test_storage_by_array_and_by_age(repo: frazil.Repository) -> None:
     measured = site.get("/storage", params={"measure": 1}).text
     assert "By age" in measured
     assert "Transaction logs" in measured
+    assert "Dead space in packs" in measured
+    assert "/growth.svg?theme=dark" in measured
+
+
+def test_growth_as_a_picture(repo: frazil.Repository) -> None:
+    site = TestClient(app(repo), base_url=HERE)
+    light = site.get("/growth.svg")
+    assert light.headers["content-type"] == "image/svg+xml"
+    assert "own objects" in light.text
+    assert site.get("/growth.svg", params={"theme": "dark"}).text != light.text
+    narrow = site.get("/growth.svg", params={"size": "narrow"}).text
+    assert len(narrow) > 500
 
 
 def test_large_versions_are_measured_when_asked(

@@ -61,8 +61,8 @@ class Sums:
     """What a history comes to.
 
     Rows of `added`, `totals` (of the version, once for each manifest) and `manifests` (bytes of
-    new files) are snapshots; those of `nodes`, `newest` are arrays, in the order of `paths`.
-    Columns: native, inline and virtual bytes; of `added` and `nodes`, also chunks of their own.
+    new files) are snapshots; those of `arrays`, `newest` belong to `paths`.
+    Columns: native, inline and virtual bytes; of `added` and `arrays`, also chunks of their own.
     """
 
     history: History
@@ -70,7 +70,7 @@ class Sums:
     totals: Numbers
     manifests: Numbers
     paths: list[str]
-    nodes: Numbers
+    arrays: Numbers
     newest: Numbers
     ranges: Ranges
 
@@ -83,11 +83,11 @@ def storage_statistics(
     history = read_history(library, catalog, branch)
     sums = add_up(library, history, newest, limits)
     use = use_of_objects(library, sums.ranges) if objects else None
-    added, nodes = sums.added, sums.nodes
-    order = np.lexsort((np.array(sums.paths, object), -nodes[:, :3].sum(axis=1)))
+    added, arrays = sums.added, sums.arrays
+    order = np.lexsort((np.array(sums.paths, object), -arrays[:, :3].sum(axis=1)))
     by_array = {
         "path": np.array(sums.paths, object)[order],
-        **_columns(nodes[order]),
+        **_columns(arrays[order]),
         "newest": sums.newest[order].sum(axis=1),
     }
     by_snapshot = {
@@ -251,15 +251,19 @@ class _Tally:
         newest_nodes = np.zeros((len(nodes), 3), np.int64)
         parts = held.of(history.ids.index(newest))
         np.add.at(newest_nodes, part_node[parts], self._sums[parts])
-        paths = self._paths_of(library, history, part_node)
+        # One that was made anew at the path of another is the same to people.
+        paths, place = _numbered(self._paths_of(library, history, part_node))
+        by_path, newest_by_path = (np.zeros((len(paths), n), np.int64) for n in (4, 3))
+        np.add.at(by_path, place, nodes)
+        np.add.at(newest_by_path, place, newest_nodes)
         return Sums(
             history,
             added,
             held.totals(self._sums),
             np.array(self._manifests, np.int64),
             paths,
-            nodes,
-            newest_nodes,
+            by_path,
+            newest_by_path,
             ranges,
         )
 
@@ -286,6 +290,13 @@ class _Tally:
 
         map_parallel(name, missing)
         return [self._paths[number][1] for number in range(len(raw))]
+
+
+def _numbered(names: list[str]) -> tuple[list[str], Numbers]:
+    """The different names, and the number of each."""
+    numbers: dict[str, int] = {}
+    places = [numbers.setdefault(name, len(numbers)) for name in names]
+    return list(numbers), np.array(places, np.int64)
 
 
 @dataclass(slots=True)

@@ -404,3 +404,20 @@ def test_a_copied_folder_is_the_same_repository(place: Place) -> None:
     grow(other, 2, (REAL, FRAZIL), start=2)
     other.check()
     place.check()
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_statistics_of_what_the_real_library_wrote(place: Place, spec: int) -> None:
+    repo = place.create(FRAZIL, spec)
+    for number in range(3):
+        session = place.open(REAL).writable_session("main")
+        root = zarr.open_group(session.store, mode="a")
+        array = root.require_array("a", shape=(3000,), chunks=(1000,), dtype="i8", compressors=None)
+        array[: 1000 * (number + 1)] = np.arange(1000 * (number + 1)) + number
+        session.commit(f"of the real one {number}")
+    found = repo.statistics(objects=True)
+    assert found.by_snapshot["native"].tolist() == [0, 8000, 16000, 24000]
+    assert found.by_snapshot["total"].tolist() == [0, 8000, 16000, 24000]
+    assert found.by_array["newest"].tolist() == [24000]
+    use = found.objects
+    assert (use.objects, use.object_bytes, use.footer_bytes) == (6, 48000, 0)

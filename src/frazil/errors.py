@@ -256,7 +256,13 @@ class HookError(IcechunkError):
         shown = "; ".join(map(str, findings[:3]))
         more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
         super().__init__(f"{what} was refused: {shown}{more}", ErrorKind.HOOK_REFUSED)
+        self._what = what
         self._findings = findings
+
+    @property
+    def what(self) -> str:
+        """What was to be done, such as `commit to branch 'main'`."""
+        return self._what
 
     @property
     def findings(self) -> list[HookFinding]:

@@ -22,6 +22,7 @@ import zarr
 import frazil
 from frazil.cli.app import application
 from frazil.cli.demo import make_demo
+from frazil.hooks import Hook
 
 CHECK = """
 import os, sys, frazil
@@ -87,6 +88,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tree.files("/notes").put_text("README.md", "# A station\n")
         tree["t"] = np.arange(10)
     (folder / "check.py").write_text(CHECK)
+    hooks = frazil.open(str(folder / "observations")).hooks
+    hooks.add(Hook(name="units", validator="cf"))
+    hooks.add(Hook(name="chat", webhook="https://chat.example/", on=["tag"]))
     repo = frazil.Repository.create(frazil.local_filesystem_storage(str(folder / "climate")))
     for start, message in ((0, "First twenty years"), (20, "Twenty more")):
         session = repo.writable_session("main")
@@ -103,6 +107,7 @@ def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for place in made.iterdir():
         (shutil.copytree if place.is_dir() else shutil.copy)(place, tmp_path / place.name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FRAZIL_CONFIG_HOME", str(tmp_path / "settings"))
     folders = Path(sys.executable).parent, os.environ["PATH"]
     monkeypatch.setenv("PATH", os.pathsep.join(map(str, folders)))
     return tmp_path

@@ -15,6 +15,8 @@
     merging.py       merge, cherry-pick, revert, squash
     upkeep.py        stats, doctor, gc, expire, migrate, ops
     copies.py        clone, sync, import, export
+    hooking.py       hooks list, hooks add, hooks remove, hooks allow, hooks run
+    completion.py    what shells offer where somebody presses Tab
     configuring.py   config get, config set, config history
     files.py         cat, inspect
 

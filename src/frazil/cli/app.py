@@ -29,6 +29,7 @@ FAMILIES = (
     "packing",
     "integrity",
     "configuring",
+    "hooking",
     "files",
     "serving",
 )
@@ -62,10 +63,15 @@ class Grouped(TyperGroup):
                     formatter.write_dl(rows)
 
 
-def application() -> typer.Typer:
-    """The program, with all commands."""
+def application(*, completing: bool = False) -> typer.Typer:
+    """The program, with all commands; completing: what it offers to a shell, too."""
     for family in FAMILIES:
         import_module(f"frazil.cli.{family}")
+    if completing:
+        from frazil.cli.completion import attach
+
+        for item in COMMANDS.values():
+            attach(item.name, item.function)
     app = _typer(cls=Grouped, help=_ABOUT, add_completion=True)
 
     @app.callback()
@@ -93,6 +99,7 @@ def application() -> typer.Typer:
 
 
 PARENTS = {
+    "hooks": "What runs before and after commits, merges, and changes of tags and branches.",
     "retention": "Say which versions are kept.",
     "config": "Show and change the configuration of a repository.",
     "files": "Ordinary files beside the arrays: notes, sources, logs.",
@@ -124,4 +131,4 @@ def run() -> None:
     """Run the program with the arguments of the process."""
     if not os.environ.get("FRAZIL_DEBUG"):
         warnings.showwarning = _warn
-    application()(prog_name="frazil")
+    application(completing="_FRAZIL_COMPLETE" in os.environ)(prog_name="frazil")

@@ -13,6 +13,7 @@ from frazil.errors import (
     ConflictError,
     ErrorKind,
     FormatError,
+    HookError,
     InternalError,
     InvalidInputError,
     NotFoundError,
@@ -56,7 +57,7 @@ def code_of(error: BaseException) -> Exit:
     from frazil.storage.base import AccessDenied
 
     match error:
-        case ConflictError() | AlreadyExistsError():
+        case ConflictError() | AlreadyExistsError() | HookError():
             return Exit.FINDING
         case NotFoundError() | FileNotFoundError():
             return Exit.NOT_FOUND
@@ -87,6 +88,9 @@ def report(error: BaseException) -> Exit:
         traceback.print_exception(error)
     code = code_of(error)
     print(f"frazil: {_line(error, code)}", file=sys.stderr)
+    if isinstance(error, HookError):
+        for finding in error.findings:
+            print(f"  {one_line(str(finding))}", file=sys.stderr)
     if isinstance(error, RebaseFailedError):
         for conflict in error.conflicts:
             chunks = conflict.conflicted_chunks
@@ -100,6 +104,8 @@ def _line(error: BaseException, code: Exit) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = one_line(str(error)) or type(error).__name__
+    if isinstance(error, HookError):
+        text = f"{one_line(error.what)} was refused"
     if code is Exit.DEFECT:
         return f"internal error: {type(error).__name__}: {text}; FRAZIL_DEBUG=1 shows where"
     return text

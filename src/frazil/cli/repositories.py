@@ -60,6 +60,7 @@ def info(url: Url, as_json: Json = False) -> None:
         "config": settings,
         "verified": None if verified is None else verified.to_dict(),
         "availability": repo.get_status().availability.name if spec > 1 else None,
+        "hooks": [hook.name for hook in repo.hooks],
         "metadata": repo.get_metadata() if spec > 1 else None,
     }
     if as_json:
@@ -77,6 +78,7 @@ def info(url: Url, as_json: Json = False) -> None:
             "history": plural(commits, "commit"),
             "main": f"{tip.id[:8]} {when(tip.written_at)} {headline(tip.message)}",
             "in main": f"{plural(arrays, 'array')}, {plural(len(nodes) - arrays, 'group')}",
+            "hooks": _some(document["hooks"]) or None,
             "metadata": "\n".join(f"{k}: {v}" for k, v in (document["metadata"] or {}).items())
             or None,
             "settings": _some(sorted(settings)) or "defaults",

@@ -101,12 +101,11 @@ class SelectionPipeline(CodecPipeline):
         if work is None:
             return await self.inner.read(items, out, drop_axes)
         with span("frazil.read", array=work[1].path, chunks=len(items)):
-            return await self._read(*work, out, drop_axes)
+            return await self._read_batch(*work, out, drop_axes)
 
-    async def _read(
+    async def _read_batch(
         self, store: IcechunkStore, batch: Batch, out: NDBuffer, drop_axes: tuple[int, ...]
     ) -> Any:
-        items = batch.items
         workspace = store.session._workspace
         if self._chain is None:
             return await self._read_held(workspace, batch, out, drop_axes)

@@ -23,6 +23,7 @@ FAMILIES = (
     "merging",
     "copies",
     "retention",
+    "purging",
     "attached",
     "statistics",
     "upkeep",

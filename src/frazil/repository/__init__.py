@@ -12,6 +12,7 @@ Repository
   Retention     retention.py    which versions are kept
   Collection    collection.py   collection of garbage, leases against it
   Repacking     repacking.py    small chunk objects into large ones
+  Purging       purging.py      what is removed from all of them
   Copying       copying.py      copies in other places
   Inspection    inspection.py   single files
   Hooked        hooked.py       what runs around commits, merges, tags and branches
@@ -32,6 +33,7 @@ from frazil.repository.inspection import Inspection
 from frazil.repository.maintenance import Maintenance
 from frazil.repository.merging import Merging
 from frazil.repository.opening import Opening
+from frazil.repository.purging import Purging
 from frazil.repository.references import References
 from frazil.repository.repacking import Repacking
 from frazil.repository.retention import Retention
@@ -55,6 +57,7 @@ class Repository(
     Retention,
     Collection,
     Repacking,
+    Purging,
     Copying,
     Inspection,
     Hooked,

@@ -1,0 +1,226 @@
+"""Finding all that tells of what is to be removed: each file of a repository is read.
+
+The same look says what there is to do and, when it is done, that nothing is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from frazil.errors import ErrorKind, FormatError, StorageError
+from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL
+from frazil.format.columns import row_starts
+from frazil.format.manifest import Manifest, decode_manifest
+from frazil.format.pack import TAIL_BYTES, Packed, decode_footer, footer_bytes
+from frazil.format.snapshot import Snapshot, decode_snapshot
+from frazil.format.transaction_log import TransactionLog, decode_transaction_log
+from frazil.ids import ChunkId, ManifestId, NodeId, ObjectId, SnapshotId
+from frazil.model.purging import Target, log_tells, tells
+from frazil.progress import task
+from frazil.storage.base import Backend, ObjectInfo
+from frazil.storage.pool import map_parallel
+
+T = TypeVar("T")
+Id = TypeVar("Id", bound=ObjectId)
+
+_AT_ONCE = 8
+Range = tuple[int, int]
+"""Offset and length in an object."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What tells of a target.
+
+    snapshots, logs, manifests: files that name it; ranges: where bytes of it are, with their
+    checksums (0: not known), by object; stored: the bytes of each chunk object;
+    silent: objects that nothing refers to and that do not say what is in them; inline, virtual:
+    references; same_bytes: other chunks with one of the checksums asked for.
+    """
+
+    snapshots: set[SnapshotId] = field(default_factory=set)
+    logs: set[SnapshotId] = field(default_factory=set)
+    manifests: set[ManifestId] = field(default_factory=set)
+    ranges: dict[bytes, dict[Range, int]] = field(default_factory=dict)
+    stored: dict[bytes, int] = field(default_factory=dict)
+    silent: set[bytes] = field(default_factory=set)
+    inline: int = 0
+    virtual: int = 0
+    files: dict[str, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+    same_bytes: list[str] = field(default_factory=list)
+
+    def remaining(self) -> list[str]:
+        """The keys of all files that tell of it."""
+        return sorted(
+            [
+                *(f"snapshots/{id_}" for id_ in self.snapshots),
+                *(f"transactions/{id_}" for id_ in self.logs),
+                *(f"manifests/{id_}" for id_ in self.manifests),
+                *(f"chunks/{ChunkId(id_)}" for id_ in self.ranges),
+            ]
+        )
+
+
+class Surveyor:
+    """Reads the files of one repository, whatever is in caches."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._lock = threading.Lock()
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """All that are stored and can be read."""
+        for info, id_ in self._listed("snapshots", SnapshotId):
+            found = self._read(info.key, partial(decode_snapshot, where=info.key), [])
+            if found is not None and found.id == id_:
+                yield found
+
+    def survey(self, target: Target, removed: frozenset[int] = frozenset()) -> Survey:
+        """Read everything; removed: checksums to look for."""
+        found, referred = Survey(), set[bytes]()
+
+        def each(folder: str, kind: type[Id], look: Callable[[ObjectInfo, Id], None]) -> None:
+            files = list(self._listed(folder, kind))
+            found.files[folder] = len(files)
+            with task(f"Reading {folder}", len(files)) as progress:
+
+                def one(item: tuple[ObjectInfo, Id]) -> None:
+                    look(*item)
+                    progress.step()
+
+                map_parallel(one, files, limit=_AT_ONCE)
+
+        def snapshot(info: ObjectInfo, id_: SnapshotId) -> None:
+            file = self._read(info.key, partial(decode_snapshot, where=info.key), found.unreadable)
+            if file is not None and tells(file, target):
+                found.snapshots.add(id_)
+
+        def log(info: ObjectInfo, id_: SnapshotId) -> None:
+            decode = partial(decode_transaction_log, where=info.key)
+            file: TransactionLog | None = self._read(info.key, decode, found.unreadable)
+            if file is not None and log_tells(file, target):
+                found.logs.add(id_)
+
+        def manifest(info: ObjectInfo, id_: ManifestId) -> None:
+            file = self._read(info.key, partial(decode_manifest, where=info.key), found.unreadable)
+            if file is not None:
+                self._look_at_manifest(id_, file, target, found, referred)
+
+        def chunk(info: ObjectInfo, id_: ChunkId) -> None:
+            found.stored[id_] = info.size
+            self._look_at_object(info, id_, target, removed, found, referred)
+
+        each("snapshots", SnapshotId, snapshot)
+        each("transactions", SnapshotId, log)
+        each("manifests", ManifestId, manifest)
+        if target.attribute is None:
+            each("chunks", ChunkId, chunk)
+        return found
+
+    def _look_at_manifest(
+        self,
+        id_: ManifestId,
+        manifest: Manifest,
+        target: Target,
+        found: Survey,
+        referred: set[bytes],
+    ) -> None:
+        for node, refs in manifest.arrays.items():
+            native = refs.kind == NATIVE
+            chosen = target.chunks_of(node, refs.index)
+            with self._lock:
+                referred.update(map(bytes, np.unique(refs.object[native], axis=0)))
+            if not chosen.any():
+                continue
+            rows = np.flatnonzero(native & chosen)
+            sums = np.zeros(len(refs), np.uint64) if refs.checksum is None else refs.checksum
+            places = zip(refs.offset[rows].tolist(), refs.length[rows].tolist(), strict=True)
+            objects = map(bytes, refs.object[rows])
+            with self._lock:
+                found.manifests.add(id_)
+                found.inline += int((chosen & (refs.kind == INLINE)).sum())
+                found.virtual += int((chosen & (refs.kind == VIRTUAL)).sum())
+                for object_, place, sum_ in zip(objects, places, sums[rows].tolist(), strict=True):
+                    ranges = found.ranges.setdefault(object_, {})
+                    ranges[place] = sum_ or ranges.get(place, 0)
+
+    def _look_at_object(
+        self,
+        info: ObjectInfo,
+        id_: ChunkId,
+        target: Target,
+        removed: frozenset[int],
+        found: Survey,
+        referred: set[bytes],
+    ) -> None:
+        packed = self._footer(info, found.unreadable)
+        if packed is None:
+            if id_ not in referred and info.size:
+                with self._lock:
+                    found.silent.add(id_)
+            return
+        starts = row_starts(packed.rank)
+        chosen = np.zeros(len(packed), np.bool_)
+        for node in target.nodes:
+            own = (packed.node == np.frombuffer(node, np.uint8)).all(axis=1)
+            for row in np.flatnonzero(own).tolist():
+                coords = packed.coords[starts[row] : starts[row] + packed.rank[row]]
+                chosen[row] = target.chunks_of(node, coords.reshape(1, -1))[0]
+        rows = np.flatnonzero(chosen)
+        places = zip(packed.offset[rows].tolist(), packed.length[rows].tolist(), strict=True)
+        alike = ~chosen & np.isin(packed.checksum, np.array([*removed], np.uint64))
+        with self._lock:
+            for row in np.flatnonzero(alike).tolist():
+                node = NodeId(packed.node[row].tobytes())
+                place = tuple(packed.coords[starts[row] : starts[row] + packed.rank[row]].tolist())
+                found.same_bytes.append(f"{info.key}: chunk {place} of array {node}")
+            for place, sum_ in zip(places, packed.checksum[rows].tolist(), strict=True):
+                found.ranges.setdefault(bytes(id_), {})[place] = sum_
+
+    def _footer(self, info: ObjectInfo, unreadable: list[str]) -> Packed | None:
+        """What the object says is in it; None if it does not say."""
+        if info.size < TAIL_BYTES:
+            return None
+
+        def read(end: bytes) -> Packed | None:
+            size = footer_bytes(end)
+            if not 0 < size <= info.size:
+                return None
+            footer = self._backend.get(info.key, start=info.size - size, end=info.size)
+            return decode_footer(footer, size=info.size, where=info.key)
+
+        start = info.size - TAIL_BYTES
+        return self._read(info.key, read, unreadable, start=start, end=info.size)
+
+    def _listed(self, folder: str, kind: type[Id]) -> Iterator[tuple[ObjectInfo, Id]]:
+        for info in self._backend.list(folder):
+            try:
+                yield info, kind.parse(info.key.rpartition("/")[2])
+            except ValueError:
+                continue  # not of the format
+
+    def _read(
+        self,
+        key: str,
+        decode: Callable[[bytes], T],
+        unreadable: list[str],
+        start: int | None = None,
+        end: int | None = None,
+    ) -> T | None:
+        """A file; None if it is damaged, which is noted, or gone meanwhile."""
+        try:
+            return decode(self._backend.get(key, start=start, end=end))
+        except FormatError:
+            with self._lock:
+                unreadable.append(key)
+        except StorageError as error:
+            if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                raise
+        return None

@@ -1,0 +1,328 @@
+"""What is left of files and of the history when something is removed from all of it: pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frazil.errors import ErrorKind, InvalidInputError
+from frazil.format.chunk_refs import NATIVE, ChunkRefs
+from frazil.format.history import SnapshotRecord, SnapshotTable
+from frazil.format.manifest import Manifest
+from frazil.format.manifest_table import ManifestInfo
+from frazil.format.ragged import sort_keys
+from frazil.format.repo_info import RepoInfo
+from frazil.format.snapshot import Node, NodeKind, Snapshot
+from frazil.format.transaction_log import TransactionLog
+from frazil.format.updates import Update, UpdateKind, UpdateTable
+from frazil.ids import ManifestId, NodeId, SnapshotId
+from frazil.model.refs import UNSTAMPED
+from frazil.model.zarr_metadata import chunk_shape, has_regular_grid
+
+Box = tuple[tuple[int, int], ...]
+"""Of chunks: (from, to exclusive) in each dimension."""
+Renamed = Mapping[SnapshotId, SnapshotId]
+Mask = npt.NDArray[np.bool_]
+_SETS = (
+    *("new_groups", "new_arrays", "deleted_groups", "deleted_arrays"),
+    *("updated_arrays", "updated_groups"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is removed: nodes as a whole, or of arrays the chunks in `box`, or an attribute."""
+
+    nodes: frozenset[NodeId]
+    box: Box | None = None
+    attribute: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the nodes go themselves."""
+        return self.box is None and self.attribute is None
+
+    def chunks_of(self, node: NodeId, index: npt.NDArray[np.uint32]) -> Mask:
+        """Which chunks of an array, `index[n, ndim]`, go."""
+        if node not in self.nodes or self.attribute is not None:
+            return np.zeros(len(index), np.bool_)
+        if self.box is None:
+            return np.ones(len(index), np.bool_)
+        if index.shape[1] != len(self.box):
+            return np.zeros(len(index), np.bool_)
+        box = np.array(self.box, np.int64).reshape(-1, 2)
+        inside: Mask = np.all((index >= box[:, 0]) & (index < box[:, 1]), axis=1)
+        return inside
+
+
+def nodes_at(snapshot: Snapshot, path: str, *, below: bool) -> list[Node]:
+    """The nodes at a path, or there and below."""
+    nodes = snapshot.nodes
+    if below:
+        return [nodes.node(row) for row in nodes.rows_under(path).tolist()]
+    row = nodes.find(path)
+    return [] if row < 0 else [nodes.node(row)]
+
+
+def chunk_sizes(node: Node) -> tuple[int, ...]:
+    """The shape of an array's chunks; () for a group, and where they differ."""
+    regular = node.kind is NodeKind.ARRAY and has_regular_grid(node.user_data)
+    return chunk_shape(node.user_data) if regular else ()
+
+
+def chunk_box(node: Node, region: tuple[slice, ...]) -> Box:
+    """The chunks that make up a region of an array; `InvalidInputError` if it cuts through one."""
+    if node.kind is not NodeKind.ARRAY:
+        raise InvalidInputError(
+            f"{node.path} is a group: it has no regions", ErrorKind.NOT_AN_ARRAY
+        )
+    if not has_regular_grid(node.user_data):
+        raise InvalidInputError(
+            f"the chunks of {node.path} differ in size: purge all of it",
+            ErrorKind.INVALID_CHUNK_INDEX,
+        )
+    lengths, chunks = [length for length, _ in node.shape], chunk_shape(node.user_data)
+    if len(region) > len(lengths):
+        raise InvalidInputError(
+            f"{node.path} has {len(lengths)} dimensions, the region {len(region)}",
+            ErrorKind.INVALID_CHUNK_INDEX,
+        )
+    parts = [*region, *[slice(None)] * (len(lengths) - len(region))]
+    asked = [part.indices(length) for part, length in zip(parts, lengths, strict=True)]
+    if any(step != 1 or stop <= start for start, stop, step in asked):
+        raise InvalidInputError(
+            "a dimension of the region is empty or has a step", ErrorKind.INVALID_CHUNK_INDEX
+        )
+    box = tuple(
+        (start // size, -(-stop // size))
+        for (start, stop, _), size in zip(asked, chunks, strict=True)
+    )
+    whole = [
+        (first * size, min(last * size, length))
+        for (first, last), size, length in zip(box, chunks, lengths, strict=True)
+    ]
+    if [part[:2] for part in asked] != whole:
+        text = ", ".join(f"{start}:{stop}" for start, stop in whole)
+        raise InvalidInputError(
+            f"only whole chunks can be purged: the region would have to be [{text}] of {node.path}",
+            ErrorKind.INVALID_CHUNK_INDEX,
+        )
+    return box
+
+
+def without_attribute(document: bytes, name: str) -> bytes:
+    """A zarr.json without this attribute; itself if it has none."""
+    content = json.loads(document)
+    if name not in (content.get("attributes") or {}):
+        return document
+    del content["attributes"][name]
+    return _dumped(content, document)
+
+
+def without_consolidated(document: bytes) -> bytes:
+    """A zarr.json without what it repeats of others."""
+    if b"consolidated_metadata" not in document:
+        return document
+    content = json.loads(document)
+    if not content.pop("consolidated_metadata", None):
+        return document
+    return _dumped(content, document)
+
+
+def _dumped(content: Any, like: bytes) -> bytes:
+    return json.dumps(content, indent=2 if b"\n" in like else None).encode()
+
+
+def tells(snapshot: Snapshot, target: Target) -> bool:
+    """Whether a snapshot has one of the nodes, or the attribute at one of them."""
+    for node in target.nodes:
+        row = snapshot.nodes.find_id(node)
+        if row < 0 or target.box is not None:
+            continue
+        document = snapshot.nodes.document_of(row)
+        if target.attribute is None or without_attribute(document, target.attribute) != document:
+            return True
+    return False
+
+
+def log_tells(log: TransactionLog, target: Target) -> bool:
+    """Whether a transaction log names one of the nodes, or one of the chunks."""
+    if target.attribute is not None:
+        return False
+    return _log(log, target, log.id) is not None
+
+
+def purged_log(log: TransactionLog, target: Target, id_: SnapshotId) -> TransactionLog:
+    """The log under another id, without what goes."""
+    return _log(log, target, id_) or replace(log, id=id_)
+
+
+def _log(log: TransactionLog, target: Target, id_: SnapshotId) -> TransactionLog | None:
+    if target.attribute is not None:
+        return None
+    chunks = {}
+    for node, coords in log.updated_chunks.items():
+        left = coords[~target.chunks_of(node, coords)]
+        if len(left):
+            chunks[node] = left
+    same = sum(map(len, chunks.values())) == sum(map(len, log.updated_chunks.values()))
+    if not target.whole:
+        return None if same else replace(log, id=id_, updated_chunks=chunks)
+    sets = {name: getattr(log, name) - target.nodes for name in _SETS}
+    moves = tuple(move for move in log.moves if move.node_id not in target.nodes)
+    same = same and len(moves) == len(log.moves)
+    if same and all(left == getattr(log, name) for name, left in sets.items()):
+        return None
+    return replace(log, id=id_, updated_chunks=chunks, moves=moves, **sets)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where the bytes of an object are now.
+
+    offset: uint64[n], sorted, of each chunk that stays; to: uint64[n], its offset in `object`.
+    """
+
+    object: bytes
+    offset: npt.NDArray[np.uint64]
+    to: npt.NDArray[np.uint64]
+
+
+def purged_refs(
+    node: NodeId, refs: ChunkRefs, target: Target, moved: Mapping[bytes, Moved]
+) -> ChunkRefs:
+    """The references that stay, to where their bytes are now."""
+    refs = refs.take(~target.chunks_of(node, refs.index))
+    object_, offset = refs.object.copy(), refs.offset.copy()
+    native = np.flatnonzero(refs.kind == NATIVE)
+    for raw in np.unique(sort_keys(refs.object[native])):
+        key = raw.ljust(12, b"\0")
+        place = moved.get(key)
+        if place is not None:
+            rows = native[(refs.object[native] == np.frombuffer(key, np.uint8)).all(axis=1)]
+            offset[rows] = place.to[np.searchsorted(place.offset, refs.offset[rows])]
+            object_[rows] = np.frombuffer(place.object, np.uint8)
+    return replace(refs, object=object_, offset=offset)
+
+
+def purged_snapshot(
+    snapshot: Snapshot,
+    target: Target,
+    id_: SnapshotId,
+    manifests: Mapping[ManifestId, tuple[ManifestInfo | None, frozenset[NodeId]]],
+    renamed: Renamed,
+) -> Snapshot:
+    """The snapshot under another id, without what goes.
+
+    manifests: what is in the place of each that was written anew, None for nothing, with the
+    arrays that it still has references of.
+    """
+    nodes, removed, changed = snapshot.nodes, [], []
+    for row in range(len(nodes)):
+        node = nodes.node(row)
+        if target.whole and node.id in target.nodes:
+            removed.append(row)
+            continue
+        after = _purged_node(node, target, manifests)
+        if after != node:
+            removed.append(row)
+            changed.append(after)
+    table = nodes.replace(np.array(removed, np.intp), changed) if removed else nodes
+    new = [info for info, _ in manifests.values() if info is not None]
+    used = table.manifest_ids()
+    keys = {raw.tobytes() for raw in used}
+    return Snapshot(
+        id_,
+        snapshot.flushed_at,
+        snapshot.message,
+        rename(snapshot.metadata, renamed),
+        table,
+        snapshot.manifests.select(used, [info for info in new if bytes(info.id) in keys]),
+    )
+
+
+def _purged_node(
+    node: Node,
+    target: Target,
+    manifests: Mapping[ManifestId, tuple[ManifestInfo | None, frozenset[NodeId]]],
+) -> Node:
+    document = node.user_data
+    if target.attribute is not None and node.id in target.nodes:
+        document = without_attribute(document, target.attribute)
+    if node.kind is NodeKind.GROUP and target.box is None:
+        return replace(node, user_data=without_consolidated(document))
+    refs = []
+    for ref in node.manifests:
+        if ref.id not in manifests:
+            refs.append(ref)
+            continue
+        info, has = manifests[ref.id]
+        if info is not None and node.id in has:
+            refs.append(replace(ref, id=info.id))
+    return replace(node, user_data=document, manifests=tuple(refs))
+
+
+def rename(value: Any, renamed: Renamed) -> Any:
+    """A JSON value with the ids of snapshots in it as they are now."""
+    texts = {str(old): str(new) for old, new in renamed.items()}
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: walk(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [walk(inner) for inner in value]
+        return texts.get(value, value) if isinstance(value, str) else value
+
+    return walk(value)
+
+
+def purged_info(
+    info: RepoInfo, renamed: Renamed, logs: Renamed, *, cut_log: bool
+) -> tuple[RepoInfo, Update]:
+    """The repository with other snapshots in the place of some.
+
+    renamed: these; logs: transaction logs of snapshots that are gone already, which others stand
+    for; cut_log: whether older entries of the log of operations will not be there any more.
+    """
+    table = info.snapshots
+
+    def after(record: SnapshotRecord) -> SnapshotRecord:
+        parent = record.parent
+        return replace(
+            record,
+            id=renamed.get(record.id, record.id),
+            parent=None if parent is None else renamed.get(parent, parent),
+            metadata=rename(record.metadata, renamed),
+            pruned=tuple(logs.get(id_, renamed.get(id_, id_)) for id_ in record.pruned),
+        )
+
+    rows = info.updates.rows.copy()
+    for name in ("previous", "new"):
+        ids = [renamed.get(SnapshotId(raw), raw) for raw in rows[name].tolist()]
+        rows[name] = np.frombuffer(b"".join(ids), "V12")
+    changed = replace(
+        info,
+        branches={name: renamed.get(tip, tip) for name, tip in info.branches.items()},
+        tags={name: renamed.get(tip, tip) for name, tip in info.tags.items()},
+        snapshots=SnapshotTable.of([after(table.record(row)) for row in range(len(table))]),
+        updates=UpdateTable(rows, info.updates.heap),
+        repo_before_updates=None if cut_log else info.repo_before_updates,
+    )
+    return changed, Update(UpdateKind.GC_RAN, UNSTAMPED)
+
+
+def purged_manifest(
+    manifest: Manifest, target: Target, id_: ManifestId, moved: Mapping[bytes, Moved]
+) -> Manifest:
+    """The manifest under another id, without what goes."""
+    arrays = {}
+    for node, refs in manifest.arrays.items():
+        left = purged_refs(node, refs, target, moved)
+        if len(left):
+            arrays[node] = left
+    return Manifest(id_, arrays)

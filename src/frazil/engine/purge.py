@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from frazil.engine.expire import check_writable
+from frazil.engine.incremental import KEY as COLLECTION
 from frazil.engine.packs import chunk_key
 from frazil.engine.purge_survey import Range, Survey, Surveyor
 from frazil.engine.repository_core import RepositoryCore
@@ -325,7 +326,7 @@ def _delete(core: RepositoryCore, catalog: CatalogV2, found: Survey, plan: _Plan
     backend = core.library.backend
     backend.sync()
     backups = [key for key, state in _backups(core) if state is None or _names(state, plan)]
-    backend.delete(backups)
+    backend.delete([*backups, COLLECTION])  # the record of collections names arrays, too
     backend.delete([chunk_key(object_) for object_ in plan.objects])
     backend.delete([f"manifests/{id_}" for id_ in sorted(plan.manifests | found.manifests)])
     logs = {*plan.snapshots, *plan.logs, *found.logs}

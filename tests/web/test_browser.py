@@ -1,6 +1,7 @@
 """The explorer in a browser, on real data: clicked through, by keyboard, narrow and dark.
 
-Needs Chromium. EXPLORER_SCREENSHOTS names a folder in which pictures of all pages are kept.
+Needs Chromium. Pictures of all pages, wide and narrow, light and dark, are kept in
+`build/screenshots`, or the folder that EXPLORER_SCREENSHOTS names.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 import zarr
 
 import frazil
+from frazil.hooks import Hook
 from frazil.web import app
 
 uvicorn = pytest.importorskip("uvicorn")
@@ -39,6 +41,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+ROOT = Path(__file__).parents[2]
 AIR = "/atmosphere/air_temperature"
 
 
@@ -90,6 +93,8 @@ def climate() -> frazil.Repository:
     with repo.edit("main", "Describe the data") as tree:
         tree["atmosphere"].attrs["comment"] = "A1B scenario"
     repo.merge("warmer", into="main", message="Merge the correction")
+    repo.hooks.add(Hook(name="units", validator="cf", options={"required": ["units"]}))
+    repo.hooks.add(Hook(name="chat", webhook="https://chat.example/hooks/data", on=["tag"]))
     return repo
 
 
@@ -202,7 +207,8 @@ PAGES = {
     ("width", "theme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 )
 def test_pages_fit_and_can_be_read(browser: Any, address: str, width: int, theme: str) -> None:
-    kept = os.environ.get("EXPLORER_SCREENSHOTS")
+    kept = Path(os.environ.get("EXPLORER_SCREENSHOTS") or ROOT / "build" / "screenshots")
+    kept.mkdir(parents=True, exist_ok=True)
     options = {"viewport": {"width": width, "height": 800}, "color_scheme": theme}
     with window(browser, address, **options) as page:
         for name, path in PAGES.items():
@@ -211,8 +217,9 @@ def test_pages_fit_and_can_be_read(browser: Any, address: str, width: int, theme
             too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert page.evaluate(too_wide) <= 0, name
             assert page.evaluate(CONTRAST) >= 4.5, name
-            if kept:
-                page.screenshot(path=f"{kept}/{name}-{width}-{theme}.png", full_page=True)
+            file = kept / f"{name}-{width}-{theme}.png"
+            page.screenshot(path=file, full_page=True)
+            assert file.stat().st_size > 2_000
 
 
 CONTRAST = """() => {

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import frazil
+from frazil.hooks import Hook
 from frazil.web import app
 from tests.web.conftest import HERE
 
@@ -169,3 +170,18 @@ def test_read_only_pages_have_no_forms_for_changes(repo: frazil.Repository) -> N
     site = TestClient(app(repo), base_url=HERE)
     assert 'method="post"' not in site.get("/names").text
     assert site.post("/names").status_code == 405
+
+
+def test_hooks_are_shown() -> None:
+    repo = frazil.Repository.create(frazil.in_memory_storage())
+    repo.hooks.add(Hook(name="<b>", command=["rm", "<i>"], refs=["v*"], on=["tag"]))
+    repo.set_metadata({"title": "x"})
+    with TestClient(app(repo), base_url=HERE) as client:
+        page = client.get("/configuration").text
+        assert "&lt;b&gt;" in page
+        assert "command rm &#39;&lt;i&gt;&#39;" in page
+        assert "before tag" in page
+        assert "frazil.<wbr>hooks" not in page
+        repo.update_metadata({"frazil.hooks": {"x": {"odd": 1}}})
+        page = client.get("/configuration").text
+        assert "frazil.<wbr>hooks" in page, "as it is, where it is not understood"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -48,7 +50,12 @@ class Site:
             link=link, lanes=lanes, number=number, plural=plural, place=_place(repo)
         )
         self._templates.filters.update(
-            bytes=readable, moment=moment, day=day, headline=headline, brief=brief
+            bytes=readable,
+            moment=moment,
+            day=day,
+            headline=headline,
+            brief=brief,
+            breakable=breakable,
         )
         self._templates.globals.update(site=self, version_of_frazil=__version__)
 
@@ -151,3 +158,8 @@ def brief(id_: object) -> str:
 def _place(repo: Repository) -> str:
     """Where the repository is, as its storage shows it, which hides secrets."""
     return str(repo.storage)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after each of its parts."""
+    return Markup(re.sub(r"([._/-])(?=[^._/-])", r"\1<wbr>", str(escape(name))))

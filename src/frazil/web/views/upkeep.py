@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from frazil.errors import IcechunkError
+from frazil.errors import FormatError, IcechunkError
 from frazil.growth import Ink
+from frazil.hooks.runner import KEY
 from frazil.ops import Update
 from frazil.verification import Level
 from frazil.web.figures import message
@@ -24,6 +25,10 @@ from frazil.web.site import integer, site_of
 from frazil.web.usage import by_array, is_quick, stored
 from frazil.web.views.arrays import svg
 from frazil.web.views.nodes import choices
+
+if TYPE_CHECKING:
+    from frazil.hooks import Hook
+    from frazil.repository import Repository
 
 PAGE = 100
 """Arrays and operations on a page."""
@@ -163,19 +168,31 @@ def configuration(request: Request) -> Response:
     repo = site.repo
     version_2 = int(repo.spec_version) >= 2
     history = None
+    hooks = _hooks(repo)
     if request.query_params.get("history") == "1" and version_2:
         history = repo.config_history()
     return site.page(
         request,
         "configuration.html",
         settings=list(_flat(repo.config.to_document())),
-        metadata={k: json.dumps(v, ensure_ascii=False) for k, v in repo.get_metadata().items()}
-        if version_2
-        else {},
+        metadata={
+            name: json.dumps(value, ensure_ascii=False)
+            for name, value in (repo.get_metadata() if version_2 else {}).items()
+            if name != KEY or not hooks
+        },
+        hooks=hooks,
         storage=str(repo.storage),
         version_2=version_2,
         history=history,
     )
+
+
+def _hooks(repo: Repository) -> list[Hook]:
+    """The stored hooks; none if they cannot be understood, which is no reason to show nothing."""
+    try:
+        return repo.hooks.stored()
+    except FormatError:
+        return []
 
 
 def _flat(document: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 #
 #   make demo     a worked example on real data: out/demo/
 #   make test     all tests                                  (TESTS="..." for some of them)
+#   make stress   readers, writers, packers, collectors at once (MINUTES=10 in each place)
 #   make servers  S3, Azure and HTTP servers for the tests, which skip what is not there
 #   make check    lint, format, types, import contracts
 #   make docs     the documentation as a site: out/site/
@@ -22,10 +23,11 @@ BIN := $(VENV)/bin
 
 TESTS ?= tests
 BENCH ?= --save
+MINUTES ?= 10
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test servers check lint types imports docs bench measure clean environment version
+.PHONY: demo test stress servers check lint types imports docs bench measure clean environment version
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
@@ -33,6 +35,9 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+stress: $(VENV)/.ready-test
+	$(BIN)/python -m tests.stress --minutes $(MINUTES)
 
 servers:
 	@tests/servers/install $(PYTHON)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from frazil.engine.census import Budget
 from frazil.engine.copying import End
 from frazil.engine.expire import check_writable
+from frazil.engine.leases import Lease
 from frazil.engine.packs import PACK_BYTES, PACK_CHUNKS, PACKED_CHUNK_BYTES
 from frazil.engine.recompress import Recoder, ratio
 from frazil.engine.repack_move import (
@@ -55,6 +56,8 @@ MEMORY: Final = 256 * 1024 * 1024
 RETAKEN_WITHIN: Final = 24 * 3600 * 1_000_000
 """Objects of an interrupted repack that are younger (us) are taken up again. A collection spares
 what is younger than the longest session, and this is one."""
+_LEASED_SECONDS: Final = 3600
+"""What a repack that died has stored is kept from collections for so long."""
 _COMPARED_AT_ONCE: Final = 16
 """Pieces of copies, of a few MiB each."""
 _SAMPLE: Final = 16
@@ -96,7 +99,7 @@ def repack(core: RepositoryCore, options: Options, on: Place | None) -> RepackSu
     """See `Repository.repack`."""
     if not options.dry_run:
         check_writable(core.library)
-    library, catalog = core.library, core.catalog
+    library = core.library
     versions = _versions(core, options)
     found = survey(library, map(library.snapshot, versions), options.together)
     # After the survey: what was there then is listed now.
@@ -104,9 +107,18 @@ def repack(core: RepositoryCore, options: Options, on: Place | None) -> RepackSu
     summary = work.foreseen()
     if options.dry_run:
         return replace(summary, dry_run=True)
-    moved, summary = work.carry_out(summary, on)
-    if not len(moved):
+    if not len(work.plan.rows) and not len(work.plan.copies):
         return summary
+    with Lease(library, _LEASED_SECONDS):
+        moved, summary = work.carry_out(summary, on)
+        return _publish(core, options, moved, summary)
+
+
+def _publish(
+    core: RepositoryCore, options: Options, moved: Moved, summary: RepackSummary
+) -> RepackSummary:
+    """Make the versions refer to what has moved."""
+    library, catalog = core.library, core.catalog
     relocator = Relocator(library, moved)
     commits = {}
     for branch in _branches(core, options):

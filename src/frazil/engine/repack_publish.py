@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from frazil.engine.repack_survey import Parts, parts_of
 from frazil.engine.repository_core import RepositoryCore
-from frazil.errors import ConflictError, ErrorKind
+from frazil.errors import ConflictError, ErrorKind, StorageError
 from frazil.format.history import SnapshotRecord
 from frazil.format.manifest import Manifest
 from frazil.format.snapshot import ManifestInfo, Snapshot
@@ -138,11 +138,11 @@ def rewrite_older(core: RepositoryCore, ids: Sequence[SnapshotId], relocator: Re
         for batch in _batches(list(reversed(ids))):
             tips = set(core.catalog.branches().values())
             wanted = [id_ for id_ in batch if id_ not in tips]
-            old = map_parallel(library.read_snapshot, wanted)
+            old = map_parallel(lambda id_: _stored(library, id_), wanted)
             changed = [
                 (snapshot, new)
                 for snapshot in old
-                if (new := relocator.manifests(parts_of(snapshot)))
+                if snapshot is not None and (new := relocator.manifests(parts_of(snapshot)))
             ]
             if changed:
                 library.backend.sync()
@@ -154,6 +154,15 @@ def rewrite_older(core: RepositoryCore, ids: Sequence[SnapshotId], relocator: Re
                 count += len(changed) - len(again)
             progress.step(len(batch))
     return count
+
+
+def _stored(library: Library, id_: SnapshotId) -> Snapshot | None:
+    try:
+        return library.read_snapshot(id_)
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+        return None  # it has expired, and was collected in this moment
 
 
 def _replace(library: Library, snapshot: Snapshot, new: New) -> None:

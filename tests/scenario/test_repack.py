@@ -273,6 +273,26 @@ def test_a_reader_from_before_reads_on(story: Story, shape: str) -> None:
             assert len(places(session, "/u")) == 12
 
 
+@pytest.mark.parametrize("pipeline", [True, False])
+def test_a_reader_of_shards_reads_on(spec: int, pipeline: bool) -> None:
+    storage = frazil.in_memory_storage()
+    repo = Repository.create(storage, singly(), spec_version=spec)
+    data = np.arange(64 * 30).reshape(64, 30)
+    session = repo.writable_session("main")
+    zarr.create_array(session.store, name="a", data=data, chunks=(2, 30), shards=(8, 30))
+    session.commit("shards")
+    old = repo.readonly_session(snapshot_id=repo.resolve("main"))
+    with zarr.config.set({"frazil.pipeline": pipeline}):
+        array: Any = zarr.open_array(old.store, path="a", mode="r")
+        np.testing.assert_array_equal(array[:20], data[:20])  # some of the shards' indexes are known
+        other = Repository.open(storage)
+        assert other.repack().chunks_moved == 8
+        other.repack(history=True)
+        other.garbage_collect(datetime.now(UTC) + timedelta(days=1))
+        np.testing.assert_array_equal(array[3:50], data[3:50])
+        np.testing.assert_array_equal(array[:], data)
+
+
 def test_what_is_really_gone_stays_an_error(modern: Story, backend: MemoryBackend) -> None:
     session = modern.repo.readonly_session("main")
     backend.delete([info.key for info in backend.list("chunks")])

@@ -284,7 +284,9 @@ def test_a_reader_of_shards_reads_on(spec: int, pipeline: bool) -> None:
     old = repo.readonly_session(snapshot_id=repo.resolve("main"))
     with zarr.config.set({"frazil.pipeline": pipeline}):
         array: Any = zarr.open_array(old.store, path="a", mode="r")
-        np.testing.assert_array_equal(array[:20], data[:20])  # some of the shards' indexes are known
+        np.testing.assert_array_equal(
+            array[:20], data[:20]
+        )  # some of the shards' indexes are known
         other = Repository.open(storage)
         assert other.repack().chunks_moved == 8
         other.repack(history=True)
@@ -501,6 +503,20 @@ def test_a_collection_makes_snapshots_be_read_anew(modern: Story) -> None:
     session.commit("on top of an old version")
     same(read(modern.open().readonly_session("side")), modern.versions[middle])
     assert modern.open().verify("data").is_healthy
+
+
+def objects_of(repo: Repository) -> int:
+    use = repo.statistics(objects=True).objects
+    assert use is not None
+    return use.objects
+
+
+def test_statistics_that_were_known_are_made_anew(story: Story) -> None:
+    assert objects_of(story.repo) == 40
+    story.repo.repack(history=True)
+    assert objects_of(story.repo) == 1
+    here, there = (repo.statistics().to_dict() for repo in (story.repo, story.open()))
+    assert here | {"taken_at": None} == there | {"taken_at": None}
 
 
 def test_a_cache_on_disk_follows(modern: Story, tmp_path: Any) -> None:

@@ -153,6 +153,8 @@ def rewrite_older(core: RepositoryCore, ids: Sequence[SnapshotId], relocator: Re
                 map_parallel(library.write_snapshot, again)
                 count += len(changed) - len(again)
             progress.step(len(batch))
+    if count:
+        library.forget_snapshots()
     return count
 
 

@@ -145,11 +145,15 @@ def add_up(library: Library, history: History, newest: SnapshotId, limits: Limit
     """Sum up a history; `newest` is the snapshot in it whose arrays are told.
 
     Each snapshot and each manifest is read once: those of the last time are known as long as
-    they are the beginning of this history.
+    they are the beginning of this history, and it has not been repacked.
     """
     tally = _KNOWN.pop(library, None)
-    if tally is None or tally.ids != history.ids[: len(tally.ids)]:
-        tally = _Tally()
+    if (
+        tally is None
+        or tally.generation != library.generation
+        or tally.ids != history.ids[: len(tally.ids)]
+    ):
+        tally = _Tally(library.generation)
     tally.go_on(library, history, limits)
     sums = tally.sums(library, history, newest)
     if len(sums.ranges) <= _KEEP:
@@ -160,7 +164,8 @@ def add_up(library: Library, history: History, newest: SnapshotId, limits: Limit
 class _Tally:
     """What is known of a history so far; it must not hold the library that it is known of."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
         self.ids: list[SnapshotId] = []
         self._holdings = Holdings()
         self._ledger = Ledger()

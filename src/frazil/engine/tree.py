@@ -185,6 +185,7 @@ class Tree:
             for id_, node in self.changes.updated.items():
                 row = fresh.nodes.find_id(id_)
                 self.changes.updated[id_] = replace(node, manifests=fresh.nodes.node(row).manifests)
+            self.library.forget_snapshots()  # it will not be the only one
             self.rebase_onto(fresh)
             return True
 

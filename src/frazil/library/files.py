@@ -64,6 +64,7 @@ class Library:
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.meter = Meter()
+        self.generation = 0
         self._chunks: Cache[Range, bytes] = Cache(0, len)
         self.connect(backend)
         self.spec = spec
@@ -158,8 +159,12 @@ class Library:
         return snapshot
 
     def forget_snapshots(self) -> None:
-        """Read snapshots anew: what those in memory refer to may be gone."""
+        """Read snapshots anew: those in memory may refer to other manifests than the stored ones.
+
+        `generation` counts how often that was so.
+        """
         self._snapshots.clear()
+        self.generation += 1
 
     def manifest(self, id_: ManifestId) -> Manifest:
         """A manifest; `StorageError` of kind `object-not-found` if there is no such file."""

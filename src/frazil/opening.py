@@ -122,9 +122,10 @@ def open(
     repository = open_(storage, config, authorize_virtual_chunk_access, attribution=attribution)
     if not given:
         return repository
-    if writable and branch is not None:
-        return repository.writable_session(branch)
-    return repository.readonly_session(branch, tag=tag, snapshot_id=snapshot, as_of=as_of)
+    with repository._core.catalog.as_read():
+        if writable and branch is not None:
+            return repository.writable_session(branch)
+        return repository.readonly_session(branch, tag=tag, snapshot_id=snapshot, as_of=as_of)
 
 
 open_async = twin(open)

@@ -13,6 +13,9 @@ import zarr
 
 import frazil
 from frazil.errors import RepositoryNotFoundError, StorageError
+from frazil.storage.doubles import Counting
+from frazil.storage.memory import MemoryBackend
+from tests.scenario.places import storage_around
 
 
 @pytest.fixture(params=["path", "url", "memory", "storage"])
@@ -101,3 +104,26 @@ def test_the_configuration_goes_over_the_stored_one(tmp_path: Path) -> None:
     frazil.open(tmp_path / "repo", create=True)
     repo = frazil.open(tmp_path / "repo", config=config)
     assert repo.config.inline_chunk_threshold_bytes == 7
+
+
+@pytest.mark.parametrize("version", [{"branch": "main"}, {"tag": "v1"}, {"snapshot": ""}])
+@pytest.mark.parametrize("writable", [False, True])
+def test_opening_a_version_reads_the_repo_object_once(
+    version: dict[str, str], writable: bool
+) -> None:
+    counting = Counting(MemoryBackend())
+    storage = storage_around(counting)
+    repo = frazil.Repository.create(storage)
+    repo.create_tag("v1", repo.lookup_branch("main"))
+    if "snapshot" in version:
+        version = {"snapshot": repo.lookup_branch("main")}
+    options: Any = version | ({"writable": True} if writable and "branch" in version else {})
+    counting.reset()
+    session = frazil.open(storage, **options)
+    assert [n for (_, what), n in counting.requests.items() if what == "repo"] == [1]
+    other = repo.writable_session("main")
+    zarr.create_group(other.store)
+    tip = other.commit("later")
+    assert session.snapshot_id != tip
+    if "branch" in version:
+        assert frazil.open(storage, branch="main").snapshot_id == tip

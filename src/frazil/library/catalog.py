@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,13 @@ class Catalog(ABC):
     def tell_identity(self, id_: UUID | None) -> None:
         """Take over what another process knows."""
         self._told = id_
+
+    def as_read(self) -> AbstractContextManager[None]:
+        """Within, the state that was read last is now, where one request reads all of it.
+
+        For what is part of opening. Not for a catalog that other threads use as well.
+        """
+        return nullcontext()
 
     @abstractmethod
     def notes(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -81,6 +82,7 @@ class CatalogV2(Catalog):
         """Of the object's compression: low, because every change writes all of it anew, and
         most of it are ids and times, which get no smaller."""
         self._state: _State | None = None
+        self._as_read = False
         self._lock = ForksafeLock()
 
     def info(self) -> RepoInfo:
@@ -90,6 +92,8 @@ class CatalogV2(Catalog):
     def _load(self) -> _State:
         with self._lock:
             known = self._state
+        if self._as_read and known is not None:
+            return known
         try:
             fetched = self._library.backend.fetch(KEY, unless=known.version if known else None)
         except StorageError as error:
@@ -197,6 +201,14 @@ class CatalogV2(Catalog):
         return info if info.updates.has_backup(backup) else None
 
     # Catalog
+
+    @contextmanager
+    def as_read(self) -> Iterator[None]:
+        self._as_read = True
+        try:
+            yield
+        finally:
+            self._as_read = False
 
     def identity(self) -> UUID:
         return self.known_identity() or self._load().identity

@@ -22,7 +22,7 @@ from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs, NativeR
 from frazil.format.columns import ByteColumn
 from frazil.model.coalescing import Reads, coalesce
 from frazil.storage.base import Backend
-from frazil.storage.pool import map_parallel
+from frazil.storage.pool import WORKERS, map_parallel
 
 LOCAL_GAP = 16 * 1024
 REMOTE_GAP = 512 * 1024
@@ -74,9 +74,9 @@ class ReadPlan:
     quick: bool
 
 
-def read_all(plan: ReadPlan) -> list[tuple[Rows, ByteColumn]]:
-    """All chunks of a plan, read in parallel: positions, and the bytes for them."""
-    return map_parallel(lambda fetch: (fetch.rows, fetch.read()), plan.fetches)
+def read_all(plan: ReadPlan, limit: int = WORKERS + 1) -> list[tuple[Rows, ByteColumn]]:
+    """All chunks of a plan, `limit` reads at a time: positions, and the bytes for them."""
+    return map_parallel(lambda fetch: (fetch.rows, fetch.read()), plan.fetches, limit=limit)
 
 
 def part_of(

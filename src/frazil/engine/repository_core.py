@@ -49,6 +49,7 @@ from frazil.model.splits import split_sizes
 from frazil.storage import Storage
 from frazil.storage.base import CREATE, Backend, PreconditionFailed
 from frazil.storage.fork import ForksafeLock
+from frazil.storage.gate import Gate
 from frazil.storage.pool import map_parallel
 from frazil.types import SpecVersion
 
@@ -95,6 +96,8 @@ class RepositoryCore:
             self.library.level = compression.level
         self.library.location_compression = location_compression(config)
         self.library.verify_reads = config.verify_reads is not False
+        self.library.decoding = Gate(config.max_concurrent_decodes)
+        self.library.reads_at_once = config.get_partial_values_concurrency
         if isinstance(self.catalog, CatalogV2):
             if compression is not None and compression.level is not None:
                 self.catalog.level = compression.level

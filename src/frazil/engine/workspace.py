@@ -20,6 +20,7 @@ from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import ChunkId, NodeId
 from frazil.model.changes import UNEDITED, Unedited
 from frazil.model.overlay import clip, inside
+from frazil.storage.pool import WORKERS
 
 
 class Workspace(Tree):
@@ -132,6 +133,12 @@ class Workspace(Tree):
             found, unedited = edits.find_many(index[rows])
         return [Found(rows[at], refs) for at, refs in found], rows[unedited]
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many reads that are not planned as a whole may go on at the same time."""
+        bound = self.library.reads_at_once
+        return WORKERS + 1 if bound is None else max(1, bound)
+
     def get_chunks(self, node: Node, coords: Sequence[tuple[int, ...]]) -> list[bytes | None]:
         """Several whole chunks of one array, near ones read together, far ones in parallel."""
         try:
@@ -144,7 +151,7 @@ class Workspace(Tree):
         rank = len(node.shape)
         fitting = [i for i, chunk in enumerate(coords) if len(chunk) == rank]
         index = np.array([coords[i] for i in fitting], np.uint32).reshape(len(fitting), rank)
-        for rows, data in read_all(self.plan_reads(node, index)):
+        for rows, data in read_all(self.plan_reads(node, index), self.reads_at_once):
             for i, row in enumerate(rows.tolist()):
                 chunks[fitting[row]] = data[i]
         return chunks

@@ -23,9 +23,11 @@ from frazil.library.cache import Cache, CacheUse
 from frazil.library.chunk_cache import ChunkCached, Range
 from frazil.library.uploads import Uploads
 from frazil.storage.base import OVERWRITE, Backend, PutMode
+from frazil.storage.gate import Gate
 from frazil.storage.metered import Meter, Metered
 
 Id = TypeVar("Id", bound=ObjectId)
+V = TypeVar("V")
 
 SNAPSHOT_BUDGET = 256 * 1024 * 1024
 MANIFEST_BUDGET = 1024 * 1024 * 1024
@@ -71,6 +73,10 @@ class Library:
         self.level = level
         self.location_compression = LocationCompression()
         self.verify_reads = True
+        self.decoding = Gate()
+        """How many threads decode files at the same time."""
+        self.reads_at_once: int | None = None
+        """How many reads of `Workspace.get_chunks` go on at the same time, if that is bound."""
         self.now = now
         self.identity: Callable[[], UUID | None] = lambda: None
         """The repository's id as far as it is known without a request."""
@@ -104,6 +110,7 @@ class Library:
         )
         other.location_compression = self.location_compression
         other.verify_reads = self.verify_reads
+        other.decoding, other.reads_at_once = self.decoding, self.reads_at_once
         other.identity = self.identity
         other._snapshots, other._manifests = self._snapshots.copy(), self._manifests.copy()
         other._logs = self._logs.copy()
@@ -133,7 +140,7 @@ class Library:
         """
         key = f"snapshots/{id_}"
         return self._snapshots.load(
-            id_, lambda: _named(id_, decode_snapshot(self.backend.get(key), where=key), key)
+            id_, lambda: _named(id_, self._decoded(decode_snapshot, key), key)
         )
 
     @property
@@ -173,7 +180,7 @@ class Library:
             return known
         key = f"manifests/{id_}"
         return self._manifests.load(
-            id_, lambda: _named(id_, decode_manifest(self.backend.get(key), where=key), key)
+            id_, lambda: _named(id_, self._decoded(decode_manifest, key), key)
         )
 
     def known_manifest(self, id_: ManifestId) -> Manifest | None:
@@ -187,9 +194,12 @@ class Library:
         snapshot of spec 1 repositories.
         """
         key = f"transactions/{id_}"
-        return self._logs.load(
-            id_, lambda: decode_transaction_log(self.backend.get(key), where=key)
-        )
+        return self._logs.load(id_, lambda: self._decoded(decode_transaction_log, key))
+
+    def _decoded(self, decode: Callable[..., V], key: str) -> V:
+        data = self.backend.get(key)
+        with self.decoding.passed():
+            return decode(data, where=key)
 
     def write_snapshot(
         self, snapshot: Snapshot, uploads: Uploads | None = None, *, mode: PutMode = OVERWRITE

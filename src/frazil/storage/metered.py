@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from typing_extensions import override
 
 from frazil.storage.base import Backend, Fetched
 from frazil.storage.fork import ForksafeLock
+from frazil.storage.gate import Gate
 from frazil.storage.wrapper import Wrapper
 from frazil.telemetry import Span, effort, span
 
 T = TypeVar("T")
-
-_OPEN = nullcontext()
 
 
 class Meter:
@@ -49,23 +45,14 @@ class Metered(Wrapper):
     def __init__(self, inner: Backend, meter: Meter, at_once: int | None = None) -> None:
         super().__init__(inner)
         self._meter = meter
-        self._at_once = at_once
-        # By process: what threads of the parent hold is never given back in a forked child.
-        self._gates: dict[int, threading.Semaphore] = {}
-
-    def _gate(self) -> AbstractContextManager[object]:
-        if self._at_once is None:
-            return _OPEN
-        process = os.getpid()
-        gate = self._gates.get(process)
-        return gate or self._gates.setdefault(process, threading.Semaphore(self._at_once))
+        self._gate = Gate(at_once)
 
     @override
     def request(self, operation: str, key: str, call: Callable[[], T], sent: int = 0) -> T:
         received = 0
         with span("frazil.request", operation=operation, key=key) as told:
             try:
-                with self._gate():
+                with self._gate.passed():
                     response = call()
                 received = _size(response)
                 return response
@@ -78,7 +65,7 @@ class Metered(Wrapper):
         data = b""
         with span("frazil.request", operation="get", key=key) as told:
             try:
-                with self._gate():
+                with self._gate.passed():
                     data = self.inner.get(key, start=start, end=end)
                 return data
             finally:

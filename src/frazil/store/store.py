@@ -450,7 +450,9 @@ class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):
                 found.update(
                     zip(wanted, workspace.get_chunks(node, list(wanted.values())), strict=True)
                 )
-        parts = map_parallel(lambda other: self._read(*other), others.values())
+        parts = map_parallel(
+            lambda other: self._read(*other), others.values(), limit=workspace.reads_at_once
+        )
         found.update(zip(others, parts, strict=True))
         return [found.get(index) for index in range(len(requests))]
 

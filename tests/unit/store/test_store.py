@@ -34,6 +34,7 @@ class Notebook:
     read_only = False
     snapshot_id = "S"
     branch = "main"
+    reads_at_once = 33
 
     def __init__(self, quick: bool) -> None:
         self.quick = quick

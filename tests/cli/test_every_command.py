@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 from frazil.cli import app
 from frazil.cli.commands import COMMANDS, Group
@@ -38,6 +40,21 @@ def test_help_tells_what_it_does_and_an_example(
         assert line.startswith(f"frazil {name} ")
         assert line in done.out
     assert (COMMANDS[name].function.__doc__ or "").split("\n")[0] in " ".join(done.out.split())
+
+
+WITHOUT_JSON = {"cat", "files get", "serve"}
+"""They print bytes, or run until they are interrupted."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_that_all_have(name: str) -> None:
+    found: Any = typer.main.get_command(app.application())
+    for word in name.split():
+        found = found.commands[word]
+    options = {option for parameter in found.params for option in parameter.opts}
+    assert ("--json" in options) == (name not in WITHOUT_JSON)
+    assert ("--yes" in options) == ("--dry-run" in options), "who is asked can look before"
+    assert [parameter.name for parameter in found.params if not parameter.help] == []
 
 
 @pytest.mark.parametrize(("name", "line"), EXAMPLES)

@@ -45,7 +45,11 @@ def test_adding_is_consent_and_others_are_asked(frazil_cli: Cli) -> None:
     assert asked.code == Exit.USAGE
     assert asked.out == "test: command true\n"
     assert "nobody is there to confirm" in asked.err
-    assert frazil_cli("frazil hooks allow weather test --yes").out == "allowed test\n"
+    looked = frazil_cli("frazil hooks allow weather --dry-run")
+    assert looked.out == "test: command true\nwould allow test\n"
+    assert "did not allow" in frazil_cli("frazil tag weather v2").err
+    done = frazil_cli("frazil hooks allow weather test --yes")
+    assert done.out == "test: command true\nallowed test\n"
     assert frazil_cli("frazil tag weather v2").code == 0
 
 

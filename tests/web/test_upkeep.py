@@ -136,8 +136,16 @@ def test_names_are_made_and_deleted(repo: frazil.Repository) -> None:
     refused = site.post(
         "/names", data={**form, "kind": "branch", "name": "main", "action": "delete"}
     )
-    assert refused.status_code >= 400
+    assert refused.status_code == 422
+    again = {**form, "kind": "branch", "name": "main", "action": "create"}
+    assert site.post("/names", data=again).status_code == 409
+    repo.hooks.before_tag(lambda event: f"no {event.ref} & co")
+    tag = {**form, "kind": "tag", "name": "v9", "action": "create"}
+    refused = site.post("/names", data=tag)
+    assert refused.status_code == 422
+    assert "no v9 &amp; co" in refused.text
     assert repo.list_branches() == {"main"}
+    assert repo.list_tags() == set()
 
 
 def test_other_sites_change_nothing(repo: frazil.Repository) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from frazil.cli.arguments import At, Json, Url, Yes, confirm, open_repository
+from frazil.cli.arguments import At, DryRun, Json, Url, Yes, confirm, open_repository
 from frazil.cli.commands import Group, command
 from frazil.cli.exits import Exit
 from frazil.cli.output import one_line, plural, print_json, record_document, say, table
@@ -141,10 +141,16 @@ def hooks_remove(url: Url, name: Name, as_json: Json = False) -> None:
 @command(
     "hooks allow",
     Group.OPERATE,
-    "frazil hooks allow observations --yes",
+    "frazil hooks allow observations --dry-run",
     "frazil hooks allow observations chat --yes",
 )
-def hooks_allow(url: Url, names: Names = None, yes: Yes = False, as_json: Json = False) -> None:
+def hooks_allow(
+    url: Url,
+    names: Names = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
     """Let stored commands and webhooks run for you, as they are now.
 
     Look at them first: commands can do whatever you can. Your consent is for the repository at
@@ -153,15 +159,20 @@ def hooks_allow(url: Url, names: Names = None, yes: Yes = False, as_json: Json =
     """
     repo = open_repository(url)
     hooks = [h for h in repo.hooks if h.needs_consent and (not names or h.name in names)]
-    if hooks and not yes:
-        for hook in hooks:
-            say(f"{hook.name}: {hook.does}")
-        confirm(f"{plural(len(hooks), 'hook')} of {one_line(url)} may run on this machine", yes=yes)
-    allowed = repo.hooks.allow(*(names or []))
+    for hook in hooks if not as_json else ():
+        say(f"{hook.name}: {hook.does}")
+    if not dry_run:
+        if hooks:
+            what = f"{plural(len(hooks), 'hook')} of {one_line(url)} may run on this machine"
+            confirm(what, yes=yes)
+        hooks = repo.hooks.allow(*(names or []))
     if as_json:
-        print_json([_document(repo, hook) for hook in allowed])
+        print_json([_document(repo, hook) for hook in hooks])
+    elif not hooks:
+        say("none needs it")
     else:
-        say(f"allowed {', '.join(hook.name for hook in allowed)}" if allowed else "none needs it")
+        done = "would allow" if dry_run else "allowed"
+        say(f"{done} {', '.join(hook.name for hook in hooks)}")
 
 
 @command(

@@ -10,12 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frazil.errors import (
+    AlreadyExistsError,
     ConflictError,
     ErrorKind,
+    HookError,
     IcechunkError,
     InvalidInputError,
     NotFoundError,
     ReadOnlyError,
+    SessionStateError,
 )
 from frazil.web.site import site_of
 
@@ -24,7 +27,8 @@ _TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Not possible",
-    409: "Somebody was faster",
+    409: "It is another way by now",
+    422: "Refused",
 }
 
 
@@ -37,8 +41,10 @@ def status_of(error: IcechunkError) -> int:
             return 400
         case ReadOnlyError():
             return 403
-        case ConflictError():
+        case ConflictError() | AlreadyExistsError():
             return 409
+        case HookError() | SessionStateError():
+            return 422
         case _ if error.kind == ErrorKind.OBJECT_NOT_FOUND:
             return 404
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from weakref import WeakKeyDictionary
@@ -38,22 +38,29 @@ from frazil.model.refs import MAIN
 from frazil.model.sweep import reached_rows
 from frazil.progress import task
 from frazil.statistics import ObjectUse, StorageStatistics, Table
+from frazil.stats import ChunkStorageStats
 from frazil.storage.pool import map_parallel
 
 _KEEP = 2_000_000
-"""Up to so many ranges stay in memory for the next time."""
+"""Up to so many ranges and parts of manifests stay in memory for the next time."""
 _LISTED = 1 << 16
+_LISTING_BYTES = 64 * 1024 * 1024
+"""Of listings of snapshots of format 1, which are needed twice."""
 _DEAD = 4096
 """Bytes of an object for which no chunk accounts, from which on its footer is looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
-    """Snapshots, each after its parent; when: µs since the epoch."""
+    """Snapshots, each after its parent; when: µs since the epoch.
+
+    listings: those that had to be read to know the history, as far as they were kept.
+    """
 
     ids: list[SnapshotId]
     when: Numbers
     messages: list[str]
+    listings: dict[SnapshotId, Listing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +87,8 @@ def storage_statistics(
 ) -> StorageStatistics:
     """The statistics of what branches and tags, or a branch, lead to."""
     newest = catalog.branch(MAIN if branch is None else branch)
-    history = read_history(library, catalog, branch)
-    sums = add_up(library, history, newest, limits)
+    history = read_history(library, catalog, branch, limits)
+    sums = _tally(library, history, limits).sums(library, history, newest)
     use = use_of_objects(library, sums.ranges) if objects else None
     added, arrays = sums.added, sums.arrays
     order = np.lexsort((np.array(sums.paths, object), -arrays[:, :3].sum(axis=1)))
@@ -106,7 +113,7 @@ def _columns(sums: Numbers) -> dict[str, Numbers]:
     return {name: sums[:, i] for i, name in enumerate(("native", "inline", "virtual", "chunks"))}
 
 
-def read_history(library: Library, catalog: Catalog, branch: str | None) -> History:
+def read_history(library: Library, catalog: Catalog, branch: str | None, limits: Limits) -> History:
     """The snapshots that branches and tags lead to, or this branch."""
     if isinstance(catalog, CatalogV2):
         info = catalog.info()
@@ -126,9 +133,14 @@ def read_history(library: Library, catalog: Catalog, branch: str | None) -> Hist
         )
     tips = tips_of(catalog) if branch is None else {catalog.branch(branch)}
     found: list[tuple[SnapshotId, SnapshotId | None, int, str]] = []
+    listings: dict[SnapshotId, Listing] = {}
+    room = _LISTING_BYTES
     with task("Reading the history") as progress:
-        for one in with_ancestors(library, tips, known=(), limit=50):
+        for one in with_ancestors(library, tips, known=(), limit=limits.snapshots):
             found.append((one.id, one.parent_id, one.flushed_at, one.message))
+            room -= one.parts.nbytes + one.manifests.rows.nbytes
+            if room >= 0:
+                listings[one.id] = one
             progress.step()
     at = {id_: row for row, (id_, _, _, _) in enumerate(found)}
     parent = np.array([-1 if p is None else at.get(p, -1) for _, p, _, _ in found], np.int64)
@@ -138,11 +150,17 @@ def read_history(library: Library, catalog: Catalog, branch: str | None) -> Hist
         [found[row][0] for row in order.tolist()],
         when[order],
         [found[row][3] for row in order.tolist()],
+        listings,
     )
 
 
-def add_up(library: Library, history: History, newest: SnapshotId, limits: Limits) -> Sums:
-    """Sum up a history; `newest` is the snapshot in it whose arrays are told.
+def chunk_storage_stats(library: Library, catalog: Catalog, limits: Limits) -> ChunkStorageStats:
+    """The sums by kind of all that branches and tags lead to."""
+    return _tally(library, read_history(library, catalog, None, limits), limits).total()
+
+
+def _tally(library: Library, history: History, limits: Limits) -> _Tally:
+    """Add up a history.
 
     Each snapshot and each manifest is read once: those of the last time are known as long as
     they are the beginning of this history, and it has not been repacked.
@@ -155,10 +173,9 @@ def add_up(library: Library, history: History, newest: SnapshotId, limits: Limit
     ):
         tally = _Tally(library.generation)
     tally.go_on(library, history, limits)
-    sums = tally.sums(library, history, newest)
-    if len(sums.ranges) <= _KEEP:
+    if len(tally) <= _KEEP:
         _KNOWN[library] = tally
-    return sums
+    return tally
 
 
 class _Tally:
@@ -175,6 +192,10 @@ class _Tally:
         self._nodes: dict[bytes, int] = {}
         self._paths: dict[int, tuple[int, str]] = {}
 
+    def __len__(self) -> int:
+        """Ranges that are known, and parts of manifests."""
+        return len(self._ledger.ranges()) + len(self._holdings)
+
     def go_on(self, library: Library, history: History, limits: Limits) -> None:
         """Read what is new in the history."""
         new = history.ids[len(self.ids) :]
@@ -182,7 +203,7 @@ class _Tally:
         with task("Reading snapshots", len(new)) as progress:
 
             def read(id_: SnapshotId) -> Listing:
-                listing = read_listing(library, id_)
+                listing = history.listings.get(id_) or read_listing(library, id_)
                 progress.step()
                 return listing
 
@@ -237,6 +258,15 @@ class _Tally:
         owner = owners(ranks, numbers)[belongs]
         self._ledger.add(ranges_of(refs, owner)[0])
         self._sums[parts] = sums_by_part(refs, belongs, len(nodes))
+
+    def total(self) -> ChunkStorageStats:
+        """All bytes by kind."""
+        ranges = self._ledger.ranges()
+        return ChunkStorageStats(
+            native_bytes=int(ranges.size[ranges.native].sum()),
+            virtual_bytes=int(ranges.size[~ranges.native].sum()),
+            inlined_bytes=int(self._sums[:, 1].sum()),
+        )
 
     def sums(self, library: Library, history: History, newest: SnapshotId) -> Sums:
         """What it all comes to."""

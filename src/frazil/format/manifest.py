@@ -155,21 +155,6 @@ def decode_owned_objects(
     return owner[rows], tables.take(rows).struct(_CHUNK_ID, ChunkId.SIZE)
 
 
-def decode_sizes(
-    data: bytes, *, where: str, nodes: Collection[bytes] | None = None
-) -> tuple[int, ChunkRefs]:
-    """The bytes of all inline chunks of a manifest, and its other references without indexes.
-
-    nodes: those of these arrays only. `FormatError` if the file is damaged where this looks.
-    """
-    root, tables = _references_of(data, where, nodes)
-    inline = tables.has(_INLINE)
-    for slot in (_LOCATION, _COMPRESSED, _CHUNK_ID):
-        inline &= ~tables.has(slot)
-    size = int(tables.take(np.flatnonzero(inline)).blob(_INLINE).size.sum())
-    return size, _decode_refs(root, tables.take(np.flatnonzero(~inline)))[0]
-
-
 def decode_parts(
     data: bytes, *, where: str, nodes: Collection[bytes]
 ) -> tuple[list[NodeId], npt.NDArray[np.int64], ChunkRefs]:

@@ -66,7 +66,7 @@ class Maintenance(RepositoryBase):
         each counts; Icechunk counts one for each object.
         """
         from frazil.engine.census import Limits
-        from frazil.engine.chunk_stats import chunk_storage_stats
+        from frazil.engine.statistics import chunk_storage_stats
 
         limits = Limits(
             max_snapshots_in_memory,

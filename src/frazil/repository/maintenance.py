@@ -98,8 +98,9 @@ class Maintenance(RepositoryBase):
         the objects of chunks, for the dead space in packs and what nothing refers to.
 
         Each snapshot and manifest is read once, and only what is new the next time it is asked in
-        this process. The limits bound what is in memory at a time; beyond them it takes 32 bytes
-        for each distinct chunk. Icechunk has nothing like it. `RefNotFoundError` for the branch.
+        this process (of format 1 all snapshots: only they know what came before them). The limits
+        bound what is in memory at a time; beyond them it takes 32 bytes for each distinct chunk.
+        Raises `RefNotFoundError` for a branch that is not there.
         """
         from frazil.engine.census import Limits
         from frazil.engine.statistics import storage_statistics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 
 import frazil
 from frazil import ConflictError, Repository, Storage
+from frazil.engine.leases import held_since
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind
 from frazil.format.pack import decode_footer, footer_bytes
@@ -128,3 +130,16 @@ def test_one_after_the_other_behind_a_cache(tmp_path: Path, spec: int) -> None:
         shutil.rmtree(where)
     assert ids[0] != ids[1]
     assert not np.array_equal(*values)
+
+
+def test_leases_of_a_repository_that_was_here_before(repo: Repository) -> None:
+    library = repo._core.library
+    with repo.lease(hours=1):
+        since, lapsed = held_since(library)
+        assert since is not None
+        assert not lapsed
+        (lease,) = (info.key for info in library.backend.list("frazil/leases"))
+        document = json.loads(library.backend.get(lease))
+        assert document["repository"] == str(repo.id)
+        library.backend.put(lease, json.dumps(document | {"repository": "another"}).encode())
+        assert held_since(library) == (None, [lease])

@@ -239,3 +239,86 @@ def test_one_that_died_is_done_again(
     assert report.is_clean, report
     assert bytes(SECRET[8:]) not in everything(backend)
     is_whole(repo)
+
+
+def test_a_thinned_history_with_merges(backend: MemoryBackend) -> None:
+    """Transaction logs that others stand for, merged parents, and a long log of operations."""
+    config = frazil.RepositoryConfig.default()
+    config.num_updates_per_repo_info_file = 2
+    repo = Repository.create(storage_around(backend), config)
+    with repo.edit("main", "before") as tree:
+        tree["t"] = np.arange(64)
+    for i in range(4):
+        with repo.edit("main", f"names {i}") as tree:
+            tree["names"] = SECRET + i
+            tree["t"][i] = -1
+    repo.create_branch("side", repo.lookup_branch("main"))
+    with repo.edit("side", "on the side") as tree:
+        tree["u"] = np.arange(3)
+    with repo.edit("main", "at home") as tree:
+        tree["v"] = np.arange(3)
+    repo.merge("side", into="main")
+    with repo.edit("main", "no names") as tree:
+        del tree["names"]
+    root = _roots(repo)[0]
+    before = repo.diff(from_snapshot_id=root, to_branch="main")
+    assert "/t" in before.updated_chunks
+    repo.apply_retention("last 3")
+    report = repo.purge("names", dry_run=False)
+    assert report.is_clean, report
+    assert repo.verify("data").is_healthy
+    assert [info.message for info in repo.ancestry(branch="main")] == [
+        "no names",
+        "Merge 'side' into 'main'",
+        "at home",
+        "names 3",
+        "names 2",
+        "Repository initialized",
+    ]
+    after = repo.diff(from_snapshot_id=root, to_branch="main")
+    assert after.new_arrays == before.new_arrays - {"/names"}
+    assert after.updated_chunks == {
+        path: chunks for path, chunks in before.updated_chunks.items() if path != "/names"
+    }
+    assert list(repo.ops_log())
+    with repo.edit("main", "goes on") as tree:
+        tree["t"][:] = 0
+    (parents,) = (
+        info.metadata["frazil"]["merge_parents"]
+        for info in repo.ancestry(branch="main")
+        if "frazil" in info.metadata
+    )
+    assert [repo.lookup_snapshot(id_).message for id_ in parents] == ["on the side"]
+
+
+def _roots(repo: Repository) -> list[str]:
+    return [info.id for info in repo.ancestry(branch="main") if info.parent_id is None]
+
+
+def test_after_a_migration(backend: MemoryBackend) -> None:
+    repo = Repository.create(storage_around(backend), spec_version=1)
+    for i in range(3):
+        with repo.edit("main", f"commit {i}") as tree:
+            tree["t"] = np.arange(100) + i
+            tree["names"] = SECRET + i
+    repo = frazil.upgrade_icechunk_repository(repo, dry_run=False)
+    report = repo.purge("names", dry_run=False)
+    assert report.is_clean, report
+    assert repo.verify("data").is_healthy
+    assert list(repo.at()) == ["t"]
+    assert repo.at()["t"][0] == 2
+
+
+def test_virtual_chunks_are_told_of(tmp_path: object) -> None:
+    prefix = f"file://{tmp_path}/"
+    config = frazil.RepositoryConfig.default()
+    config.set_virtual_chunk_container(
+        frazil.VirtualChunkContainer(prefix, frazil.local_filesystem_store(str(tmp_path)))
+    )
+    repo = Repository.create(frazil.in_memory_storage(), config)
+    with repo.edit("main", "virtual") as tree:
+        zarr.create_array(tree.store, name="a", shape=(4,), chunks=(2,), dtype="u1")
+        tree.store.set_virtual_ref("a/c/0", f"{prefix}f", offset=0, length=2)
+    report = repo.purge("a", dry_run=False)
+    assert report.is_clean
+    assert report.virtual == 1

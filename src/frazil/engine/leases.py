@@ -37,13 +37,17 @@ _LOGGER = logging.getLogger("frazil.leases")
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """What the object of a lease says: us since the epoch, seconds; `key` is its own."""
+    """What the object of a lease says: us since the epoch, seconds; `key` is its own.
+
+    repository: the id of the one that it is about, None if its holder did not know.
+    """
 
     key: str
     started: int
     seconds: float
     renewed: int
     holder: str
+    repository: str | None = None
 
     def holds(self, now: int) -> bool:
         """Whether it does at `now` (us) by the clock of the storage."""
@@ -67,9 +71,8 @@ def _read(library: Library, info: ObjectInfo) -> LeaseRecord | None:
     try:
         found = json.loads(data)
         started, seconds, holder = found["started"], float(found["seconds"]), str(found["holder"])
-        return LeaseRecord(
-            info.key, renewed if started is None else int(started), seconds, renewed, holder
-        )
+        started = renewed if started is None else int(started)
+        return LeaseRecord(info.key, started, seconds, renewed, holder, found.get("repository"))
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(
             f"{info.key} is not a lease that can be read ({error}): if no long writer is at work, "
@@ -79,13 +82,21 @@ def _read(library: Library, info: ObjectInfo) -> LeaseRecord | None:
 
 
 def held_since(library: Library) -> tuple[int | None, list[str]]:
-    """When the oldest lease that holds was started (us), and the keys of those that have lapsed."""
+    """When the oldest lease that holds was started (us), and the keys of those that have lapsed.
+
+    One about another repository, which was here before, has lapsed.
+    """
     leases = read_leases(library)
     if not leases:
         return None, []
     now = storage_now(library)
-    starts = [lease.started for lease in leases if lease.holds(now)]
-    return min(starts, default=None), [lease.key for lease in leases if not lease.holds(now)]
+    own = library.identity()
+    known = {None, None if own is None else str(own)}
+    holding = [
+        lease for lease in leases if lease.holds(now) and (own is None or lease.repository in known)
+    ]
+    lapsed = [lease.key for lease in leases if lease not in holding]
+    return min((lease.started for lease in holding), default=None), lapsed
 
 
 class Lease(Displayed):
@@ -173,11 +184,12 @@ class Lease(Displayed):
         return microseconds("last_modified", self._library.backend.info(self._key).last_modified)
 
     def _store(self) -> None:
+        identity = self._library.identity()
         document: dict[str, Any] = {
             "started": self._started,
             "seconds": self._seconds,
             "holder": self._holder,
-            "repository": None,
+            "repository": None if identity is None else str(identity),
         }
         self._library.backend.put(self._key, json.dumps(document).encode())
 

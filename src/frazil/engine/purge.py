@@ -11,12 +11,12 @@ commit, and bring back what was removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from frazil.engine import purge_backups
 from frazil.engine.expire import check_writable
 from frazil.engine.incremental import KEY as COLLECTION
 from frazil.engine.packs import chunk_key
@@ -25,7 +25,6 @@ from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import (
     ConflictError,
     ErrorKind,
-    FormatError,
     InvalidInputError,
     NodeNotFoundError,
     StorageError,
@@ -34,14 +33,15 @@ from frazil.format.chunk_refs import NATIVE
 from frazil.format.manifest import decode_manifest
 from frazil.format.manifest_table import ManifestInfo
 from frazil.format.pack import NO_REPOSITORY, Contents, checksum
-from frazil.format.repo_info import RepoInfo, decode_repo_info
+from frazil.format.repo_info import RepoInfo
 from frazil.format.snapshot import Node, decode_listing
-from frazil.format.updates import Update
+from frazil.format.updates import Update, UpdateKind
 from frazil.ids import ChunkId, ManifestId, NodeId, SnapshotId
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.model import purging
+from frazil.model.keys import Keys
 from frazil.model.purging import Moved, Target
-from frazil.model.sweep import logs_to_keep
+from frazil.model.refs import UNSTAMPED
 from frazil.paths import check_path
 from frazil.progress import task
 from frazil.purging import PurgeReport
@@ -65,13 +65,15 @@ class _Live:
 @dataclass(slots=True)
 class _Plan:
     """ids: of all listed snapshots; manifests, snapshots: listed ones that are to be written anew;
-    objects: what is to stay of each object that holds bytes of the target."""
+    objects: what is to stay of each object that holds bytes of the target; gone: the snapshots and
+    logs that will not be there any more, also of a purge that died."""
 
     ids: bytes
     manifests: set[ManifestId]
     snapshots: dict[SnapshotId, SnapshotId]
     logs: dict[SnapshotId, SnapshotId]
     objects: dict[bytes, _Live]
+    gone: Keys
 
 
 def purge(
@@ -88,6 +90,8 @@ def purge(
     backend = core.library.aside().backend
     surveyor = Surveyor(backend)
     target, words = _resolve(surveyor, check_path(f"/{path.strip('/')}"), region, attribute)
+    # The newest of two entries must not be in a backup that is about to go.
+    catalog.updates_per_file = max(catalog.updates_per_file, 2)
     for _ in range(_TRIES):
         info = catalog.info()
         found = surveyor.survey(target)
@@ -174,7 +178,8 @@ def _plan(core: RepositoryCore, info: RepoInfo, target: Target, found: Survey) -
         log for row in range(len(table)) for log in table.record(row).pruned if log in found.logs
     }
     logs = {id_: library.new_id(SnapshotId) for id_ in stands_for - snapshots.keys()}
-    return _Plan(table.ids.tobytes(), affected, snapshots, logs, objects)
+    gone = purge_backups.keys_of({*snapshots, *logs, *found.snapshots, *found.logs})
+    return _Plan(table.ids.tobytes(), affected, snapshots, logs, objects, gone)
 
 
 def _needing(
@@ -264,12 +269,15 @@ def _replace(
         map_parallel(write_snapshot, plan.snapshots.items())
     if not plan.snapshots and not plan.logs:
         return
-    cut_log = _log_is_cut(core, info, plan)
+    doomed = purge_backups.doomed(library, plan.gone)
 
     def edit(now: RepoInfo) -> tuple[RepoInfo, Update]:
         if now.snapshots.ids.tobytes() != plan.ids:
             raise _Changed
-        return purging.purged_info(now, plan.snapshots, plan.logs, cut_log=cut_log)
+        after = purging.purged_info(now, plan.snapshots, plan.logs)
+        # Entries that nobody could read any more elsewhere stay in the object itself.
+        after = purging.unlinked(after, doomed)
+        return after, Update(UpdateKind.EXPIRATION_RAN, UNSTAMPED)
 
     catalog.update(edit)
 
@@ -292,47 +300,18 @@ def _rewritten(core: RepositoryCore, object_: bytes, live: _Live) -> Moved:
     return Moved(bytes(id_), np.array(offsets, np.uint64), np.cumsum(lengths) - lengths)
 
 
-def _names(info: RepoInfo, plan: _Plan) -> bool:
-    """Whether a state of the repository names what is not there any more."""
-    gone = np.frombuffer(b"".join([*plan.snapshots, *plan.logs]), "S12")
-    return bool(np.isin(logs_to_keep(info.snapshots), gone).any())
-
-
-def _log_is_cut(core: RepositoryCore, info: RepoInfo, plan: _Plan) -> bool:
-    """Whether a file in which the log of operations goes on will be deleted."""
-    state: RepoInfo | None = info
-    while state is not None and state.repo_before_updates is not None:
-        state = _backup(core, f"overwritten/{state.repo_before_updates}")
-        if state is None or _names(state, plan):
-            return True
-    return False
-
-
-def _backup(core: RepositoryCore, key: str) -> RepoInfo | None:
-    with suppress(FormatError):
-        return decode_repo_info(core.library.backend.get(key), where=key)
-    return None
-
-
-def _backups(core: RepositoryCore) -> Iterator[tuple[str, RepoInfo | None]]:
-    """The earlier states of the repo object, None for one that cannot be read."""
-    for one in core.library.backend.list("overwritten"):
-        if one.key.startswith(("overwritten/repo.", "overwritten/damaged-repo.")):
-            yield one.key, _backup(core, one.key)
-
-
 def _delete(core: RepositoryCore, catalog: CatalogV2, found: Survey, plan: _Plan) -> int:
     """Delete what was replaced, and what told of the target before; the number of backups."""
     backend = core.library.backend
     backend.sync()
-    backups = [key for key, state in _backups(core) if state is None or _names(state, plan)]
-    backend.delete([*backups, COLLECTION])  # the record of collections names arrays, too
+    backups = purge_backups.forget(catalog, core.library, plan.gone)
+    backend.delete([COLLECTION])  # this record names arrays, too
     backend.delete([chunk_key(object_) for object_ in plan.objects])
     backend.delete([f"manifests/{id_}" for id_ in sorted(plan.manifests | found.manifests)])
     logs = {*plan.snapshots, *plan.logs, *found.logs}
     backend.delete([f"transactions/{id_}" for id_ in sorted(logs)])
     backend.delete([f"snapshots/{id_}" for id_ in sorted({*plan.snapshots, *found.snapshots})])
-    return len(backups)
+    return backups
 
 
 def _report(
@@ -371,14 +350,14 @@ def _proven(
     removed = frozenset(sum_ for ranges in before.ranges.values() for sum_ in ranges.values())
     found = surveyor.survey(target, removed - {0})
     remaining = found.remaining()
-    if _names(catalog.info(), plan):
+    if purge_backups.names(catalog.info(), plan.gone):
         remaining.append("repo")
     unreadable, backups = list(found.unreadable), 0
-    for key, state in _backups(core):
+    for key, state in purge_backups.backups(core.library):
         backups += 1
         if state is None:
             unreadable.append(key)
-        elif _names(state, plan):
+        elif purge_backups.names(state, plan.gone):
             remaining.append(key)
     return replace(
         report,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +19,8 @@ from frazil.format.ragged import sort_keys
 from frazil.format.repo_info import RepoInfo
 from frazil.format.snapshot import Node, NodeKind, Snapshot
 from frazil.format.transaction_log import TransactionLog
-from frazil.format.updates import Update, UpdateKind, UpdateTable
+from frazil.format.updates import UpdateTable
 from frazil.ids import ManifestId, NodeId, SnapshotId
-from frazil.model.refs import UNSTAMPED
 from frazil.model.zarr_metadata import chunk_shape, has_regular_grid
 
 Box = tuple[tuple[int, int], ...]
@@ -281,13 +280,11 @@ def rename(value: Any, renamed: Renamed) -> Any:
     return walk(value)
 
 
-def purged_info(
-    info: RepoInfo, renamed: Renamed, logs: Renamed, *, cut_log: bool
-) -> tuple[RepoInfo, Update]:
+def purged_info(info: RepoInfo, renamed: Renamed, logs: Renamed) -> RepoInfo:
     """The repository with other snapshots in the place of some.
 
     renamed: these; logs: transaction logs of snapshots that are gone already, which others stand
-    for; cut_log: whether older entries of the log of operations will not be there any more.
+    for.
     """
     table = info.snapshots
 
@@ -305,15 +302,27 @@ def purged_info(
     for name in ("previous", "new"):
         ids = [renamed.get(SnapshotId(raw), raw) for raw in rows[name].tolist()]
         rows[name] = np.frombuffer(b"".join(ids), "V12")
-    changed = replace(
+    return replace(
         info,
         branches={name: renamed.get(tip, tip) for name, tip in info.branches.items()},
         tags={name: renamed.get(tip, tip) for name, tip in info.tags.items()},
         snapshots=SnapshotTable.of([after(table.record(row)) for row in range(len(table))]),
         updates=UpdateTable(rows, info.updates.heap),
-        repo_before_updates=None if cut_log else info.repo_before_updates,
     )
-    return changed, Update(UpdateKind.GC_RAN, UNSTAMPED)
+
+
+def unlinked(info: RepoInfo, backups: Collection[str]) -> RepoInfo:
+    """The repository without ways to these backups: entries of its log will not go there."""
+    rows = info.updates.rows.copy()
+    paths = info.updates.column("backup")
+    gone = [(paths[i] or b"").decode() in backups for i in range(len(paths))]
+    rows["backup_size"][np.array(gone, np.bool_)] = -1
+    before = info.repo_before_updates
+    return replace(
+        info,
+        updates=UpdateTable(rows, info.updates.heap),
+        repo_before_updates=None if before in backups else before,
+    )
 
 
 def purged_manifest(

@@ -121,7 +121,7 @@ def hooks_add(
     repo = open_repository(url)
     repo.hooks.add(hook)
     if hook.needs_consent:
-        repo.hooks.allow(name)
+        repo.hooks.allow(hook)
     if as_json:
         print_json(_document(repo, hook))
     else:
@@ -165,7 +165,8 @@ def hooks_allow(
         if hooks:
             what = f"{plural(len(hooks), 'hook')} of {one_line(url)} may run on this machine"
             confirm(what, yes=yes)
-        hooks = repo.hooks.allow(*(names or []))
+        # Not by name: what was looked at, whatever is stored by now.
+        hooks = repo.hooks.allow(*(hooks or names or ()))
     if as_json:
         print_json([_document(repo, hook) for hook in hooks])
     elif not hooks:

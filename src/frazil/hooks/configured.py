@@ -97,20 +97,25 @@ class RepositoryHooks(Displayed):
 
     remove_async = twin(remove)
 
-    def allow(self, *names: str) -> list[Hook]:
+    def allow(self, *hooks: str | Hook) -> list[Hook]:
         """Let stored commands and webhooks run for this user, as they are now; returns them.
 
-        names: all of them unless given. Without this, and again once they are changed, those that
-        run before something refuse it, and those that run after it are left out with a warning.
-        The consent is for this place and kept in the user's settings, see `frazil.hooks.consent`.
+        hooks: all of them unless given: by name, or as they were looked at, which is refused
+        (`InvalidInputError`, `invalid-hook`) if they are not stored like that any more. Without
+        this, and again once they are changed, those that run before something refuse it, and those
+        that run after it are left out with a warning. The consent is for this place and kept in
+        the user's settings, see `frazil.hooks.consent`.
         """
         stored, place = self.stored(), self._place
-        known = {hook.name for hook in stored}
-        for name in names:
-            if name not in known:
-                raise _unknown(repr(name))
+        for given in hooks:
+            if not any(given in (hook, hook.name) for hook in stored):
+                raise _unknown(
+                    repr(given) if isinstance(given, str) else f"{given.name!r} like that"
+                )
         chosen = [
-            hook for hook in stored if hook.needs_consent and (hook.name in names or not names)
+            hook
+            for hook in stored
+            if hook.needs_consent and (not hooks or hook in hooks or hook.name in hooks)
         ]
         before = consent.allowed_digests(place)
         consent.set_allowed(place, [h for h in stored if h in chosen or h.digest in before])

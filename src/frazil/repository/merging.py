@@ -81,8 +81,8 @@ class Merging(RepositoryBase):
         solver: settles conflicts; it sees the changes of `source` as "ours", those of `into` as
         "theirs". Without one, a `MetadataMergeSolver` that settles nothing but metadata.
         fast_forward: just move `into` if it has no commits of its own. Raises
-        `RebaseFailedError` with all conflicts that are left, and their values; nothing is
-        written then.
+        `RebaseFailedError` with all conflicts that are left, and their values, or `HookError` if
+        a hook refuses it; nothing is written then.
         """
         from frazil.engine import merging
 

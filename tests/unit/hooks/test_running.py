@@ -106,6 +106,18 @@ def test_nothing_runs_that_was_not_allowed(repo: Repository, tmp_path: Path) -> 
     assert (tmp_path / "ran").exists()
 
 
+def test_what_was_looked_at_is_allowed_and_nothing_else(repo: Repository) -> None:
+    repo.hooks.add(python("print(1)"))
+    (looked_at,) = repo.hooks
+    repo.hooks.add(python("print(2)"))
+    with pytest.raises(frazil.InvalidInputError, match="no hook 'test' like that"):
+        repo.hooks.allow(looked_at)
+    assert not repo.hooks.is_allowed(looked_at)
+    repo.hooks.add(python("print(1)"))
+    assert repo.hooks.allow(looked_at) == [looked_at]
+    assert repo.hooks.is_allowed(looked_at)
+
+
 def test_consent_is_for_one_place_and_one_wording(
     repo: Repository, tmp_path: Path, settings: Path
 ) -> None:

@@ -322,3 +322,17 @@ def test_virtual_chunks_are_told_of(tmp_path: object) -> None:
     report = repo.purge("a", dry_run=False)
     assert report.is_clean
     assert report.virtual == 1
+
+
+def test_bytes_that_stay_elsewhere_stop_it(repo: Repository) -> None:
+    """A chunk that was shifted is at two places in the history; one of them alone cannot go."""
+    with repo.edit("main", "chunked") as tree:
+        array = zarr.create_array(tree.store, name="c", shape=(4,), chunks=(1,), dtype="i8")
+        array[:] = np.arange(4) + 2**40
+    session = repo.writable_session("main")
+    session.shift_array("/c", (1,))
+    session.commit("shifted")
+    with pytest.raises(InvalidInputError, match=r"chunk \(1,\) of array") as caught:
+        repo.purge("c", region=slice(0, 1))
+    assert caught.value.kind == ErrorKind.NOT_ALLOWED
+    assert repo.purge("c", dry_run=False).is_clean

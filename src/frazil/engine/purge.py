@@ -11,8 +11,11 @@ commit, and bring back what was removed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from frazil.engine import purge_backups
 from frazil.engine.expire import check_writable
 from frazil.engine.incremental import KEY as COLLECTION
 from frazil.engine.packs import chunk_key
+from frazil.engine.purge_backups import keys_of
 from frazil.engine.purge_survey import Range, Survey, Surveyor
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import (
@@ -33,6 +37,7 @@ from frazil.format.chunk_refs import NATIVE
 from frazil.format.manifest import decode_manifest
 from frazil.format.manifest_table import ManifestInfo
 from frazil.format.pack import NO_REPOSITORY, Contents, checksum
+from frazil.format.ragged import sort_keys
 from frazil.format.repo_info import RepoInfo
 from frazil.format.snapshot import Node, decode_listing
 from frazil.format.updates import Update, UpdateKind
@@ -55,11 +60,18 @@ class _Changed(Exception):
     """Somebody has added snapshots since the look."""
 
 
+class _Chunk(NamedTuple):
+    length: int
+    node: NodeId
+    coords: tuple[int, ...]
+    checksum: int
+
+
 @dataclass(slots=True)
 class _Live:
     """What listed snapshots need of an object: the chunk at each offset."""
 
-    chunks: dict[int, tuple[int, NodeId, tuple[int, ...], int]] = field(default_factory=dict)
+    chunks: dict[int, _Chunk] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -178,7 +190,7 @@ def _plan(core: RepositoryCore, info: RepoInfo, target: Target, found: Survey) -
         log for row in range(len(table)) for log in table.record(row).pruned if log in found.logs
     }
     logs = {id_: library.new_id(SnapshotId) for id_ in stands_for - snapshots.keys()}
-    gone = purge_backups.keys_of({*snapshots, *logs, *found.snapshots, *found.logs})
+    gone = keys_of({*snapshots, *logs, *found.snapshots, *found.logs})
     return _Plan(table.ids.tobytes(), affected, snapshots, logs, objects, gone)
 
 
@@ -191,18 +203,21 @@ def _needing(
 ) -> set[ManifestId]:
     """The manifests with chunks that stay of objects that cannot; these are noted there."""
     backend, affected = core.library.aside().backend, set[ManifestId]()
+    wanted = keys_of(objects)
+    spans = {object_: _Spans(found.ranges[object_]) for object_ in objects}
 
-    def look(id_: ManifestId) -> list[tuple[bytes, int, tuple[int, NodeId, tuple[int, ...], int]]]:
+    def look(id_: ManifestId) -> list[tuple[bytes, int, _Chunk]]:
         key, kept = f"manifests/{id_}", []
         for node, refs in decode_manifest(backend.get(key), where=key).arrays.items():
-            for row in np.flatnonzero(refs.kind == NATIVE).tolist():
-                object_ = refs.object[row].tobytes()
-                if object_ in objects and not target.chunks_of(node, refs.index[row : row + 1])[0]:
-                    offset, length = int(refs.offset[row]), int(refs.length[row])
-                    _check_apart(object_, (offset, length), found.ranges[object_], node)
-                    sum_ = 0 if refs.checksum is None else int(refs.checksum[row])
-                    coords = tuple(refs.index[row].tolist())
-                    kept.append((object_, offset, (length, node, coords, sum_)))
+            stay = (refs.kind == NATIVE) & np.isin(sort_keys(refs.object), wanted)
+            stay &= ~target.chunks_of(node, refs.index)
+            for row in np.flatnonzero(stay).tolist():
+                object_, offset = refs.object[row].tobytes(), int(refs.offset[row])
+                sum_ = 0 if refs.checksum is None else int(refs.checksum[row])
+                chunk = _Chunk(int(refs.length[row]), node, tuple(refs.index[row].tolist()), sum_)
+                if spans[object_].meet(offset, offset + chunk.length):
+                    raise _shared(object_, offset, chunk)
+                kept.append((object_, offset, chunk))
         return kept
 
     ordered = sorted(manifests)
@@ -210,19 +225,32 @@ def _needing(
         for object_, offset, chunk in kept:
             affected.add(id_)
             known = objects[object_].chunks.get(offset)
-            if known is None or known[0] < chunk[0]:
+            if known is None or known.length < chunk.length:
                 objects[object_].chunks[offset] = chunk
     return affected
 
 
-def _check_apart(object_: bytes, place: Range, gone: Mapping[Range, int], node: NodeId) -> None:
-    start, length = place
-    if any(start < at + size and at < start + length for at, size in gone):
-        raise InvalidInputError(
-            f"bytes {start} to {start + length} of {chunk_key(object_)} are of a chunk that was to "
-            f"go, and also of one that stays, of array {node}: purge that one, too",
-            ErrorKind.NOT_ALLOWED,
-        )
+class _Spans:
+    """Ranges of an object, to be asked many times."""
+
+    def __init__(self, ranges: Iterable[Range]) -> None:
+        ordered = sorted(ranges)
+        self._starts = [start for start, _ in ordered]
+        self._ends = list(accumulate((start + size for start, size in ordered), max))
+
+    def meet(self, start: int, end: int) -> bool:
+        """Whether one of them has a byte in common with this one."""
+        before = bisect_left(self._starts, end)
+        return before > 0 and self._ends[before - 1] > start
+
+
+def _shared(object_: bytes, offset: int, chunk: _Chunk) -> InvalidInputError:
+    place = f"bytes {offset} to {offset + chunk.length} of {chunk_key(object_)}"
+    return InvalidInputError(
+        f"{place} are of a chunk that was to go, and also of chunk {chunk.coords} of array "
+        f"{chunk.node}, which stays: purge that one, too",
+        ErrorKind.NOT_ALLOWED,
+    )
 
 
 def _replace(
@@ -286,12 +314,12 @@ def _rewritten(core: RepositoryCore, object_: bytes, live: _Live) -> Moved:
     """Store what stays of an object under another id."""
     library = core.library
     offsets = sorted(live.chunks)
-    ranges = [(offset, offset + live.chunks[offset][0]) for offset in offsets]
+    ranges = [(offset, offset + live.chunks[offset].length) for offset in offsets]
     parts = library.backend.get_ranges(chunk_key(object_), ranges)
     contents = Contents()
     for offset, data in zip(offsets, parts, strict=True):
-        _, node, coords, sum_ = live.chunks[offset]
-        contents.add(node, coords, len(data), sum_ or checksum(data))
+        chunk = live.chunks[offset]
+        contents.add(chunk.node, chunk.coords, len(data), chunk.checksum or checksum(data))
     identity = library.identity()
     footer = contents.footer(NO_REPOSITORY if identity is None else identity.bytes)
     id_ = library.new_id(ChunkId)

@@ -14,7 +14,6 @@ import numpy as np
 from frazil.errors import FormatError
 from frazil.format.repo_info import RepoInfo, decode_repo_info
 from frazil.format.updates import Update, UpdateKind
-from frazil.ids import SnapshotId
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
 from frazil.model.keys import Keys
@@ -25,8 +24,8 @@ from frazil.model.sweep import logs_to_keep
 FOLDER = "overwritten"
 
 
-def keys_of(ids: Iterable[SnapshotId]) -> Keys:
-    """S12[n]: the ids of snapshots or transaction logs."""
+def keys_of(ids: Iterable[bytes]) -> Keys:
+    """S12[n]: these ids, as a column."""
     return np.frombuffer(b"".join(ids), "S12")
 
 

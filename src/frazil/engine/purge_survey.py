@@ -170,9 +170,10 @@ class Surveyor:
         chosen = np.zeros(len(packed), np.bool_)
         for node in target.nodes:
             own = (packed.node == np.frombuffer(node, np.uint8)).all(axis=1)
-            for row in np.flatnonzero(own).tolist():
-                coords = packed.coords[starts[row] : starts[row] + packed.rank[row]]
-                chosen[row] = target.chunks_of(node, coords.reshape(1, -1))[0]
+            for rank in np.unique(packed.rank[own]).tolist():
+                of_rank = np.flatnonzero(own & (packed.rank == rank))
+                index = packed.coords[starts[of_rank][:, None] + np.arange(rank)]
+                chosen[of_rank] = target.chunks_of(node, index)
         rows = np.flatnonzero(chosen)
         places = zip(packed.offset[rows].tolist(), packed.length[rows].tolist(), strict=True)
         alike = ~chosen & np.isin(packed.checksum, np.array([*removed], np.uint64))

@@ -38,8 +38,11 @@ _MONDAY = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lines:
-    """A history. made: int64[n], us since the epoch; parent: the row of the parent, or -1;
-    branches, tags: the rows that they point to."""
+    """A history.
+
+    made: int64[n], us since the epoch; parent: the row of the parent, or -1; branches, tags: the
+    rows that they point to.
+    """
 
     made: Times
     parent: npt.NDArray[np.int64]

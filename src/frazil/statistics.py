@@ -63,10 +63,6 @@ class Table(Mapping[str, Column]):
         """Some rows."""
         return Table({name: values[rows] for name, values in self._columns.items()})
 
-    def largest(self, name: str) -> Table:
-        """The rows in the order of a column of numbers, largest first."""
-        return self.take(np.argsort(-self._columns[name], kind="stable"))
-
     def texts(self) -> list[list[str]]:
         """The rows as people read them: bytes with units, times to the minute."""
         columns = [

@@ -7,6 +7,7 @@ it. Who adds a kind to the source has to add what provokes it.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import pickle
 import re
@@ -332,7 +333,21 @@ def virtual(
         get(tip(repo), "a/c/0")
 
 
+def discarded_meanwhile() -> None:
+    """A file is put, and its session forgets all changes before it is there as a whole."""
+    session = writable()
+
+    class Source(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            session.discard_changes()
+            return super().read(size)
+
+    session.files().put("file", Source(b"1"))
+
+
 PROVOKED: dict[ErrorKind, Callable[[], object]] = {
+    ErrorKind.NOT_A_GROUP: lambda: writable().files("a"),
+    ErrorKind.CONCURRENCY: discarded_meanwhile,
     ErrorKind.BRANCH_ALREADY_EXISTS: lambda: twice_a_branch(2),
     ErrorKind.BRANCH_UPDATE_CONFLICT: lambda: twice_a_branch(1),
     ErrorKind.CANNOT_DELETE_MAIN: lambda: new().delete_branch("main"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -361,6 +362,29 @@ def test_spec_1_has_no_incremental_collections() -> None:
     repo = Repository.create(frazil.in_memory_storage(), spec_version=1)
     with pytest.raises(frazil.IcechunkError, match="migrate"):
         repo.garbage_collect(future(), incremental=True)
+
+
+def test_manifests_are_read_elsewhere() -> None:
+    """The same plan, the same result, full and incremental."""
+    backend = MemoryBackend()
+    history = History(backend, 3)
+    for _ in range(12):
+        history.step()
+    full = copy_of(backend)
+    expected = collect(full)
+    elsewhere = copy_of(backend)
+    with ThreadPoolExecutor(2) as pool:
+        assert collect(elsewhere, on=pool) == expected
+        assert objects(elsewhere) == objects(full)
+        collect(backend, incremental=True, on=pool)
+        assert objects(backend) == objects(full)
+        commit(history.repo, "a", 999)
+        history.repo.expire_snapshots(future())
+        full = copy_of(backend)
+        collect(full)
+        collect(backend, incremental=True, on=pool)
+    assert objects(backend) == objects(full)
+    check(backend)
 
 
 @everywhere_alike

@@ -147,6 +147,7 @@ async def test_the_coroutine_twins(repo: Repository) -> None:
     "max_concurrent_deletes",
     "max_consecutive_delete_failures",
     "max_concurrent_listings",
+    "max_memory_bytes",
 ])  # fmt: skip
 def test_limits(repo: Repository, limit: str) -> None:
     for i in range(4):
@@ -158,10 +159,26 @@ def test_limits(repo: Repository, limit: str) -> None:
     repo.expire_snapshots(future())
     assert repo.garbage_collect(future(), **one).snapshots_deleted == 3
     assert values(repo) == [4, 2, 3]
-    if "delete" not in limit and "listings" not in limit:
+    if "delete" not in limit and "listings" not in limit and "memory_bytes" not in limit:
         with pytest.raises(ValueError, match="at least 1"):
             repo.chunk_storage_stats(**zero)
         assert repo.chunk_storage_stats(**one).native_bytes == 3 * LARGE
+
+
+@everywhere
+def test_ids_beyond_the_memory_are_looked_at_in_turns(repo: Repository) -> None:
+    """What is deleted does not depend on how many ids fit into memory."""
+    for i in range(9):
+        commit(repo, i)
+    repo.expire_snapshots(future())
+    before = keys(repo, "chunks")
+    few = 2 * 100 * 2  # two ids
+    planned = repo.garbage_collect(future(), dry_run=True)
+    assert repo.garbage_collect(future(), dry_run=True, max_memory_bytes=few) == planned
+    assert repo.garbage_collect(future(), max_memory_bytes=few) == planned
+    assert planned.chunks_deleted == 6
+    assert len(before - keys(repo, "chunks")) == 6
+    assert values(repo) == [7, 8, 9]
 
 
 def test_times_need_a_timezone(repo: Repository) -> None:

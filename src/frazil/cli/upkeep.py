@@ -180,18 +180,23 @@ def gc(
             cutoff, dry_run=only_look, incremental=incremental, keep_backups=keep_backups
         )
 
+    if dry_run:
+        report = repo.garbage_report(cutoff, incremental=incremental, keep_backups=keep_backups)
+        if as_json:
+            print_json(report.to_dict() | record_document(report.summary) | {"dry_run": True})
+        else:
+            _say_garbage(report)
+        return
     found = run(True)
     number = _objects(found)
     what = f"{plural(number, 'file')} will be deleted, {size(found.bytes_deleted)}"
-    if number and not dry_run:
+    if number:
         confirm(what, yes=yes)
-    if not dry_run:
-        found = run(False)
+    found = run(False)
     if as_json:
-        print_json(record_document(found) | {"dry_run": dry_run})
+        print_json(record_document(found) | {"dry_run": False})
     else:
-        done = f"{plural(_objects(found), 'file')} deleted, {size(found.bytes_deleted)}"
-        say(what if dry_run else done)
+        say(f"{plural(_objects(found), 'file')} deleted, {size(found.bytes_deleted)}")
         facts(
             {
                 f"  {kind}": getattr(found, f"{kind.replace(' ', '_')}_deleted") or None
@@ -202,6 +207,24 @@ def gc(
             say(f"  not deleted: {text}")
     if found.objects_failed_to_delete:
         raise typer.Exit(Exit.FINDING)
+
+
+def _say_garbage(report: Any) -> None:
+    total = report.total
+    say(f"{plural(total.objects, 'file')} would be deleted, {size(total.bytes)}")
+    shares = (("KIND", report.by_kind), ("ARRAY", report.by_array), ("MONTH", report.by_month))
+    for head, found in shares:
+        if found:
+            say()
+            rows = [
+                (key.replace("_", " ") if head == "KIND" else key or "(of no known array)", share)
+                for key, share in found.items()
+            ]
+            table(
+                (head, "FILES", "SIZE"),
+                [(key, f"{share.objects:,}", size(share.bytes)) for key, share in rows],
+                right=(1, 2),
+            )
 
 
 def _objects(found: Any) -> int:

@@ -151,15 +151,11 @@ class Census:
         returns.
         """
         compressed, decoded = Budget(self._limits.compressed), Budget(self._limits.decoded)
-        rows = np.ascontiguousarray(parts).view(np.uint8).reshape(-1, _PART)
-        ids, starts = np.unique(sort_keys(rows[:, :12]), return_index=True)
-        stops = [*starts[1:].tolist(), len(rows)][: len(ids)]
-        sizes = self._sizes(ids)
+        sizes = self._sizes(np.unique(manifests_of(parts)))
 
-        def read(item: tuple[bytes, int, int, int]) -> None:
-            raw, size, start, stop = item
-            key = f"manifests/{ManifestId(raw)}"
-            nodes = frozenset(node.tobytes() for node in rows[start:stop, 12:])
+        def read(item: tuple[tuple[ManifestId, frozenset[bytes]], int]) -> None:
+            (id_, nodes), size = item
+            key = f"manifests/{id_}"
             with ExitStack() as held:
                 held.enter_context(compressed.held(size))
                 data = self._library.backend.get(key)
@@ -167,8 +163,8 @@ class Census:
                 use(data, key, nodes)
             progress.step()
 
-        with task("Reading manifests", len(ids)) as progress:
-            items = zip(raw_ids(ids), sizes, starts.tolist(), stops, strict=True)
+        with task("Reading manifests", len(sizes)) as progress:
+            items = zip(by_manifest(parts), sizes, strict=True)
             few = self._local and sum(sizes) < _LARGE * len(sizes)
             map_parallel(read, items, limit=1 if few else self._limits.fetches)
 
@@ -178,6 +174,15 @@ class Census:
         at = np.searchsorted(known, ids)
         listed = np.append(known, b"")[at] == ids
         return [sizes[row] if is_listed else 0 for row, is_listed in zip(at, listed, strict=True)]
+
+
+def by_manifest(parts: Keys) -> Iterator[tuple[ManifestId, frozenset[bytes]]]:
+    """The manifests of these parts, in their order, with the ids of the arrays in each."""
+    rows = np.ascontiguousarray(parts).view(np.uint8).reshape(-1, _PART)
+    ids, starts = np.unique(sort_keys(rows[:, :12]), return_index=True)
+    stops = [*starts[1:].tolist(), len(rows)][: len(ids)]
+    for raw, start, stop in zip(raw_ids(ids), starts.tolist(), stops, strict=True):
+        yield ManifestId(raw), frozenset(node.tobytes() for node in rows[start:stop, 12:])
 
 
 def manifests_of(parts: Keys) -> Keys:

@@ -12,6 +12,7 @@ where it is asked for, old copies of replaced objects.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -20,14 +21,15 @@ from frazil.engine.census import Limits, check_positive
 from frazil.engine.deleting import Deleter
 from frazil.engine.expire import check_writable
 from frazil.engine.incremental import Records, Stale, first_ledger, next_ledger, without
-from frazil.engine.inventory import FOLDERS, list_folders, look_at, look_at_ids
+from frazil.engine.inventory import FOLDERS, list_folders, list_window, look_at, look_at_ids
 from frazil.engine.leases import held_since
-from frazil.engine.marking import Rules, mark
+from frazil.engine.marking import ChunkMarks, Elsewhere, Marked, Rules, mark
 from frazil.engine.store_clock import storage_now
 from frazil.engine.times import EPOCH
 from frazil.library.catalog import Catalog, needs_spec_2
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
+from frazil.model.listed import Listed
 from frazil.model.refs import check_online
 from frazil.model.sweep import Objects
 from frazil.model.uses import Ledger
@@ -42,7 +44,8 @@ class Options:
     cutoff: objects stored since then are left alone; us since the epoch, or how long before now by
     the clock of the storage. deletes: requests at once; failures: how many in a row end the
     collection; listings: folders at once. incremental: read only what has changed. keep_backups:
-    how many copies of replaced objects to keep, None for all.
+    how many copies of replaced objects to keep, None for all. elsewhere: who reads manifests.
+    most: chunk objects to have in memory at once, None for all.
     """
 
     cutoff: int | timedelta
@@ -53,6 +56,8 @@ class Options:
     listings: int | None = None
     incremental: bool = False
     keep_backups: int | None = None
+    elsewhere: Elsewhere | None = None
+    most: int | None = None
 
     def __post_init__(self) -> None:
         check_positive("concurrent deletes", self.deletes)
@@ -65,7 +70,8 @@ class Options:
 class Doomed:
     """What a collection is about to delete, by folder, and by key with its size.
 
-    cutoff: us since the epoch; lapsed: keys of leases; ledger: the record to leave.
+    cutoff: us since the epoch; lapsed: keys of leases; ledger: the record to leave; more: chunk
+    objects that are looked for when these have been deleted, as all are too many for the memory.
     """
 
     objects: dict[str, Objects]
@@ -73,6 +79,7 @@ class Doomed:
     cutoff: int
     lapsed: list[str]
     ledger: Ledger | None = None
+    more: Iterable[Objects] = ()
 
 
 def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
@@ -91,6 +98,8 @@ def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
     with task("Deleting", total) as progress:
         for folder in FOLDERS:
             deleter.delete(folder, doomed.objects[folder], progress)
+        for chunks in () if deleter.failed else doomed.more:
+            deleter.delete("chunks", chunks, progress)
         deleter.delete_backups(doomed.backups, progress)
     summary = deleter.summary()
     if not options.dry_run:
@@ -112,7 +121,7 @@ def find(library: Library, catalog: Catalog, options: Options) -> tuple[Doomed, 
     elif options.incremental:
         raise needs_spec_2("an incremental collection")
     cutoff, lapsed = _cutoff(library, options)
-    rules = Rules(cutoff, options.dry_run, options.limits)
+    rules = Rules(cutoff, options.dry_run, options.limits, elsewhere=options.elsewhere)
     backups: dict[str, int] = {}
     if options.keep_backups is not None:
         backups = old_backups(library, catalog, options.keep_backups, cutoff)
@@ -123,7 +132,7 @@ def find(library: Library, catalog: Catalog, options: Options) -> tuple[Doomed, 
             return Doomed(objects, backups, cutoff, lapsed, ledger), records
         except Stale:
             pass
-    stored = list_folders(library.backend, FOLDERS, options.listings)
+    stored, high = _stored(library, options)
     marked = mark(library, catalog, stored, replace(rules, counted=options.incremental))
     objects = {}
     for folder in FOLDERS:
@@ -131,7 +140,28 @@ def find(library: Library, catalog: Catalog, options: Options) -> tuple[Doomed, 
         listed = stored.pop(folder)
         objects[folder] = look_at(library.backend, folder, listed, listed.unneeded()).before(cutoff)
     first = first_ledger(marked, objects["chunks"]) if options.incremental else None
-    return Doomed(objects, backups, cutoff, lapsed, first), records
+    more = _more(library, rules, marked, high, options.most)
+    return Doomed(objects, backups, cutoff, lapsed, first, more), records
+
+
+def _stored(library: Library, options: Options) -> tuple[dict[str, Listed], int | None]:
+    """What is stored by folder, and where chunk objects begin that are too many to be listed."""
+    if options.most is None or options.incremental:
+        return list_folders(library.backend, FOLDERS, options.listings), None
+    stored = list_folders(library.backend, FOLDERS[:-1], options.listings)
+    stored["chunks"], high = list_window(library.backend, "chunks", 0, options.most)
+    return stored, high
+
+
+def _more(
+    library: Library, rules: Rules, marked: Marked, low: int | None, most: int | None
+) -> Iterator[Objects]:
+    """Chunk objects to delete in further windows; the needed manifests are read for each."""
+    while low is not None and most is not None:
+        listed, low = list_window(library.backend, "chunks", low, most)
+        ChunkMarks(listed, elsewhere=rules.elsewhere).update(marked.census)
+        found = look_at(library.backend, "chunks", listed, listed.unneeded())
+        yield found.before(rules.cutoff)
 
 
 def _changed(

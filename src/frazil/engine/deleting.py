@@ -47,6 +47,11 @@ class Deleter:
         self._texts: list[str] = []
         self._skipped: list[str] = []
 
+    @property
+    def failed(self) -> bool:
+        """Whether anything could not be deleted."""
+        return self._failed > 0
+
     def delete(self, folder: str, objects: Objects, progress: Task) -> None:
         """Delete these objects of a folder.
 

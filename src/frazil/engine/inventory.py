@@ -14,6 +14,7 @@ from frazil.format.ragged import sort_keys
 from frazil.model.keys import format_ids, parse_ids
 from frazil.model.listed import Found, Listed, RawIds, raw_rows
 from frazil.model.sweep import Objects
+from frazil.model.window import Window
 from frazil.progress import Task, task
 from frazil.storage.base import Backend, ObjectInfo, Page
 from frazil.storage.pool import WORKERS, map_parallel
@@ -30,9 +31,21 @@ def list_folders(
     limit = 1 if backend.local else at_once or len(folders)
     with task("Listing objects") as progress:
         listed = map_parallel(
-            lambda folder: Listed(list(_pages(backend, folder, progress))), folders, limit=limit
+            lambda folder: Listed(_pages(backend, folder, progress)), folders, limit=limit
         )
     return dict(zip(folders, listed, strict=True))
+
+
+def list_window(backend: Backend, folder: str, low: int, most: int) -> tuple[Listed, int | None]:
+    """Objects of a folder from the id that begins with `low` on, at most so many.
+
+    Returns as well where the next window begins, None if there is no more.
+    """
+    window = Window(low, most)
+    with task("Listing objects") as progress:
+        for page in _pages(backend, folder, progress):
+            window.add(page)
+    return window.listed(), window.high
 
 
 def _pages(backend: Backend, folder: str, progress: Task) -> Iterator[Found]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from frazil.engine.census import Census, Limits, tips_of
+from frazil.engine.census import Census, Limits, by_manifest, tips_of
+from frazil.engine.copying import End
 from frazil.engine.inventory import look_at
 from frazil.errors import ConflictError, ErrorKind
 from frazil.format.manifest import decode_owned_objects, object_blocks
 from frazil.format.ragged import sort_keys
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Update, UpdateKind
+from frazil.ids import ManifestId
 from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
@@ -22,8 +26,28 @@ from frazil.model.listed import Listed, raw_rows
 from frazil.model.refs import UNSTAMPED
 from frazil.model.sweep import Depends, drop, kept_rows, logs_to_keep, reached_rows
 from frazil.model.uses import Uses
+from frazil.runner import Place, run
 
 NO_PARTS: Keys = np.empty(0, "S20")
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where manifests are read, if not here: on a cluster or in an executor."""
+
+    end: End
+    on: Place
+
+    def uses(self, parts: Keys) -> Iterator[Uses]:
+        """Of the chunk objects of these parts, for each manifest."""
+        return run(partial(_uses_of, self.end), by_manifest(parts), on=self.on)
+
+
+def _uses_of(end: End, item: tuple[ManifestId, frozenset[bytes]]) -> Uses:
+    id_, nodes = item
+    key = f"manifests/{id_}"
+    _, owner, ids = decode_owned_objects(end.open().get(key), where=key, nodes=nodes)
+    return Uses.of_arrays(owner, ids)
 
 
 @dataclass
@@ -31,11 +55,12 @@ class ChunkMarks:
     """Reads the manifests of parts once each, and marks the chunk objects that they name.
 
     chunks: where they are marked, if they are listed. counted: whether uses are counted too, in
-    `uses`, one for each manifest. known: parts that need not be read.
+    `uses`, one for each manifest. elsewhere: who reads. known: parts that need not be read.
     """
 
     chunks: Listed | None
     counted: bool = False
+    elsewhere: Elsewhere | None = None
     known: Keys = field(default_factory=lambda: NO_PARTS)
     uses: list[Uses] = field(default_factory=list)
 
@@ -45,29 +70,42 @@ class ChunkMarks:
         What a shared file holds of arrays that have left it needs no chunks.
         """
         parts = census.parts()
-        census.read_manifests(parts[~np.isin(parts, self.known)], self.use)
+        new = parts[~np.isin(parts, self.known)]
+        if self.elsewhere is None:
+            census.read_manifests(new, self.use)
+        else:
+            for uses in self.elsewhere.uses(new):
+                self._take(uses)
         self.known = np.union1d(self.known, parts)
 
     def use(self, data: bytes, where: str, nodes: frozenset[bytes]) -> None:
         """Mark what these arrays in one manifest file name."""
         if self.counted:
-            uses = Uses.of_arrays(*decode_owned_objects(data, where=where, nodes=nodes))
-            self.uses.append(uses)
-            if self.chunks is not None:
-                self.chunks.need(uses.ids)
+            _, owner, ids = decode_owned_objects(data, where=where, nodes=nodes)
+            self._take(Uses.of_arrays(owner, ids))
         elif self.chunks is not None:
             for ids in object_blocks(data, where=where, nodes=nodes):
                 self.chunks.need(ids)
 
+    def _take(self, uses: Uses) -> None:
+        if self.counted:
+            self.uses.append(uses)
+        if self.chunks is not None:
+            self.chunks.need(uses.ids)
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """cutoff: us since the epoch; dry_run: change nothing; counted, known: as in `ChunkMarks`."""
+    """How to mark.
+
+    cutoff: us since the epoch; dry_run: change nothing; the rest as in `ChunkMarks`.
+    """
 
     cutoff: int
     dry_run: bool
     limits: Limits
     counted: bool = False
+    elsewhere: Elsewhere | None = None
     known: Keys = field(default_factory=lambda: NO_PARTS)
 
 
@@ -94,7 +132,7 @@ def _chunks(stored: dict[str, Listed], rules: Rules) -> ChunkMarks:
     listed = stored.get("chunks")
     if listed is not None:
         listed.forget()
-    return ChunkMarks(listed, rules.counted, rules.known)
+    return ChunkMarks(listed, rules.counted, rules.elsewhere, rules.known)
 
 
 def _mark_v1(library: Library, catalog: Catalog, stored: dict[str, Listed], rules: Rules) -> Marked:

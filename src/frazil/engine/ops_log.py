@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 from frazil import ops
 from frazil.engine.times import moment
+from frazil.errors import ErrorKind, StorageError
 from frazil.format.header import peek
 from frazil.format.repo_info import decode_repo_info
 from frazil.format.updates import Status, Update, UpdateKind
@@ -48,8 +50,8 @@ _CLASSES: dict[UpdateKind, tuple[type[ops.UpdateType], dict[str, str]]] = {
 }
 """For each kind its public class, and which field of the entry each of its fields is."""
 
-BEGINNINGS = (UpdateKind.REPO_INITIALIZED, UpdateKind.REPO_MIGRATED)
-CONFIGURING = (UpdateKind.CONFIG_CHANGED, *BEGINNINGS)
+_BEGINNINGS = (UpdateKind.REPO_INITIALIZED, UpdateKind.REPO_MIGRATED)
+_CONFIGURING = (UpdateKind.CONFIG_CHANGED, *_BEGINNINGS)
 
 
 def public_update(update: Update) -> ops.Update:
@@ -68,20 +70,27 @@ def config_history(library: Library, catalog: CatalogV2) -> list[ops.ConfigChang
     present = library.backend.get(KEY)
     marks, beginning = [], False
     for update in catalog.ops_log(decode_repo_info(present, where=KEY)):
-        if update.kind in CONFIGURING:
+        if update.kind in _CONFIGURING:
             marks.append(update)
-        beginning = update.kind in BEGINNINGS
+        beginning = update.kind in _BEGINNINGS
         if beginning:
             break
 
-    def state(update: Update) -> tuple[dict[str, Any] | None, str]:
-        """The configuration after it, and who signed the file."""
+    def state(update: Update) -> tuple[dict[str, Any] | None, str] | None:
+        """The configuration after it, and who signed the file; None if that has been removed."""
         key = KEY if update.backup_path is None else f"overwritten/{update.backup_path}"
-        data = present if update.backup_path is None else library.backend.get(key)
+        try:
+            data = present if update.backup_path is None else library.backend.get(key)
+        except StorageError as error:
+            if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                raise
+            return None
         return decode_repo_info(data, where=key).config, peek(data, where=key).written_by
 
     # Where the log has been cut, what was there before its oldest change is not known.
-    states = [*map_parallel(state, marks), *([(None, "")] if beginning else [])]
+    known = list(takewhile(lambda found: found is not None, map_parallel(state, marks)))
+    beginning = beginning and len(known) == len(marks)
+    states = [found for found in (*known, (None, "") if beginning else None) if found is not None]
     changes = [
         ops.ConfigChange(moment(mark.updated_at), document_diff(before, after), written_by)
         for mark, (after, written_by), (before, _) in zip(marks, states, states[1:], strict=False)

@@ -139,20 +139,23 @@ def object_blocks(
 
 
 def decode_owned_objects(
-    data: bytes, *, where: str, nodes: Collection[bytes]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """The chunk objects that the references of some arrays name: whose number each, uint8[n, 12].
+    data: bytes, *, where: str, nodes: Collection[bytes] | None = None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """The chunk objects that references name, and of which arrays these are.
 
-    `FormatError` if the file is damaged where this looks.
+    All arrays of the file, uint8[a, 8]; the row in these of each reference; uint8[n, 12]. nodes:
+    references of these arrays only. `FormatError` if the file is damaged where this looks.
     """
     _, body = unwrap(data, FileType.MANIFEST, where=where)
     root = read_root(body, where=where)
     arrays = root.tables(_ARRAYS)
     tables, counts = arrays.tables(_REFS)
-    wanted = np.array([node in nodes for node in _decode_nodes(root, arrays)], np.bool_)
+    ids = _decode_nodes(root, arrays)
+    wanted = np.array([nodes is None or node in nodes for node in ids], np.bool_)
     owner = np.repeat(np.arange(len(counts)), counts)
     rows = np.flatnonzero(tables.has(_CHUNK_ID) & np.repeat(wanted, counts))
-    return owner[rows], tables.take(rows).struct(_CHUNK_ID, ChunkId.SIZE)
+    raw = np.frombuffer(b"".join(ids), np.uint8).reshape(-1, NodeId.SIZE)
+    return raw, owner[rows], tables.take(rows).struct(_CHUNK_ID, ChunkId.SIZE)
 
 
 def decode_parts(

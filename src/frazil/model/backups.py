@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 _NAME = re.compile(r"(repo|config\.yaml)\.[0-9]{14}\.[0-9A-Z]{20}")
 
 
-def removable(names: Iterable[str], *, keep: int, needed: Collection[str]) -> list[str]:
+def removable(names: Iterable[str], *, keep: int, needed: Collection[str | None]) -> list[str]:
     """Those beyond the newest `keep` of the repo object and of the configuration each.
 
     needed: names that stay whatever their age. Names of another form stay too.

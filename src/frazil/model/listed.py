@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ Mask = npt.NDArray[np.bool_]
 RawIds = npt.NDArray[np.uint8]
 """uint8[n, 12]"""
 _BLOCK = 1 << 16
+_NO_HEADS = np.empty(0, np.uint64)
+_NO_TAILS = np.empty(0, np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,12 @@ class Found:
     size: npt.NDArray[np.int64] | None = None
     created: npt.NDArray[np.int64] | None = None
 
+    def take(self, rows: Mask) -> Found:
+        """Some of them."""
+        size = None if self.size is None else self.size[rows]
+        created = None if self.created is None else self.created[rows]
+        return Found(self.ids[rows], size, created)
+
 
 class Listed:
     """The ids of objects, sorted, each once, 13 bytes for each, or 29 with sizes and times.
@@ -33,19 +41,26 @@ class Listed:
     12 bytes, and the other 4 where these are equal.
     """
 
-    def __init__(self, pages: Sequence[Found]) -> None:
-        ids = np.concatenate([np.empty((0, 12), np.uint8), *(page.ids for page in pages)])
-        head, tail = _split(ids)
-        order, first = ordered(ids)
-        order = order[first]
-        self._head, self._tail = head[order], tail[order]
-        starts = np.flatnonzero(np.diff(self._head, prepend=~self._head[:1]))
-        longest = int(np.diff(starts, append=len(order)).max(initial=0))
-        self._steps = longest.bit_length() if longest > 1 else 0
+    def __init__(self, pages: Iterable[Found]) -> None:
+        parts = [(*_split(page.ids), page.size, page.created) for page in pages]
+        head = np.concatenate([_NO_HEADS, *(part[0] for part in parts)])
+        tail = np.concatenate([_NO_TAILS, *(part[1] for part in parts)])
+        told = bool(parts) and all(part[2] is not None for part in parts)
+        size = [part[2] for part in parts]
+        created = [part[3] for part in parts]
+        del parts
+        order, self._head, self._tail, first = _sorted(head, tail)
+        del head, tail
+        self._steps = 0
+        """Of a binary search among ids with the same head."""
+        if first is not None:
+            order, self._head, self._tail = order[first], self._head[first], self._tail[first]
+            starts = np.flatnonzero(np.append(True, self._head[1:] != self._head[:-1]))
+            longest = int(np.diff(starts, append=len(order)).max())
+            self._steps = longest.bit_length() if longest > 1 else 0
         self._needed = np.zeros(len(order), np.bool_)
-        told = bool(pages) and all(page.size is not None for page in pages)
-        self.size = _column([page.size for page in pages], order) if told else None
-        self.created = _column([page.created for page in pages], order) if told else None
+        self.size = _column(size, order) if told else None
+        self.created = _column(created, order) if told else None
 
     def __len__(self) -> int:
         return len(self._head)
@@ -94,14 +109,23 @@ class Listed:
 
 def ordered(ids: RawIds) -> tuple[npt.NDArray[np.int64], Mask]:
     """What sorts these ids, and which of the sorted ones are not equal to the one before."""
-    head, tail = _split(ids)
+    order, _, _, first = _sorted(*_split(ids))
+    return order, np.ones(len(order), np.bool_) if first is None else first
+
+
+def _sorted(
+    head: npt.NDArray[np.uint64], tail: npt.NDArray[np.uint32]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.uint32], Mask | None]:
+    """What sorts ids, the sorted ones, and which are not equal to the one before: None for all."""
     order = np.argsort(head, kind="stable")
-    differs = head[order[1:]] != head[order[:-1]]
-    if not differs.all():
-        order = np.lexsort((tail, head))
-        differs = head[order[1:]] != head[order[:-1]]
-        differs |= tail[order[1:]] != tail[order[:-1]]
-    return order, np.append(np.ones(min(len(order), 1), np.bool_), differs)
+    head, tail = head[order], tail[order]
+    same = head[1:] == head[:-1]
+    if not same.any():
+        return order, head, tail, None
+    again = np.lexsort((tail, head))
+    order, head, tail = order[again], head[again], tail[again]
+    same = (head[1:] == head[:-1]) & (tail[1:] == tail[:-1])
+    return order, head, tail, np.append(True, ~same)
 
 
 def raw_rows(keys: Keys) -> RawIds:
@@ -109,8 +133,13 @@ def raw_rows(keys: Keys) -> RawIds:
     return np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), 12)
 
 
+def heads(ids: RawIds) -> npt.NDArray[np.uint64]:
+    """The first 8 bytes of ids as numbers, in the order of the ids."""
+    return np.ascontiguousarray(ids[:, :8]).view(">u8").astype(np.uint64).reshape(-1)
+
+
 def _split(ids: RawIds) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
-    head = np.ascontiguousarray(ids[:, :8]).view(">u8").astype(np.uint64).reshape(-1)
+    head = heads(ids)
     tail = np.ascontiguousarray(ids[:, 8:]).view(">u4").astype(np.uint32).reshape(-1)
     return head, tail
 

@@ -10,7 +10,13 @@ from frazil.twins import twin
 
 if TYPE_CHECKING:
     from frazil.engine.leases import Lease
+    from frazil.garbage import GarbageReport
     from frazil.ops import GCSummary
+    from frazil.runner import Place
+
+
+_ID_BYTES = 100
+"""What an id takes in memory, with all that is made from it, while a listing is sorted."""
 
 
 class Collection(RepositoryBase):
@@ -28,8 +34,10 @@ class Collection(RepositoryBase):
         max_concurrent_deletes: int = 10,
         max_consecutive_delete_failures: int = 50,
         max_concurrent_listings: int | None = None,
+        max_memory_bytes: int | None = None,
         incremental: bool = False,
         keep_backups: int | None = None,
+        on: Place | None = None,
     ) -> GCSummary:
         """Delete the objects that no branch or tag leads to; only count them in a dry run.
 
@@ -47,27 +55,38 @@ class Collection(RepositoryBase):
 
         keep_backups: delete the copies of the replaced repo object and configuration that are in
         `overwritten/`, but for the newest `keep_backups` of each, those that are younger than the
-        time given, and those that the log of operations or the history of the configuration
-        needs. None: leave all.
+        time given, and those that the repo object names: the log of operations ends earlier then,
+        but not before twice the number of entries that this holds. None: leave all.
+
+        on: a Dask client or an executor whose workers read the manifests; the storage must be
+        reachable from there.
+
+        max_memory_bytes: what the ids of stored chunk objects and the manifests that are being read
+        may take, roughly; a manifest that is larger is read alone. If the ids are too many (100
+        bytes each while they are sorted), the folder is listed and the manifests are read several
+        times, for a range of ids each. None: all ids at once. An incremental collection has 16
+        bytes for each needed object in memory, whatever is given here.
 
         An object stays as a whole while one chunk in it is needed. The limits bound memory and
         requests at a time; `ValueError` for those below one. Raises `ConflictError`
         (`gc-deletes-failing`) after `max_consecutive_delete_failures`.
         """
-        from frazil.engine.census import Limits
+        from frazil.engine.census import Limits, check_positive
         from frazil.engine.collect import Options, collect
-        from frazil.engine.times import microseconds
+        from frazil.engine.copying import End
+        from frazil.engine.marking import Elsewhere
 
-        cutoff = delete_object_older_than
+        core = self._core
+        check_positive("memory", max_memory_bytes)
+        share = None if max_memory_bytes is None else max(max_memory_bytes // 4, 1)
+        compressed, decoded = max_compressed_manifest_mem_bytes, max_decoded_manifest_mem_bytes
         options = Options(
-            cutoff
-            if isinstance(cutoff, timedelta)
-            else microseconds("delete_object_older_than", cutoff),
+            _cutoff(delete_object_older_than),
             dry_run,
             Limits(
                 max_snapshots_in_memory,
-                max_compressed_manifest_mem_bytes,
-                max_decoded_manifest_mem_bytes,
+                compressed if share is None else min(compressed, share),
+                decoded if share is None else min(decoded, share),
                 max_concurrent_manifest_fetches,
             ),
             max_concurrent_deletes,
@@ -75,10 +94,41 @@ class Collection(RepositoryBase):
             max_concurrent_listings,
             incremental,
             keep_backups,
+            None if on is None else Elsewhere(End(core.storage, core.config.storage), on),
+            None if share is None else max(2 * share // _ID_BYTES, 1),
         )
-        return collect(self._core.library, self._core.catalog, options)
+        return collect(core.library, core.catalog, options)
 
     garbage_collect_async = twin(garbage_collect)
+
+    def garbage_report(
+        self,
+        delete_object_older_than: datetime | timedelta,
+        *,
+        incremental: bool = False,
+        keep_backups: int | None = None,
+    ) -> GarbageReport:
+        """What `garbage_collect` with these options would delete, by kind, array and month.
+
+        Changes nothing. To find the arrays it reads the manifests that would go, and of the
+        snapshots as many as it takes to know the paths.
+
+            print(repo.garbage_report(timedelta(days=7)))
+        """
+        from frazil.engine.census import Limits
+        from frazil.engine.collect import Options
+        from frazil.engine.garbage_report import report
+
+        options = Options(
+            _cutoff(delete_object_older_than),
+            True,
+            Limits(50, 512 * 1024 * 1024, 4 * 1024 * 1024 * 1024, 500),
+            incremental=incremental,
+            keep_backups=keep_backups,
+        )
+        return report(self._core.library, self._core.catalog, options)
+
+    garbage_report_async = twin(garbage_report)
 
     def lease(self, *, hours: float = 24.0, holder: str | None = None) -> Lease:
         """Keep what is stored from now on from being collected, while a `with` block runs.
@@ -102,3 +152,11 @@ class Collection(RepositoryBase):
 
         check_writable(self._core.library)
         return Lease(self._core.library, hours * 3600, holder)
+
+
+def _cutoff(given: datetime | timedelta) -> int | timedelta:
+    from frazil.engine.times import microseconds
+
+    if isinstance(given, timedelta):
+        return given
+    return microseconds("delete_object_older_than", given)

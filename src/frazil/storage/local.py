@@ -28,7 +28,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 
 from typing_extensions import override
 
@@ -212,8 +211,14 @@ class LocalBackend(Backend):
         spelling = encode_key(folder_prefix(folder).removesuffix("/"))
         try:
             with os.scandir(os.fsencode(self._folders.path(spelling))) as entries:
-                while page := list(islice(entries, PAGE)):
-                    yield Page([e.name for e in page if e.is_file(follow_symlinks=False)])
+                names: list[bytes] = []
+                for entry in entries:  # and not some at once: an entry takes more than its name
+                    if entry.is_file(follow_symlinks=False):
+                        names.append(entry.name)
+                    if len(names) == PAGE:
+                        yield Page(names)
+                        names = []
+                yield Page(names)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:

@@ -31,6 +31,8 @@ ADDED = {
     "icechunk.Repository.save_config_async": ["config"],
     "icechunk.Repository.expire_snapshots": ["dry_run"],
     "icechunk.Repository.expire_snapshots_async": ["dry_run"],
+    "icechunk.Repository.garbage_collect": ["incremental", "keep_backups"],
+    "icechunk.Repository.garbage_collect_async": ["incremental", "keep_backups"],
     "icechunk.Conflict.__new__": ["values"],
     "icechunk.azure_storage": ["get_credentials", "scatter_initial_credentials"],
     "icechunk.xarray.to_icechunk": ["write_empty_chunks"],

@@ -345,7 +345,16 @@ def discarded_meanwhile() -> None:
     session.files().put("file", Source(b"1"))
 
 
+def refused() -> None:
+    """A hook does not like a commit."""
+    repo = new()
+    repo.hooks.before_commit(lambda event: "not today")
+    writable(repo).commit("m", allow_empty=True)
+
+
 PROVOKED: dict[ErrorKind, Callable[[], object]] = {
+    ErrorKind.HOOK_REFUSED: refused,
+    ErrorKind.INVALID_HOOK: lambda: new().hooks.remove("none"),
     ErrorKind.NOT_A_GROUP: lambda: writable().files("a"),
     ErrorKind.CONCURRENCY: discarded_meanwhile,
     ErrorKind.BRANCH_ALREADY_EXISTS: lambda: twice_a_branch(2),

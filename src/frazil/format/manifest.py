@@ -78,6 +78,11 @@ class Manifest:
     compressed_locations: int = 0
     dictionary_bytes: int | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Roughly the bytes of memory."""
+        return 256 + sum([128 + refs.nbytes for refs in self.arrays.values()])
+
 
 def decode_manifest(data: bytes, *, where: str) -> Manifest:
     """Read a manifest file; `where` names it in errors.

@@ -78,6 +78,11 @@ class ManifestTable:
         return len(self.rows)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.rows.nbytes
+
+    @property
     def ids(self) -> npt.NDArray[np.uint8]:
         """uint8[k, 12]"""
         return raw_ids(self.rows["id"])

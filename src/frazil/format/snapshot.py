@@ -91,6 +91,11 @@ class Snapshot:
     manifests: ManifestTable = field(default_factory=lambda: ManifestTable.of(()))
     parent_id: SnapshotId | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Roughly the bytes of memory."""
+        return 512 + 256 * len(self.metadata) + self.nodes.nbytes + self.manifests.nbytes
+
 
 INITIAL_MESSAGE: Final = "Repository initialized"
 INITIAL_METADATA: Final = {"__icechunk": {"is_root": True}}

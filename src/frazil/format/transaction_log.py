@@ -60,6 +60,13 @@ class TransactionLog:
     updated_chunks: Mapping[NodeId, Coords] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
 
+    @property
+    def nbytes(self) -> int:
+        """Roughly the bytes of memory."""
+        nodes = sum([len(getattr(self, name)) for name in _SET_SLOTS])
+        chunks = sum([256 + coords.nbytes for coords in self.updated_chunks.values()])
+        return 512 + 128 * nodes + 512 * len(self.moves) + chunks
+
     @classmethod
     def union(cls, logs: Iterable[TransactionLog], *, id: SnapshotId) -> TransactionLog:
         """All changes of these logs, oldest first, as one log of the snapshot `id`.

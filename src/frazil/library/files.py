@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import TypeVar
 from uuid import UUID
 
 from frazil.errors import ErrorKind, FormatError
@@ -32,6 +33,7 @@ V = TypeVar("V")
 SNAPSHOT_BUDGET = 256 * 1024 * 1024
 MANIFEST_BUDGET = 1024 * 1024 * 1024
 LOG_BUDGET = 64 * 1024 * 1024
+_NBYTES = attrgetter("nbytes")
 
 
 def system_now() -> int:
@@ -81,9 +83,9 @@ class Library:
         self.identity: Callable[[], UUID | None] = lambda: None
         """The repository's id as far as it is known without a request."""
         self._random_bytes = random_bytes
-        self._snapshots: Cache[SnapshotId, Snapshot] = Cache(SNAPSHOT_BUDGET, memory_of)
-        self._manifests: Cache[ManifestId, Manifest] = Cache(MANIFEST_BUDGET, memory_of)
-        self._logs: Cache[SnapshotId, TransactionLog] = Cache(LOG_BUDGET, memory_of)
+        self._snapshots: Cache[SnapshotId, Snapshot] = Cache(SNAPSHOT_BUDGET, _NBYTES)
+        self._manifests: Cache[ManifestId, Manifest] = Cache(MANIFEST_BUDGET, _NBYTES)
+        self._logs: Cache[SnapshotId, TransactionLog] = Cache(LOG_BUDGET, _NBYTES)
 
     def connect(
         self, backend: Backend, budgets: Budgets | None = None, at_once: int | None = None
@@ -250,18 +252,3 @@ def _named(id_: ObjectId, file: File, key: str) -> File:
             ErrorKind.INVALID_FILE_FORMAT,
         )
     return file
-
-
-def memory_of(value: Any) -> int:
-    """Roughly the bytes that a value made of columns takes."""
-    nbytes = getattr(value, "nbytes", None)
-    if nbytes is not None:
-        return int(nbytes)
-    if isinstance(value, bytes | str):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(memory_of, value.values())) + 64 * len(value)
-    if isinstance(value, frozenset):  # of ids
-        return 128 * len(value)
-    names: Iterable[str] = getattr(type(value), "__dataclass_fields__", ())
-    return 64 + sum([memory_of(getattr(value, name)) for name in names])

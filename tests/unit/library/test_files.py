@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -10,10 +11,10 @@ import pytest
 from frazil.errors import FormatError, StorageError
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef
 from frazil.format.manifest import Manifest
-from frazil.format.snapshot import initial_snapshot
+from frazil.format.snapshot import Node, NodeKind, NodeTable, initial_snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import INITIAL_SNAPSHOT, ChunkId, ManifestId, NodeId, SnapshotId
-from frazil.library.files import Library, memory_of
+from frazil.library.files import Library
 from frazil.storage.doubles import Counting
 from frazil.storage.memory import MemoryBackend
 
@@ -89,7 +90,14 @@ def test_memory_is_that_of_the_columns() -> None:
         for n in (10, 10_000)
     )
     columns = large.arrays[NODE]
-    assert memory_of(large) > columns.index.nbytes + columns.object.nbytes
-    assert memory_of(large) > 500 * memory_of(small) / 10
-    assert memory_of(np.zeros(5, np.uint32)) == 20
-    assert memory_of({"a": "bcd"}) == 67
+    assert large.nbytes > columns.index.nbytes + columns.object.nbytes
+    assert large.nbytes > 100 * small.nbytes
+    snapshot = initial_snapshot(7)
+    node = Node(NODE, "/x", bytes(5_000), NodeKind.ARRAY)
+    group = Node(NodeId(b"12345678"), "/", b"{}", NodeKind.GROUP)
+    assert replace(snapshot, nodes=NodeTable.of([node])).nbytes > 5_000
+    assert replace(snapshot, nodes=NodeTable.of([group])).nbytes < 2_000
+    many = frozenset(NodeId(i.to_bytes(8, "big")) for i in range(1_000))
+    assert TransactionLog(snapshot.id, new_arrays=many).nbytes > 8 * 1_000
+    coords = np.zeros((1_000, 2), np.uint32)
+    assert TransactionLog(snapshot.id, updated_chunks={NODE: coords}).nbytes > coords.nbytes

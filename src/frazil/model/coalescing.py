@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +44,10 @@ def coalesce(
     end = start + length[order]
     # Nobody has such an object: the read of it says so.
     end[end < start] = _U64_MAX
-    cut = (words[1:] != words[:-1]).any(axis=1)
+    other = (words[1:] != words[:-1]).any(axis=1)
+    reached = _reached(end, other)[:-1]
     # Unsigned: where ranges overlap, the difference is not a gap.
-    cut |= (start[1:] > end[:-1]) & (start[1:] - end[:-1] > np.uint64(gap))
+    cut = other | (start[1:] > reached) & (start[1:] - reached > np.uint64(gap))
     first = np.concatenate([[0], np.flatnonzero(cut) + 1, [len(order)]]).astype(np.int64)
     stop = np.maximum.reduceat(end, first[:-1])
     long = stop - start[first[:-1]] > np.uint64(limit)
@@ -53,6 +55,14 @@ def coalesce(
         first = _cut_long(start, end, first, long, limit)
         stop = np.maximum.reduceat(end, first[:-1])
     return Reads(order, first, start[first[:-1]], stop)
+
+
+def _reached(end: npt.NDArray[np.uint64], other: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """How far each range and those before it in its object go; other: the next is in another."""
+    if not bool((~other & (end[1:] < end[:-1])).any()):
+        return end
+    edges = [0, *(np.flatnonzero(other) + 1).tolist(), len(end)]
+    return np.concatenate([np.maximum.accumulate(end[a:b]) for a, b in pairwise(edges)])
 
 
 def _cut_long(

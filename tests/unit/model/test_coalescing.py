@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frazil.model.coalescing import coalesce
@@ -23,6 +23,8 @@ def columns(items: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, 
 
 
 @given(ranges, st.integers(0, 20), st.integers(1, 100))
+@example([(0, 75, 2), (0, 75, 1), (0, 77, 1)], 0, 3)
+@example([(0, 0, 3), (0, 0, 1), (0, 2, 1), (1, 0, 9), (1, 2, 1), (1, 9, 1)], 0, 1)
 def test_every_range_is_in_one_read(
     items: list[tuple[int, int, int]], gap: int, limit: int
 ) -> None:

@@ -15,6 +15,7 @@ import zarr
 import frazil
 from frazil import Repository, Storage
 from frazil.engine import marking
+from frazil.ids import SnapshotId
 from frazil.model.sweep import Depends
 from frazil.storage.doubles import Fault, Faulty, Wrapper
 from frazil.storage.memory import MemoryBackend
@@ -83,6 +84,25 @@ def test_what_a_difference_needs_outlives_both(storage: Storage) -> None:
     assert kinds[:2] == ["GCRan", "ExpirationRan"]
     assert len(keys(repo, "transactions")) == 5
     assert keys(repo, "snapshots") == {f"snapshots/{ROOT}", f"snapshots/{ids[3]}"}
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5])
+def test_half_files_of_commits_that_died_are_in_nobodys_way(repo: Repository, part: float) -> None:
+    commit(repo, 0)
+    backend = repo.storage.backend()
+    halves = set()
+    for folder in ("manifests", "transactions", "snapshots"):
+        whole = backend.get(min(key for key in keys(repo, folder) if ROOT not in key))
+        halves.add(f"{folder}/{SnapshotId(b'a fresh name')}")
+        backend.put(f"{folder}/{SnapshotId(b'a fresh name')}", whole[: int(part * len(whole))])
+    again = Repository.open(repo.storage)
+    last = commit(again, 1)
+    assert again.verify().is_healthy
+    assert again.chunk_storage_stats().total_bytes() > 0
+    assert next(again.ancestry(branch="main")).id == last
+    again.garbage_collect(future())
+    assert not halves & keys(repo)
+    assert values(Repository.open(repo.storage)) == [1, 2, 0]
 
 
 @everywhere

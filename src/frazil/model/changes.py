@@ -54,12 +54,15 @@ class ChunkEdits:
         self.generation = 0
         self._recent: dict[tuple[int, ...], Ref | None] = {}
         self._runs: list[ChunkRefs] = []
+        # At least as far as any edit goes along each dimension.
+        self._reach = [0] * len(self.visible)
 
     def copy(self) -> ChunkEdits:
         """The same edits, to go on with independently."""
         self._settle()
         copy = ChunkEdits(self.visible)
         copy.shrunk, copy._runs = self.shrunk, list(self._runs)
+        copy._reach = list(self._reach)
         return copy
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -69,6 +72,7 @@ class ChunkEdits:
         visible, shrunk, columns = state
         ChunkEdits.__init__(self, visible)
         self.shrunk, self._runs = shrunk, [columns]
+        self._note_reach(columns)
 
     @property
     def ndim(self) -> int:
@@ -81,6 +85,9 @@ class ChunkEdits:
     def set(self, coords: tuple[int, ...], ref: Ref | None) -> None:
         """Record a written chunk, or an erased one (None)."""
         self._recent[coords] = ref
+        for axis, c in enumerate(coords):
+            if c >= self._reach[axis]:
+                self._reach[axis] = int(c) + 1
         self.generation += 1
         if len(self._recent) >= _RECENT_LIMIT:
             self._settle()
@@ -91,8 +98,15 @@ class ChunkEdits:
         Each run is sorted and may have ABSENT rows.
         """
         self._settle()
-        self._push(stack(runs, self.ndim))
+        run = stack(runs, self.ndim)
+        self._note_reach(run)
+        self._push(run)
         self.generation += 1
+
+    def _note_reach(self, run: ChunkRefs) -> None:
+        if len(run):
+            ends = [int(run.index[:, axis].max()) + 1 for axis in range(self.ndim)]
+            self._reach = list(map(max, self._reach, ends))
 
     def get(self, coords: tuple[int, ...]) -> Ref | Unedited | None:
         """The edit of one chunk: its reference, None if erased, or UNEDITED."""
@@ -142,7 +156,9 @@ class ChunkEdits:
         if smaller != self.visible:
             self.visible = smaller
             self.shrunk = True
-        self._runs = [erase_outside(self.columns(), counts)]
+        # Nearly always the array has grown, and each append would handle all those before.
+        if any(end > count for end, count in zip(self._reach, counts, strict=True)):
+            self._runs = [erase_outside(self.columns(), counts)]
 
     def drop(self, index: npt.NDArray[np.uint32]) -> None:
         """Forget the edits of these chunks: uint32[n, ndim]."""

@@ -19,7 +19,7 @@ from frazil.format.chunk_refs import NATIVE, ChunkRefs
 from frazil.progress import Progress, report
 from frazil.session import Session
 from frazil.storage.memory import MemoryBackend
-from tests.scenario.places import storage_around
+from tests.scenario.places import everywhere, storage_around
 
 SHAPE, CHUNK = (12, 40), (1, 40)
 NAMES = ("u", "v")
@@ -90,8 +90,8 @@ class Story:
 
 
 @pytest.fixture
-def everywhere(storage: frazil.Storage, spec: int) -> Story:
-    """In memory and on disk, in both versions of the format."""
+def anywhere(storage: frazil.Storage, spec: int) -> Story:
+    """In memory, on disk, and on object stores."""
     return Story(storage, spec)
 
 
@@ -144,43 +144,45 @@ def interrupt() -> None:
     raise Interrupted
 
 
-def test_the_newest_version_is_repacked_by_a_commit(everywhere: Story) -> None:
-    before = everywhere.repo.repack(dry_run=True)
+@everywhere
+def test_the_newest_version_is_repacked_by_a_commit(anywhere: Story) -> None:
+    before = anywhere.repo.repack(dry_run=True)
     assert (before.objects_before, before.objects_after, before.chunks_moved) == (24, 1, 24)
     assert (before.requests_before, before.requests_after) == (24, 1)
-    assert objects(everywhere.repo) == 24 + 16
-    done = everywhere.repo.repack("fewer objects", metadata={"why": "speed"})
-    assert done.commits == {"main": everywhere.repo.resolve("main")}
-    newest = next(everywhere.repo.ancestry(branch="main"))
+    assert objects(anywhere.repo) == 24 + 16
+    done = anywhere.repo.repack("fewer objects", metadata={"why": "speed"})
+    assert done.commits == {"main": anywhere.repo.resolve("main")}
+    newest = next(anywhere.repo.ancestry(branch="main"))
     assert (newest.message, newest.metadata["why"]) == ("fewer objects", "speed")
-    assert newest.parent_id == everywhere.tip
+    assert newest.parent_id == anywhere.tip
     assert (done.objects_after, done.snapshots_rewritten) == (1, 0)
     assert done.bytes_after < done.bytes_before
-    everywhere.check()
-    diff = everywhere.repo.diff(from_snapshot_id=everywhere.tip, to_branch="main")
+    anywhere.check()
+    diff = anywhere.repo.diff(from_snapshot_id=anywhere.tip, to_branch="main")
     assert not diff.updated_chunks
-    again = everywhere.open().repack()
+    again = anywhere.open().repack()
     assert (again.chunks_moved, again.commits) == (0, {})
     assert again.bytes_before == done.bytes_after
     future = datetime.now(UTC) + timedelta(days=1)
-    everywhere.repo.delete_tag("first")
-    everywhere.repo.expire_snapshots(future)
-    everywhere.collect()
-    assert objects(everywhere.repo) == 1
-    same(read(everywhere.open().readonly_session("main")), everywhere.versions[everywhere.tip])
+    anywhere.repo.delete_tag("first")
+    anywhere.repo.expire_snapshots(future)
+    anywhere.collect()
+    assert objects(anywhere.repo) == 1
+    same(read(anywhere.open().readonly_session("main")), anywhere.versions[anywhere.tip])
 
 
-def test_the_whole_history_is_repacked_in_place(everywhere: Story) -> None:
-    line = [info.id for info in everywhere.repo.ancestry(branch="main")]
-    done = everywhere.repo.repack(history=True)
+@everywhere
+def test_the_whole_history_is_repacked_in_place(anywhere: Story) -> None:
+    line = [info.id for info in anywhere.repo.ancestry(branch="main")]
+    done = anywhere.repo.repack(history=True)
     assert (done.objects_before, done.objects_after, done.chunks_moved) == (40, 1, 40)
     assert done.snapshots_rewritten == 3
-    assert [info.id for info in everywhere.repo.ancestry(branch="main")][1:] == line
-    everywhere.check()
-    assert everywhere.collect().chunks_deleted == 40
-    assert objects(everywhere.repo) == 1
-    everywhere.check()
-    again = everywhere.open().repack(history=True)
+    assert [info.id for info in anywhere.repo.ancestry(branch="main")][1:] == line
+    anywhere.check()
+    assert anywhere.collect().chunks_deleted == 40
+    assert objects(anywhere.repo) == 1
+    anywhere.check()
+    again = anywhere.open().repack(history=True)
     assert (again.chunks_moved, again.snapshots_rewritten, again.commits) == (0, 0, {})
 
 
@@ -351,6 +353,57 @@ def test_what_others_commit_meanwhile_is_kept(story: Story, history: bool) -> No
     story.collect()
     same(read(story.open().readonly_session("main")), expected)
     assert story.open().verify("data").is_healthy
+
+
+@pytest.mark.parametrize("task", ["Moving chunks", "Rewriting snapshots"])
+def test_two_at_the_same_time_do_not_mind(story: Story, task: str) -> None:
+    with at_step(task, 1, lambda: story.open().repack(history=True)):
+        story.repo.repack(history=True)
+    story.check()
+    story.collect()
+    story.check()
+    story.open().repack(history=True)
+    story.collect()
+    story.check()
+    assert objects(story.repo) == 1
+
+
+def test_incremental_collections_notice_it(modern: Story) -> None:
+    future = datetime.now(UTC) + timedelta(days=1)
+    modern.open().garbage_collect(future, incremental=True)
+    modern.repo.repack(history=True)
+    done = modern.open().garbage_collect(future, incremental=True)
+    assert done.chunks_deleted == 40
+    modern.check()
+    assert objects(modern.repo) == 1
+
+
+def test_a_migrated_history(backend: MemoryBackend) -> None:
+    """Its older snapshots are files of format 1."""
+    story = Story(storage_around(backend), 1)
+    frazil.upgrade_icechunk_repository(story.open(), dry_run=False)
+    done = story.open().repack(history=True)
+    assert done.snapshots_rewritten == 3
+    story.check()
+    story.collect()
+    story.check()
+    assert [info.id for info in story.open().ancestry(branch="main")][1:4] == [
+        *reversed(story.versions)
+    ]
+
+
+def test_amended_and_squashed_commits(modern: Story) -> None:
+    modern.repo.repack(history=True)
+    session = modern.repo.writable_session("main")
+    root: Any = zarr.open_group(session.store)
+    root["u"][0] = 3.0
+    session.amend("in the place of the repack")
+    modern.repo.repack(history=True)
+    modern.collect()
+    found = read(modern.open().readonly_session("main"))
+    assert (found["u"][0] == 3).all()
+    np.testing.assert_array_equal(found["v"], modern.versions[modern.tip]["v"])
+    assert modern.open().verify("data").is_healthy
 
 
 @pytest.mark.parametrize("task", ["Moving chunks", "Rewriting snapshots"])

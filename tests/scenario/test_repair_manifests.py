@@ -136,6 +136,27 @@ def test_after_an_expiration(backend: MemoryBackend) -> None:
         assert references(backend.get(key)) == references(whole)
 
 
+def test_after_a_repack(backend: MemoryBackend) -> None:
+    """Several versions of a chunk are in one object."""
+    repo = Repository.create(
+        storage_around(backend), RepositoryConfig(inline_chunk_threshold_bytes=0)
+    )
+    rng = np.random.default_rng(2)
+    commit(repo, {"": group(), "a": array([9])})
+    for i in range(4):
+        commit(repo, {f"a/c/{k}": rng.bytes(SIZE) for k in (i, i + 2, 8)})
+    repo.repack(history=True)
+    future = datetime.now(UTC) + timedelta(days=1)
+    repo.expire_snapshots(future)
+    repo.garbage_collect(future)
+    assert len(list(backend.list("chunks"))) == 1
+    for key in manifests(backend):
+        whole = backend.get(key)
+        backend.delete([key])
+        assert len(Repository.repair(repo.storage, dry_run=False).manifests) == 1
+        assert references(backend.get(key)) == references(whole)
+
+
 def test_without_a_digest_neighbours_must_tell_all(backend: MemoryBackend) -> None:
     """In format 1 no snapshot has a digest."""
     repo = history(backend, 1)

@@ -28,6 +28,9 @@ WRITERS = 10_000
 MARGIN = timedelta(seconds=1)
 """Object stores tell times to the second."""
 
+OPENING = "opening"
+"""What somebody notes who does not know yet which version it will be."""
+
 
 def value(writer: int, number: int) -> bytes:
     """What a writer puts into a slot: inline, into a pack, or large."""
@@ -63,7 +66,7 @@ class Meeting:
     def in_use(self, name: str, repo: Repository) -> Iterator[None]:
         """Versions from the tip as it is now on are in use while the block runs."""
         note = self.folder / "sessions" / name
-        _write(note, "opening")
+        _write(note, OPENING)
         try:
             _write(note, repo.lookup_snapshot(repo.lookup_branch("main")).written_at.isoformat())
             yield
@@ -71,8 +74,23 @@ class Meeting:
             note.unlink(missing_ok=True)
 
     def forget(self, name: str) -> None:
-        """Somebody is dead, and uses nothing any more."""
-        (self.folder / "sessions" / name).unlink(missing_ok=True)
+        """Somebody is dead, and uses nothing any more.
+
+        What a dead packer has stored may be taken up by the next one: it goes on being used.
+        """
+        note = self.folder / "sessions" / name
+        if not name.startswith("pack-") or (note.exists() and note.read_text() == OPENING):
+            note.unlink(missing_ok=True)
+        if name.startswith("pack-"):
+            # Its lease would keep everything for minutes; there is no other holder.
+            backend = self.ground.storage().backend()
+            backend.delete([info.key for info in backend.list("frazil/leases")])
+
+    def taken_up(self, name: str) -> None:
+        """A packer has come to its end: nothing of those before it is left to be taken up."""
+        for note in (self.folder / "sessions").glob("pack-*"):
+            if note.name != name:
+                note.unlink(missing_ok=True)
 
     @contextmanager
     def upkeep(self) -> Iterator[datetime]:
@@ -89,7 +107,7 @@ class Meeting:
                     texts.append(path.read_text())
                 except FileNotFoundError:
                     continue  # it has just come to its end
-            if "opening" not in texts:
+            if OPENING not in texts:
                 return min([now, *map(datetime.fromisoformat, texts)])
             time.sleep(0.005)
         return datetime(1970, 2, 1, tzinfo=UTC)

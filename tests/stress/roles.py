@@ -53,10 +53,14 @@ def read(meeting: Meeting, repo: Repository, name: str, i: int) -> None:
 
 
 def pack(meeting: Meeting, repo: Repository, name: str, i: int) -> None:
-    """Cut the manifests anew."""
+    """Gather small chunks in packs, or cut the manifests anew."""
     # A conflict: somebody was faster at each of many tries.
     with meeting.in_use(name, repo), suppress(ConflictError):
-        repo.rewrite_manifests(name, branch="main")
+        if i % 2:
+            repo.rewrite_manifests(name, branch="main")
+        else:
+            repo.repack(name, branch="main")
+            meeting.taken_up(name)
     time.sleep(0.2)
 
 

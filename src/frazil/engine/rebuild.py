@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -90,9 +91,10 @@ def _prove(
         options = [candidates.of(part, one) for part, one in zip(parts, drafts, strict=True)]
         objects = np.unique(np.concatenate([rank for _, rank in options]))
         budget = min(_TRIES, max(16, _TRIED_REFS // max(info.num_refs, 1)))
-        for out in exclusions(len(objects), budget):
+        for out, first in product(exclusions(len(objects), budget), (False, True)):
+            leave = objects[list(out)]
             arrays = {
-                part.node.id: completions(one.known, refs, rank, objects[list(out)])
+                part.node.id: completions(one.known, refs, rank, leave, first=first)
                 for part, one, (refs, rank) in zip(parts, drafts, options, strict=True)
             }
             if sum(map(len, arrays.values())) == info.num_refs and (

@@ -12,11 +12,12 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from frazil.engine.store_clock import OWN_FOLDER
 from frazil.errors import ErrorKind, ReadOnlyError, StorageError
 from frazil.storage.base import Backend
 from frazil.verification import LastVerification, Level, VerifyReport
 
-KEY = "frazil/verification.json"
+KEY = f"{OWN_FOLDER}/verification.json"
 _VERSION = 1
 _LEVELS: tuple[Level, ...] = ("metadata", "objects", "data")
 

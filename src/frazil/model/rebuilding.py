@@ -100,18 +100,18 @@ def open_in(
 
 
 def completions(
-    known: ChunkRefs,
-    candidates: ChunkRefs,
-    rank_of: npt.NDArray[np.int64],
-    out: npt.NDArray[np.int64],
+    known: ChunkRefs, candidates: ChunkRefs, rank_of: Numbers, out: Numbers, *, first: bool
 ) -> ChunkRefs:
     """The references of a draft with, of each open chunk, the candidate of the lowest rank.
 
     candidates: any order, repeated; rank_of: int64[n], which of the objects each is in; those in
-    the objects `out` are left out.
+    the objects `out` are left out. first: of several in one object the first, not the last: who
+    writes a chunk again appends it, and a repack begins with the newest version.
     """
     stay = ~np.isin(rank_of, out)
-    order = np.argsort(-rank_of[stay], kind="stable")
+    offset = candidates.offset[stay]
+    place = ~offset if first else offset
+    order = np.lexsort((place, -rank_of[stay]))
     chosen = candidates.take(np.flatnonzero(stay)[order])
     return ChunkRefs.concat([known, chosen]).last_of_each()
 

@@ -1,0 +1,80 @@
+"""References as rows, as many at a time as may be."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from frazil.engine.verify_objects import evenly
+from frazil.engine.verify_rows import END, Window, distinct, object_of, objects_of, rows_of
+from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef
+from frazil.ids import ChunkId
+
+
+def many(seed: int, count: int) -> ChunkRefs:
+    """References to few objects, some to the same places."""
+    rng = random.Random(seed)
+    objects = [ChunkId(rng.randbytes(12)) for _ in range(7)]
+    return ChunkRefs.of(
+        1,
+        {
+            (i,): NativeRef(rng.choice(objects), rng.randrange(5), 9, rng.choice((0, 5)))
+            for i in range(count)
+        }
+        | {(count,): InlineRef(b"x")},
+    )
+
+
+def test_ids_come_back() -> None:
+    refs = many(1, 20)
+    rows = rows_of(refs, 3, 0, END)
+    assert len(rows) == 20
+    assert [object_of(row) for row in rows] == [refs.row(i).object for i in range(20)]  # type: ignore[union-attr]
+    assert objects_of(rows).tolist() == [bytes(object_of(row)).rstrip(b"\0") for row in rows]
+    assert set(rows["source"].tolist()) == {3}
+    middle = int(np.sort(rows["high"])[10])
+    assert (rows_of(refs, 3, middle, END)["high"] >= middle).all()
+    assert (rows_of(refs, 3, 0, middle)["high"] < middle).all()
+    assert len(rows_of(refs, 3, END, END)) == 0
+
+
+def test_a_place_with_a_checksum_is_preferred() -> None:
+    rows = distinct(rows_of(many(2, 300), 0, 0, END))
+    places = [(object_of(row), int(row["offset"])) for row in rows]
+    assert len(set(places)) == len(places) == 35
+    assert all(rows["checksum"] == 5)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 1000])
+def test_passes_see_every_place_once(limit: int) -> None:
+    parts = [rows_of(many(seed, 60), seed, 0, END) for seed in range(5)]
+    whole = distinct(np.concatenate(parts))
+    start, seen = 0, []
+    while True:
+        window = Window(start, limit)
+        for part in parts:
+            window.add(part[part["high"] >= start])
+        rows = window.rows()
+        # One object is never cut in two, whatever the limit.
+        assert len(rows) <= max(limit, 5)
+        assert (rows["high"] < window.stop).all() if window.stop < END else True
+        seen.append(rows)
+        if window.stop == END:
+            break
+        assert window.stop > start
+        start = window.stop
+    joined = np.concatenate(seen)
+    names = ["high", "low", "offset", "length", "checksum"]
+    assert joined[names].tolist() == whole[names].tolist()
+    assert (len(seen) == 1) == (limit == 1000)
+
+
+def test_samples_are_even() -> None:
+    assert evenly(0, 10, 0.5).tolist() == [True, False] * 5
+    assert evenly(0, 3, 0.01).tolist() == [True, False, False]
+    assert evenly(0, 5, 1.0).all()
+    whole = evenly(0, 100, 0.13)
+    parts = [evenly(a, 20, 0.13) for a in range(0, 100, 20)]
+    assert np.concatenate(parts).tolist() == whole.tolist()

@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frazil.engine.census import check_positive
-from frazil.engine.repack import Anew, Options, repack
-from frazil.engine.repack_publish import Note
-from frazil.engine.times import microseconds
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.ids import SnapshotId
-from frazil.model.globs import compile_glob
 from frazil.paths import check_path, is_under
-from frazil.repacking import RepackSummary
 from frazil.repository.base import RepositoryBase
-from frazil.runner import Place
 from frazil.twins import twin
+
+if TYPE_CHECKING:
+    from frazil.repacking import RepackSummary
+    from frazil.runner import Place
 
 
 class Repacking(RepositoryBase):
@@ -75,6 +72,10 @@ class Repacking(RepositoryBase):
         `SnapshotNotFoundError` for an id that is not in the history, `ValueError` for numbers that
         make no sense.
         """
+        from frazil.engine.census import check_positive
+        from frazil.engine.repack import Anew, Options, repack
+        from frazil.engine.repack_publish import Note
+
         check_positive("smaller_than", smaller_than)
         check_positive("recompress", recompress)
         if dead is not None and not 0 <= dead < 1:
@@ -103,11 +104,15 @@ class Repacking(RepositoryBase):
 
 
 def _time(name: str, value: datetime | None) -> int | None:
+    from frazil.engine.times import microseconds
+
     return None if value is None else microseconds(name, value)
 
 
 def _chosen(path: str, pattern: str | None, regex: str | None) -> Callable[[str], bool]:
     """Whether an array at a path is meant."""
+    from frazil.model.globs import compile_glob
+
     top = check_path("/" + path.strip("/"))
     glob = None if pattern is None else compile_glob(pattern)
     try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from frazil.repository.base import RepositoryBase
-from frazil.retention import RetentionChange, RetentionPlan, RetentionPolicy
 from frazil.twins import twin
+
+if TYPE_CHECKING:
+    from frazil.retention import RetentionChange, RetentionPlan, RetentionPolicy
 
 
 class Retention(RepositoryBase):
@@ -65,4 +69,6 @@ class Retention(RepositoryBase):
 
 
 def _policy(policy: RetentionPolicy | str | None) -> RetentionPolicy | None:
+    from frazil.retention import RetentionPolicy
+
     return RetentionPolicy.parse(policy) if isinstance(policy, str) else policy

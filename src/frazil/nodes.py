@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
@@ -90,3 +92,17 @@ def _inner_chunks(codecs: object) -> Sizes:
 def _name(data_type: object) -> str | None:
     name = data_type.get("name") if isinstance(data_type, dict) else data_type
     return name if isinstance(name, str) else None
+
+
+def attribute_number(value: object) -> float | None:
+    """A number among attributes, None for anything else; xarray writes fill values in base 64."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return float(struct.unpack("<d", base64.b64decode(value, validate=True))[0])
+        except (ValueError, struct.error):
+            return None
+    return None

@@ -24,6 +24,7 @@ def test_hooks_are_listed_and_say_for_whom_they_run(frazil_cli: Cli) -> None:
     assert " ".join(lines[2].split()) == "units before commit, merge * yes validator cf"
     assert lines[3].startswith("chat: sha256:")
     assert "hooks       chat, units\n" in frazil_cli("frazil info observations").out
+    assert "frazil.hooks" not in frazil_cli("frazil info observations").out
     assert frazil_cli("frazil info observations --json").document["hooks"] == ["chat", "units"]
     assert frazil_cli("frazil hooks list old").out == "no hooks are stored\n"
 

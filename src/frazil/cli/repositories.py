@@ -37,6 +37,8 @@ def info(url: Url, as_json: Json = False) -> None:
 
     Its format, branches, tags, the length of its history, what is in main, its settings.
     """
+    from frazil.hooks.runner import KEY
+
     repo = open_repository(url)
     spec = int(repo.spec_version)
     branches, tags = sorted(repo.list_branches()), sorted(repo.list_tags())
@@ -79,7 +81,11 @@ def info(url: Url, as_json: Json = False) -> None:
             "main": f"{tip.id[:8]} {when(tip.written_at)} {headline(tip.message)}",
             "in main": f"{plural(arrays, 'array')}, {plural(len(nodes) - arrays, 'group')}",
             "hooks": _some(document["hooks"]) or None,
-            "metadata": "\n".join(f"{k}: {v}" for k, v in (document["metadata"] or {}).items())
+            "metadata": "\n".join(
+                f"{name}: {value}"
+                for name, value in (document["metadata"] or {}).items()
+                if name != KEY
+            )
             or None,
             "settings": _some(sorted(settings)) or "defaults",
             "verified": _verified(verified),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.errors import ErrorKind, FormatError, IcechunkError
+from frazil.nodes import attribute_number
 from frazil.session import Session
 
 Numbers = npt.NDArray[np.float64]
@@ -61,30 +60,16 @@ def numbers(values: npt.NDArray[Any], attributes: Mapping[str, Any]) -> Numbers 
         return None
     result = values.astype(np.float64)
     for name in ("_FillValue", "missing_value"):
-        missing = _number(attributes.get(name))
+        missing = attribute_number(attributes.get(name))
         if missing is not None:
             # The number may have more digits than the type of the array keeps.
             with np.errstate(over="ignore"):
                 kept = np.asarray(missing).astype(values.dtype) if kind == "f" else missing
             result[values == kept] = np.nan
-    factor = _number(attributes.get("scale_factor"))
-    offset = _number(attributes.get("add_offset"))
+    factor = attribute_number(attributes.get("scale_factor"))
+    offset = attribute_number(attributes.get("add_offset"))
     if factor is not None:
         result *= factor
     if offset is not None:
         result += offset
     return result
-
-
-def _number(value: Any) -> float | None:
-    """A number in attributes; xarray writes fill values in base 64."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            return float(struct.unpack("<d", base64.b64decode(value, validate=True))[0])
-        except (ValueError, struct.error):
-            return None
-    return None

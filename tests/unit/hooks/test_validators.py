@@ -105,10 +105,15 @@ def test_fill_values_are_missing(repo: Repository) -> None:
     with repo.edit("main", "x") as tree:
         tree["ocean/salt"].attrs["_FillValue"] = 3
         tree["ocean/salt"].attrs["missing_value"] = -99999
+        tree["hot"] = np.array([1e20, 1, np.nan, 4], "f4")
+        tree["hot"].attrs["_FillValue"] = "AAAAgB2vFUQ="  # as xarray writes 1e20
+        tree["cold"] = np.ones(2)
+        tree["cold"].attrs["_FillValue"] = "none"
         tree["when"] = np.array(["NaT", "2020-01-01"], "M8[s]")
         tree["one"] = np.nan
         tree["names"] = np.array(["a", "b"])
     assert found(repo, missing_values()) == [
+        "/hot: 2 of 4 values that are written are missing, 50.00%, and at most 0.00% may be",
         "/ocean/salt: 1 of 5 values that are written are missing, 20.00%, and at most 0.00% may be",
         "/one: 1 of 1 values that are written are missing, 100.00%, and at most 0.00% may be",
         "/when: 1 of 2 values that are written are missing, 50.00%, and at most 0.00% may be",

@@ -12,6 +12,7 @@ from frazil.findings import HookFinding
 from frazil.hooks.event import HookEvent
 from frazil.hooks.validators import Validator, require, texts
 from frazil.hooks.validators.selecting import matches
+from frazil.nodes import attribute_number
 
 _FILLS = ("_FillValue", "missing_value")
 _ELEMENTS_AT_A_TIME = 1 << 22
@@ -100,7 +101,8 @@ def _count(values: npt.NDArray[Any], attributes: Any) -> int:
     elif values.dtype.kind in "mM":
         found |= np.isnat(values)
     for name in _FILLS:
-        fill = attributes.get(name)
-        if isinstance(fill, (int, float)) and values.dtype.kind in "iuf":
-            found |= values == fill
+        fill = attribute_number(attributes.get(name))
+        if fill is not None and values.dtype.kind in "iuf":
+            with np.errstate(over="ignore"):  # of a type that has fewer digits
+                found |= values == fill
     return int(np.count_nonzero(found))

@@ -38,7 +38,7 @@ def changes_between(
     arrays += [(None, node) for node in found.created if node.kind is NodeKind.ARRAY]
 
     def compare(pair: tuple[Node | None, Node]) -> ChunkRefs:
-        edits = _edits_between(library, *pair)
+        edits = edits_between(library, *pair)
         progress.step()
         return edits
 
@@ -65,7 +65,7 @@ def difference(library: Library, before: Snapshot, after: Snapshot) -> Diff:
     return diff([changes.log(after.id, moves)], path_of)
 
 
-def _edits_between(library: Library, before: Node | None, after: Node) -> ChunkRefs:
+def edits_between(library: Library, before: Node | None, after: Node) -> ChunkRefs:
     """The chunks inside the later grid that are not what they were."""
     ndim = len(after.shape)
     old = before.manifests if before is not None and len(before.shape) == ndim else ()

@@ -7,15 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from frazil.display import Displayed, Shown, record
-from frazil.engine.difference import changes_between
+from frazil.engine.difference import difference
 from frazil.engine.history import diff_between, status
 from frazil.engine.occasions import EventName, Occasion
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.workspace import Workspace
 from frazil.errors import InvalidInputError
 from frazil.findings import HookFinding
-from frazil.ids import NodeId, SnapshotId
-from frazil.model.diff import diff
+from frazil.ids import SnapshotId
 from frazil.session import Session
 from frazil.snapshots import Diff
 from frazil.storage.api import place_of
@@ -102,7 +101,9 @@ class HookEvent(Displayed):
         try:
             return diff_between(core.library, core.catalog, occasion.previous, occasion.shown)
         except InvalidInputError:  # one is not after the other
-            return _difference(core, occasion.previous, occasion.shown)
+            library = core.library
+            shown = library.snapshot(occasion.shown)
+            return difference(library, library.snapshot(occasion.previous), shown)
 
     def arrays(self) -> Iterator[tuple[str, zarr.Array[Any]]]:
         """The arrays, by path, that the event makes or changes; all if `changes` is None."""
@@ -154,20 +155,6 @@ Callback: TypeAlias = Callable[[HookEvent], Findings]
 
 def _is_under(path: str, top: str) -> bool:
     return path == top or path.startswith(top.rstrip("/") + "/")
-
-
-def _difference(core: RepositoryCore, older: SnapshotId, newer: SnapshotId) -> Diff:
-    before, after = core.library.snapshot(older), core.library.snapshot(newer)
-    changes, moves = changes_between(core.library, before, after)
-
-    def path_of(id_: NodeId) -> str | None:
-        for nodes in (after.nodes, before.nodes):
-            row = nodes.find_id(id_)
-            if row >= 0:
-                return nodes.path_of(row)
-        return None
-
-    return diff([changes.log(newer, moves)], path_of)
 
 
 def _document(changes: Diff) -> dict[str, Any]:

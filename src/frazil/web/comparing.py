@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from frazil.engine.difference import changes_between
+from frazil.engine.difference import changes_between, edits_between
 from frazil.format.ragged import sort_keys
 from frazil.format.snapshot import Node, NodeKind, Snapshot
 from frazil.library.files import Library
@@ -36,10 +36,9 @@ def first_change(
     """The coordinates of a chunk of an array that is not what it was; None if not quickly found."""
     if _references(before, after) > REFERENCES:
         return None
-    changes, _ = changes_between(library, before, after)
-    edits = changes.chunks.get(node.id)
-    index = None if edits is None else edits.columns().index
-    if index is None or not len(index):
+    row = before.nodes.find_id(node.id)
+    index = edits_between(library, before.nodes.node(row) if row >= 0 else None, node).index
+    if not len(index):
         return None
     return tuple(index[len(index) // 2].tolist())
 

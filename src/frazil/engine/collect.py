@@ -106,7 +106,8 @@ def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
         if records is not None and doomed.ledger is not None and not summary.delete_errors:
             records.write(without(doomed.ledger, doomed.objects["chunks"]))
         library.backend.delete(doomed.lapsed)
-        library.backend.remove_unfinished(EPOCH + timedelta(microseconds=doomed.cutoff))
+        if not options.incremental:  # it looks at all names
+            library.backend.remove_unfinished(EPOCH + timedelta(microseconds=doomed.cutoff))
     return summary
 
 

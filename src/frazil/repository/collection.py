@@ -49,8 +49,8 @@ class Collection(RepositoryBase):
 
         incremental: read only what has changed since the last collection that was called so
         (spec 2). It finds what was in the history then and is not needed any more, and leaves
-        alone what never was in it, as what sessions have stored that were never committed: let a
-        full collection follow now and then. The first one, and each for which the record of the
+        alone what never was in it, as what sessions have stored that were never committed, and
+        files that killed writers did not finish: let a full one follow now and then. The first one, and each for which the record of the
         last one does not fit, is a full one.
 
         keep_backups: delete the copies of the replaced repo object and configuration that are in

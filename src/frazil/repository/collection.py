@@ -50,8 +50,8 @@ class Collection(RepositoryBase):
         incremental: read only what has changed since the last collection that was called so
         (spec 2). It finds what was in the history then and is not needed any more, and leaves
         alone what never was in it, as what sessions have stored that were never committed, and
-        files that killed writers did not finish: let a full one follow now and then. The first one, and each for which the record of the
-        last one does not fit, is a full one.
+        files that killed writers did not finish: let a full one follow now and then. The first
+        one, and each for which the record of the last one does not fit, is a full one.
 
         keep_backups: delete the copies of the replaced repo object and configuration that are in
         `overwritten/`, but for the newest `keep_backups` of each, those that are younger than the

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import virtualizarr
 
+PLUGIN = "virtualizarr_fixtures"
 FOLDER = Path(__file__).parent / "virtualizarr_suite"
 TESTS = Path(virtualizarr.__file__).parent / "tests"
 WRITER = TESTS / "test_writers" / "test_icechunk.py"
@@ -18,7 +19,7 @@ READER = TESTS / "test_parsers" / "test_icechunk"
 
 
 def test_tests_of_virtualizarr() -> None:
-    command = [sys.executable, "-m", "pytest", "-c", str(FOLDER / "pytest.ini"), "-p", "conftest"]
+    command = [sys.executable, "-m", "pytest", "-c", str(FOLDER / "pytest.ini"), "-p", PLUGIN]
     tests = [str(path) for path in (WRITER, READER) if path.exists()]
     done = subprocess.run(
         [*command, "-q", "-p", "no:cacheprovider", *tests],

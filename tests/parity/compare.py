@@ -26,13 +26,15 @@ MISSING = HERE / "missing.txt"
 LEFT_OUT = ("icechunk.testing",)
 """Helpers for Icechunk's own tests."""
 
+_COLLECTING = ["max_memory_bytes", "incremental", "keep_backups", "on"]
+
 ADDED = {
     "icechunk.Repository.save_config": ["config"],
     "icechunk.Repository.save_config_async": ["config"],
     "icechunk.Repository.expire_snapshots": ["dry_run"],
     "icechunk.Repository.expire_snapshots_async": ["dry_run"],
-    "icechunk.Repository.garbage_collect": ["incremental", "keep_backups"],
-    "icechunk.Repository.garbage_collect_async": ["incremental", "keep_backups"],
+    "icechunk.Repository.garbage_collect": _COLLECTING,
+    "icechunk.Repository.garbage_collect_async": _COLLECTING,
     "icechunk.Conflict.__new__": ["values"],
     "icechunk.azure_storage": ["get_credentials", "scatter_initial_credentials"],
     "icechunk.xarray.to_icechunk": ["write_empty_chunks"],

@@ -45,7 +45,7 @@ def test_text_names_members_of_enumerations() -> None:
 def test_text_of_a_repository_is_brief_and_its_html_whole() -> None:
     repo = frazil.Repository.create(frazil.in_memory_storage(), spec_version=1)
     assert str(repo) == (
-        "<frazil.Repository (v1)>\n"
+        f"<frazil.Repository (v1)>\nid: {repo.id}\n"
         "storage:\n    <frazil.Storage>\n    type: in-memory\n"
         "config: <frazil.config.RepositoryConfig ...>\n"
     )

@@ -64,7 +64,7 @@ AXES = (
     Axis(
         "snapshots",
         "snapshots",
-        (1_000, 10_000, 100_000),
+        (2_000, 10_000, 100_000),
         "snapshots",
         (("long-commit", "open and commit one chunk"), ("long-ancestry", "open and list all")),
     ),

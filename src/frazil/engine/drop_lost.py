@@ -23,7 +23,7 @@ from frazil.errors import ErrorKind, FormatError, StorageError
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.history import SnapshotRecord
 from frazil.format.manifest import Manifest
-from frazil.format.snapshot import ManifestInfo, ManifestRef, Node, NodeKind, Snapshot
+from frazil.format.snapshot import ManifestInfo, ManifestRef, Node, NodeKind
 from frazil.format.transaction_log import TransactionLog, sorted_unique
 from frazil.ids import ManifestId, NodeId, SnapshotId
 from frazil.model.overlay import Box, bounding_box
@@ -188,17 +188,8 @@ def drop(core: RepositoryCore, branch: str, tip: SnapshotId, found: list[Loss]) 
     )
     unlisted = frozenset(node for node in by_node if node not in chunks)
     library.write_log(TransactionLog(new_id, updated_arrays=unlisted, updated_chunks=chunks))
-    library.write_snapshot(
-        Snapshot(
-            id=new_id,
-            parent_id=tip if core.spec == 1 else None,
-            flushed_at=record.flushed_at,
-            message=record.message,
-            metadata=record.metadata,
-            nodes=table,
-            manifests=base.manifests.select(table.manifest_ids(), infos),
-        )
-    )
+    listed = base.manifests.select(table.manifest_ids(), infos)
+    library.write_snapshot(library.snapshot_of(record, table, listed))
     core.catalog.add_commit(branch, record)
     return new_id
 

@@ -105,17 +105,7 @@ def commit(
         )
         nodes, manifests = refer_to(base.nodes, base.manifests, new)
         library.write_log(TransactionLog.union([], id=id_))
-        library.write_snapshot(
-            Snapshot(
-                id=id_,
-                parent_id=tip if library.spec == 1 else None,
-                flushed_at=record.flushed_at,
-                message=record.message,
-                metadata=record.metadata,
-                nodes=nodes,
-                manifests=manifests,
-            )
-        )
+        library.write_snapshot(library.snapshot_of(record, nodes, manifests))
         try:
             catalog.add_commit(branch, record)
             return id_

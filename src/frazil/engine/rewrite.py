@@ -17,6 +17,7 @@ from frazil.format.snapshot import ManifestTable, Node, NodeKind, Snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import SnapshotId
 from frazil.library.catalog_v2 import CatalogV2
+from frazil.library.files import Library
 from frazil.model.manifest_growth import volume
 from frazil.model.manifest_sharing import PART_REFS, gather
 from frazil.model.refs import check_amendable, next_time
@@ -59,7 +60,7 @@ def rewrite_manifests(
         )
         logs = [library.transaction_log(tip)] if amend else []
         library.write_log(TransactionLog.union(logs, id=id_))
-        library.write_snapshot(_snapshot(base, rewritten, record, library.spec))
+        library.write_snapshot(_snapshot(library, base, rewritten, record))
         try:
             if amend:
                 assert isinstance(catalog, CatalogV2)
@@ -113,18 +114,11 @@ def _batches(core: RepositoryCore, nodes: list[Node], manifests: ManifestTable) 
 
 
 def _snapshot(
-    base: Snapshot, rewritten: list[Rewritten], record: SnapshotRecord, spec: int
+    library: Library, base: Snapshot, rewritten: list[Rewritten], record: SnapshotRecord
 ) -> Snapshot:
     arrays = [node for one in rewritten for node in one.nodes]
     rows = np.array([base.nodes.find(node.path) for node in arrays], np.intp)
     nodes = base.nodes.replace(rows, arrays)
     new = chain.from_iterable(one.new for one in rewritten)
-    return Snapshot(
-        id=record.id,
-        parent_id=record.parent if spec == 1 else None,
-        flushed_at=record.flushed_at,
-        message=record.message,
-        metadata=record.metadata,
-        nodes=nodes,
-        manifests=base.manifests.select(nodes.manifest_ids(), new),
-    )
+    manifests = base.manifests.select(nodes.manifest_ids(), new)
+    return library.snapshot_of(record, nodes, manifests)

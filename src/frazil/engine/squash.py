@@ -78,20 +78,11 @@ def _store(
     now = next_time(library.now(), max(snapshot.flushed_at, before.flushed_at))
     metadata = core.default_metadata | metadata
     library.write_log(_log_between(core, before, snapshot, id_))
-    library.write_snapshot(
-        Snapshot(
-            id=id_,
-            parent_id=parent if core.spec == 1 else None,
-            flushed_at=now,
-            message=message,
-            metadata=metadata,
-            nodes=snapshot.nodes,
-            manifests=snapshot.manifests,
-        )
-    )
-    return SnapshotRecord(
+    record = SnapshotRecord(
         id=id_, parent=parent, flushed_at=now, message=message, metadata=metadata, pruned=()
     )
+    library.write_snapshot(library.snapshot_of(record, snapshot.nodes, snapshot.manifests))
+    return record
 
 
 def _log_between(

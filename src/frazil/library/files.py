@@ -11,9 +11,17 @@ from typing import TypeVar
 from uuid import UUID
 
 from frazil.errors import ErrorKind, FormatError
+from frazil.format.history import SnapshotRecord
 from frazil.format.manifest import LocationCompression, Manifest, decode_manifest, encode_manifest
 from frazil.format.manifest_digest import digest_of
-from frazil.format.snapshot import ManifestInfo, Snapshot, decode_snapshot, encode_snapshot
+from frazil.format.snapshot import (
+    ManifestInfo,
+    ManifestTable,
+    NodeTable,
+    Snapshot,
+    decode_snapshot,
+    encode_snapshot,
+)
 from frazil.format.transaction_log import (
     TransactionLog,
     decode_transaction_log,
@@ -202,6 +210,20 @@ class Library:
         data = self.backend.get(key)
         with self.decoding.passed():
             return decode(data, where=key)
+
+    def snapshot_of(
+        self, record: SnapshotRecord, nodes: NodeTable, manifests: ManifestTable
+    ) -> Snapshot:
+        """The snapshot that the history has this record of; spec 1 writes its parent into it."""
+        return Snapshot(
+            id=record.id,
+            parent_id=record.parent if self.spec == 1 else None,
+            flushed_at=record.flushed_at,
+            message=record.message,
+            metadata=record.metadata,
+            nodes=nodes,
+            manifests=manifests,
+        )
 
     def write_snapshot(
         self, snapshot: Snapshot, uploads: Uploads | None = None, *, mode: PutMode = OVERWRITE

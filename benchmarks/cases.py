@@ -39,7 +39,7 @@ def _array(store: Any, chunks: int, chunk_bytes: int) -> Any:
     )
 
 
-def _write_chunks(lib: Lib, folder: Path, chunks: int, chunk_bytes: int) -> float:
+def _write_chunks(lib: Lib, folder: Path, chunks: int, chunk_bytes: int) -> Clock:
     """Write in steps of 64 MiB at most, and commit."""
     step = max(1, min(chunks, 64 * 1024 * 1024 // chunk_bytes))
     data = _block(step, chunk_bytes)
@@ -51,10 +51,10 @@ def _write_chunks(lib: Lib, folder: Path, chunks: int, chunk_bytes: int) -> floa
             stop = min(start + data.size, array.size)
             array[start:stop] = data[: stop - start]
         session.commit("write")
-    return clock.seconds
+    return clock
 
 
-def _read_chunks(lib: Lib, folder: Path, chunk_bytes: int) -> float:
+def _read_chunks(lib: Lib, folder: Path, chunk_bytes: int) -> Clock:
     clock = Clock()
     with clock.running():
         store = open_(lib, folder).readonly_session("main").store
@@ -62,14 +62,14 @@ def _read_chunks(lib: Lib, folder: Path, chunk_bytes: int) -> float:
         step = 64 * 1024 * 1024 // 4
         for start in range(0, array.size, step):
             array[start : start + step]
-    return clock.seconds
+    return clock
 
 
-def write_small(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def write_small(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     return _write_chunks(lib, folder, sizes.small_chunks, sizes.small_chunk_bytes)
 
 
-def write_large(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def write_large(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     return _write_chunks(lib, folder, sizes.large_chunks, sizes.large_chunk_bytes)
 
 
@@ -81,11 +81,11 @@ def prepare_large(lib: Lib, folder: Path, sizes: Sizes) -> None:
     write_large(lib, folder, sizes)
 
 
-def read_small(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def read_small(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     return _read_chunks(lib, folder, sizes.small_chunk_bytes)
 
 
-def read_large(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def read_large(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     return _read_chunks(lib, folder, sizes.large_chunk_bytes)
 
 
@@ -118,7 +118,7 @@ def prepare_references(lib: Lib, folder: Path, sizes: Sizes) -> None:
     session.commit("a reference for each cell")
 
 
-def commit_one_chunk(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def commit_one_chunk(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """Change one chunk of the array and commit; opening is not timed."""
     session = open_(lib, folder).writable_session("main")
     array = zarr.open_array(session.store, path="x", mode="r+")
@@ -127,10 +127,10 @@ def commit_one_chunk(lib: Lib, folder: Path, sizes: Sizes) -> float:
     with clock.running():
         array[middle, middle] = np.uint32(time.time_ns() % 2**32)
         session.commit("one chunk")
-    return clock.seconds
+    return clock
 
 
-def open_and_read(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def open_and_read(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """From nothing in memory to the value of one chunk."""
     clock = Clock()
     with clock.running():
@@ -138,7 +138,7 @@ def open_and_read(lib: Lib, folder: Path, sizes: Sizes) -> float:
         value = int(np.asarray(zarr.open_array(store, path="x", mode="r")[0, 7]))
     if value != 7:
         raise AssertionError(f"read {value} instead of 7")
-    return clock.seconds
+    return clock
 
 
 # Many nodes, many commits -----------------------------------------------------------------
@@ -157,7 +157,7 @@ def prepare_nodes(lib: Lib, folder: Path, sizes: Sizes) -> None:
     session.commit("many nodes")
 
 
-def list_keys(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def list_keys(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     async def count(store: Any) -> int:
         return sum([1 async for _ in store.list()])
 
@@ -167,7 +167,7 @@ def list_keys(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, found, sizes.nodes, "nodes")
 
 
-def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def list_members(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     clock = Clock()
     with clock.running():
         store = open_(lib, folder).readonly_session("main").store
@@ -175,7 +175,7 @@ def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, found, sizes.nodes, "nodes")
 
 
-def small_commits(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def small_commits(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """Each commit writes one inline chunk, in a session of its own."""
     repo = create(lib, folder)
     with repo.transaction("main", message="create") as store:
@@ -186,7 +186,7 @@ def small_commits(lib: Lib, folder: Path, sizes: Sizes) -> float:
             session = repo.writable_session("main")
             zarr.open_array(session.store, path="x", mode="r+")[number % 100] = number
             session.commit(f"commit {number}")
-    return clock.seconds
+    return clock
 
 
 HISTORY_CHUNKS = 500
@@ -206,20 +206,20 @@ def prepare_history(lib: Lib, folder: Path, sizes: Sizes) -> None:
         session.commit(f"commit {number}")
 
 
-def count_bytes(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def count_bytes(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     repo, clock = open_(lib, folder), Clock()
     with clock.running():
         stats = repo.chunk_storage_stats()
     if not stats.total_bytes():
         raise AssertionError("nothing was counted")
-    return clock.seconds
+    return clock
 
 
-def plan_collection(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def plan_collection(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     repo, clock = open_(lib, folder), Clock()
     with clock.running():
         repo.garbage_collect(datetime.now(UTC), dry_run=True)
-    return clock.seconds
+    return clock
 
 
 def _history_title(what: str) -> Callable[[Sizes], str]:

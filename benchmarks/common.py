@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import forget_peak, peak_memory
+
 Lib = Any  # the module frazil or icechunk: the same names
 
 
@@ -89,13 +91,29 @@ class Goal:
     unsynced: bool = False
 
 
+class Clock:
+    """Adds up the seconds of the parts that count, and keeps the most memory that they had."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.peak = 0  # bytes
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        forget_peak()
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+        self.peak = max(self.peak, peak_memory())
+
+
 @dataclass(frozen=True)
 class Peer:
     """Another program that does the work of a case, if the module that it needs is there."""
 
     name: str
     module: str
-    run: Callable[[Path, Sizes], float]
+    run: Callable[[Path, Sizes], Clock]
     prepare: Callable[[Path, Sizes], None] | None = None
     waits: bool = True  # for the disk, as Frazil does by default
 
@@ -108,23 +126,13 @@ class Peer:
 class Case:
     name: str
     title: Callable[[Sizes], str]
-    run: Callable[[Lib, Path, Sizes], float]
+    run: Callable[[Lib, Path, Sizes], Clock]
     prepare: Callable[[Lib, Path, Sizes], None] | None = None
     shares: str | None = None  # the case whose prepared repository this one uses too
     commits: bool = False  # waits for the disk, so that not waiting is measured as well
     goal: Goal | None = None
     slow: bool = False  # to prepare, so that it is not in the short run
     peers: tuple[Peer, ...] = ()
-
-
-class Clock:
-    seconds = 0.0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
 
 
 def create(lib: Lib, folder: Path) -> Any:
@@ -135,8 +143,8 @@ def open_(lib: Lib, folder: Path) -> Any:
     return lib.Repository.open(lib.local_filesystem_storage(str(folder)))
 
 
-def checked(clock: Clock, found: int, expected: int, what: str) -> float:
-    """The seconds taken, if as much was found as should be there."""
+def checked(clock: Clock, found: int, expected: int, what: str) -> Clock:
+    """The clock again, if as much was found as should be there."""
     if found != expected:
         raise AssertionError(f"found {found} {what} instead of {expected}")
-    return clock.seconds
+    return clock

@@ -43,7 +43,7 @@ def fill(store: Any, shape: tuple[int, int], clock: Clock) -> None:
             array[start:stop] = data[: stop - start]
 
 
-def read_all(opened: Callable[[], Any]) -> float:
+def read_all(opened: Callable[[], Any]) -> Clock:
     """Open and read all, 128 MiB at a time."""
     clock = Clock()
     read = 0

@@ -18,7 +18,7 @@ def _to_icechunk(lib: Lib) -> Any:
     return importlib.import_module(f"{lib.__name__}.xarray").to_icechunk
 
 
-def write_dask(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def write_dask(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """Dask computes with threads, as it does where there is no cluster."""
     import dask.array as da
     import xarray as xr
@@ -52,7 +52,7 @@ def prepare_variables(lib: Lib, folder: Path, sizes: Sizes) -> None:
     session.commit("variables")
 
 
-def open_variables(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def open_variables(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     import xarray as xr
 
     clock = Clock()
@@ -62,7 +62,7 @@ def open_variables(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, len(ds.data_vars), sizes.variables, "variables")
 
 
-def append(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def append(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """Each one is a commit."""
     import xarray as xr
 

@@ -12,7 +12,7 @@ import zarr
 
 import frazil
 from benchmarks.common import Sizes, create
-from benchmarks.made import BEGIN, CHUNKS, STEP, put_chunks, snapshot_bytes
+from benchmarks.made import BEGIN, CHUNK_BYTES, CHUNKS, STEP, put_chunks, snapshot_bytes
 from frazil.format.chunk_refs import NATIVE, ChunkRefs
 from frazil.format.manifest import Manifest, encode_manifest
 from frazil.format.nodes import ManifestRef, Node, NodeTable
@@ -140,7 +140,7 @@ def chunks(folder: Path, sizes: Sizes) -> None:
         kind=np.full(count, NATIVE, "u1"),
         object=ids,
         offset=np.zeros(count, "u8"),
-        length=np.full(count, 4, "u8"),
+        length=np.full(count, CHUNK_BYTES, "u8"),
     )
     manifest = Manifest(ManifestId.random(), {array.id: refs})
     data = encode_manifest(manifest, spec=_SPEC)

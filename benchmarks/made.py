@@ -15,6 +15,7 @@ STEP = timedelta(minutes=1)
 """Between one snapshot and the next."""
 CHUNKS = 1_000
 """Chunks of the array that a long history is about."""
+CHUNK_BYTES = 4
 _CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 
@@ -33,9 +34,11 @@ def snapshot_id(number: int) -> str:
 
 
 def put_chunks(folder: Path, ids: np.ndarray) -> None:
-    """Empty files: a collection looks at names and ages."""
+    """Files of zeros without blocks on the disk: upkeep looks at names, ages and sizes."""
     (folder / "chunks").mkdir(exist_ok=True)
     place = os.open(folder / "chunks", os.O_RDONLY)
     for row in ids:
-        os.close(os.open(name(row.tobytes()), os.O_WRONLY | os.O_CREAT, dir_fd=place))
+        file = os.open(name(row.tobytes()), os.O_WRONLY | os.O_CREAT, dir_fd=place)
+        os.ftruncate(file, CHUNK_BYTES)
+        os.close(file)
     os.close(place)

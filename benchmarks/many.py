@@ -25,7 +25,7 @@ _TURNS = 10
 """Commits of each committer."""
 
 
-def commit_arrays(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def commit_arrays(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """The commit alone, of arrays of one chunk each."""
     session = create(lib, folder).writable_session("main")
     root = zarr.create_group(session.store)
@@ -39,7 +39,7 @@ def commit_arrays(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, group.nmembers(), sizes.arrays, "arrays")
 
 
-def append(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def append(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """One step to each array in each commit, as a model does that runs."""
     repo, clock = create(lib, folder), Clock()
     names = [f"a{number}" for number in range(_APPENDED_ARRAYS)]
@@ -74,7 +74,7 @@ def _committer(lib: Lib, place: str, number: int) -> Iterator[subprocess.Popen[s
         yield process
 
 
-def commit_at_once(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def commit_at_once(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """On an object store of this machine: local disks are not safe for this with icechunk."""
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))

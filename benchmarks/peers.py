@@ -25,7 +25,7 @@ def tensorstore(shape: Shape) -> Peer:
     def prepare(folder: Path, sizes: Sizes) -> None:
         fill(_store(folder), shape(sizes), Clock())
 
-    def run(folder: Path, sizes: Sizes) -> float:
+    def run(folder: Path, sizes: Sizes) -> Clock:
         ts = importlib.import_module("tensorstore")
         spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{folder / 'x'}/"}}
         clock, read = Clock(), 0
@@ -45,7 +45,7 @@ def zarrs(shape: Shape) -> Peer:
     def prepare(folder: Path, sizes: Sizes) -> None:
         fill(_store(folder), shape(sizes), Clock())
 
-    def run(folder: Path, sizes: Sizes) -> float:
+    def run(folder: Path, sizes: Sizes) -> Clock:
         importlib.import_module("zarrs")
         with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
             return read_all(lambda: zarr.open_array(_store(folder), path="x", mode="r"))
@@ -57,7 +57,7 @@ def ocdbt(shape: Shape) -> Peer:
     """Write in one transaction into TensorStore's database of versions, which waits for the disk
     unless told not to, as Frazil does."""
 
-    def run(folder: Path, sizes: Sizes) -> float:
+    def run(folder: Path, sizes: Sizes) -> Clock:
         ts = importlib.import_module("tensorstore")
         chunks, chunk_bytes = shape(sizes)
         width = chunk_bytes // 8
@@ -119,10 +119,10 @@ def _pack(folder: Path, shape: tuple[int, int], clock: Clock) -> None:
 def bare_write(shape: Shape) -> Peer:
     """What compressing takes, and one copy into the page cache."""
 
-    def run(folder: Path, sizes: Sizes) -> float:
+    def run(folder: Path, sizes: Sizes) -> Clock:
         clock = Clock()
         _pack(folder, shape(sizes), clock)
-        return clock.seconds
+        return clock
 
     return Peer("bare zstandard", "zstandard", run, waits=False)
 
@@ -133,7 +133,7 @@ def bare_read(shape: Shape) -> Peer:
     def prepare(folder: Path, sizes: Sizes) -> None:
         _pack(folder, shape(sizes), Clock())
 
-    def run(folder: Path, sizes: Sizes) -> float:
+    def run(folder: Path, sizes: Sizes) -> Clock:
         import zstandard
 
         width = shape(sizes)[1] // 8

@@ -66,7 +66,7 @@ class Worker:
 class Runs:
     """Repositories that were made for cases, and the processes that work on them.
 
-    shared: one process for all runs of a library, which saves its start; peaks then mean nothing.
+    shared: one process for all runs of a library, which saves its start; peaks then mean little.
     """
 
     def __init__(self, work: Path, sizes: Sizes, *, shared: bool = False) -> None:

@@ -36,16 +36,16 @@ def directly(name: str) -> Prepare:
 # Many snapshots ---------------------------------------------------------------------------
 
 
-def commit_on_long_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def commit_on_long_history(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     clock = Clock()
     with clock.running():
         session = open_(lib, folder).writable_session("main")
         zarr.open_array(session.store, path="x", mode="r+")[3] = time.time_ns() % 2**31
         session.commit("one more")
-    return clock.seconds
+    return clock
 
 
-def list_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def list_history(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     clock, last = Clock(), snapshot_id(sizes.snapshots - 1)
     with clock.running():
         history = open_(lib, folder).ancestry(snapshot_id=last)
@@ -53,7 +53,7 @@ def list_history(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, found, sizes.snapshots, "snapshots")
 
 
-def compare(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def compare(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     last, clock = sizes.snapshots - 1, Clock()
     with clock.running():
         diff = open_(lib, folder).diff(
@@ -63,7 +63,7 @@ def compare(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, found, min(CHUNKS, sizes.compared), "chunks")
 
 
-def expire_half(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def expire_half(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """Works on a copy, which is not timed, because it can be done only once."""
     copy, clock = folder.with_name(f"{folder.name}-expiring"), Clock()
     shutil.copytree(folder, copy)
@@ -77,17 +77,17 @@ def expire_half(lib: Lib, folder: Path, sizes: Sizes) -> float:
 # Many nodes -------------------------------------------------------------------------------
 
 
-def commit_attribute(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def commit_attribute(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     clock = Clock()
     with clock.running():
         session = open_(lib, folder).writable_session("main")
         array = zarr.open_array(session.store, path="g7/a7", mode="r+")
         array.attrs["changed"] = time.time_ns()
         session.commit("one attribute")
-    return clock.seconds
+    return clock
 
 
-def list_many(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def list_many(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     async def count(store: Any) -> int:
         return sum([1 async for _ in store.list()])
 
@@ -97,7 +97,7 @@ def list_many(lib: Lib, folder: Path, sizes: Sizes) -> float:
     return checked(clock, found, sizes.many_nodes, "nodes")
 
 
-def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def list_members(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     clock = Clock()
     with clock.running():
         store = open_(lib, folder).readonly_session("main").store
@@ -108,7 +108,7 @@ def list_members(lib: Lib, folder: Path, sizes: Sizes) -> float:
 # Many chunks, each an object of its own ---------------------------------------------------
 
 
-def collect(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def collect(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """One chunk in a hundred, new in each run, belongs to no commit."""
     garbage = sizes.collected // 100
     put_chunks(folder, np.random.default_rng().integers(0, 256, (garbage, 12), "u1"))
@@ -116,6 +116,17 @@ def collect(lib: Lib, folder: Path, sizes: Sizes) -> float:
     with clock.running():
         found = open_(lib, folder).garbage_collect(datetime.now(UTC)).chunks_deleted
     return checked(clock, found, garbage, "chunks")
+
+
+def verify(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
+    """icechunk has no verification: its collection, of nothing, also looks at all there is."""
+    repo, clock = open_(lib, folder), Clock()
+    with clock.running():
+        if lib.__name__ == "frazil":
+            found = len(repo.verify("objects").findings)
+        else:
+            found = repo.garbage_collect(datetime.now(UTC), dry_run=True).chunks_deleted
+    return checked(clock, found, 0, "faults")
 
 
 CASES = (
@@ -172,5 +183,11 @@ CASES = (
         collect,
         directly("chunks"),
         goal=Goal(2, memory=0.5),
+    ),
+    Case(
+        "verify-many",
+        lambda s: f"verify that {s.collected:,} chunk objects are whole (icechunk: seek garbage)",
+        verify,
+        shares="collect-many",
     ),
 )

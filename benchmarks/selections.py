@@ -22,15 +22,15 @@ SHARD, INNER = 512, 32
 """Sides of square shards and of their inner chunks, in cells."""
 
 
-def writing(shape: Shape) -> Callable[[Lib, Path, Sizes], float]:
+def writing(shape: Shape) -> Callable[[Lib, Path, Sizes], Clock]:
     """Write and commit."""
 
-    def run(lib: Lib, folder: Path, sizes: Sizes) -> float:
+    def run(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
         session, clock = create(lib, folder).writable_session("main"), Clock()
         fill(session.store, shape(sizes), clock)
         with clock.running():
             session.commit("write")
-        return clock.seconds
+        return clock
 
     return run
 
@@ -48,11 +48,11 @@ def _opened(lib: Lib, folder: Path) -> Any:
     return zarr.open_array(open_(lib, folder).readonly_session("main").store, path="x", mode="r")
 
 
-def read(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def read(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     return read_all(lambda: _opened(lib, folder))
 
 
-def read_at_random(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def read_at_random(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """Read single chunks, each of them once before."""
     array = _opened(lib, folder)
     width = array.chunks[0]
@@ -82,7 +82,7 @@ def prepare_shards(lib: Lib, folder: Path, sizes: Sizes) -> None:
     session.commit("shards")
 
 
-def read_shards(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def read_shards(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """Boxes of 200 x 200 cells at random places, and rows through all shards."""
     array_of = zarr.config.set({"codec_pipeline.path": FUSED} if _has_fused() else {})
     clock = Clock()

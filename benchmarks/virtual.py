@@ -37,7 +37,7 @@ def _open(lib: Lib, folder: Path, access: Any = None) -> Any:
     return lib.Repository.open(storage, authorize_virtual_chunk_access=access)
 
 
-def set_and_commit(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def set_and_commit(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """References from columns, all in one call, and their commit."""
     count = sizes.references
     files = [f"{PREFIX}{i // 365 + 1990}/day-{i % 365 + 1:03}.nc" for i in range(count // PER_FILE)]
@@ -50,14 +50,14 @@ def set_and_commit(lib: Lib, folder: Path, sizes: Sizes) -> float:
     with clock.running():
         session.store.set_virtual_refs_arr("x", (count,), locations, offsets, lengths)
         session.commit("set")
-    return clock.seconds
+    return clock
 
 
 def prepare_references(lib: Lib, folder: Path, sizes: Sizes) -> None:
     set_and_commit(lib, folder, sizes)
 
 
-def change_one(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def change_one(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """One reference of them, in a session of a repository that was just opened."""
     session = _open(lib, folder).writable_session("main")
     clock = Clock()
@@ -65,10 +65,10 @@ def change_one(lib: Lib, folder: Path, sizes: Sizes) -> float:
         key = f"x/c/{sizes.references // 2}"
         session.store.set_virtual_ref(key, PREFIX + "corrected.nc", offset=0, length=30_000)
         session.commit("change")
-    return clock.seconds
+    return clock
 
 
-def open_and_find(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def open_and_find(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """From nothing in memory to where one chunk is."""
     clock = Clock()
     with clock.running():
@@ -76,7 +76,7 @@ def open_and_find(lib: Lib, folder: Path, sizes: Sizes) -> float:
         kind = session.chunk_type("/x", [sizes.references // 3])
     if kind != lib.ChunkType.virtual:
         raise AssertionError(f"the chunk is {kind}")
-    return clock.seconds
+    return clock
 
 
 def _data(sizes: Sizes) -> np.ndarray:
@@ -99,7 +99,7 @@ def _refer(lib: Lib, folder: Path, prefix: str, store: Any, sizes: Sizes) -> Non
     session.commit("set")
 
 
-def _read(lib: Lib, folder: Path, access: Any, sizes: Sizes) -> float:
+def _read(lib: Lib, folder: Path, access: Any, sizes: Sizes) -> Clock:
     session = _open(lib, folder, access).readonly_session("main")
     array = zarr.open_array(session.store, path="x", mode="r")
     array[:CHUNK]  # the manifest is read
@@ -108,7 +108,7 @@ def _read(lib: Lib, folder: Path, access: Any, sizes: Sizes) -> float:
         found = array[...]
     if not np.array_equal(found, _data(sizes)):
         raise AssertionError("what was read is not what is in the file")
-    return clock.seconds
+    return clock
 
 
 def _of(folder: Path) -> str:
@@ -123,12 +123,12 @@ def prepare_local(lib: Lib, folder: Path, sizes: Sizes) -> None:
     _refer(lib, folder / "repository", _of(folder), store, sizes)
 
 
-def read_local(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def read_local(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     access = {_of(folder): lib.credentials.LocalFileSystemAccess}
     return _read(lib, folder / "repository", access, sizes)
 
 
-def read_s3(lib: Lib, folder: Path, sizes: Sizes) -> float:
+def read_s3(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """From a server on this machine, which is started and ended here."""
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -11,7 +11,7 @@ import zarr
 
 import frazil
 from frazil import Repository
-from frazil.engine.garbage_report import _by_month
+from frazil.engine.collection.report import _by_month
 from frazil.model.sweep import Objects
 from tests.scenario.places import everywhere
 

@@ -13,7 +13,7 @@ import pytest
 
 import frazil
 from frazil import ConflictError, Repository, Storage
-from frazil.engine.leases import held_since
+from frazil.engine.collection.leases import held_since
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind
 from frazil.format.pack import decode_footer, footer_bytes

@@ -13,8 +13,8 @@ import zarr
 
 import frazil
 from frazil import Repository
-from frazil.engine import leases as module
-from frazil.engine.leases import read_leases
+from frazil.engine.collection import leases as module
+from frazil.engine.collection.leases import read_leases
 from frazil.storage.base import Backend, ObjectInfo
 from frazil.storage.doubles import Wrapper
 from frazil.storage.memory import MemoryBackend

@@ -14,7 +14,7 @@ import zarr
 
 import frazil
 from frazil import Repository, Storage
-from frazil.engine import marking
+from frazil.engine.collection import marking
 from frazil.ids import SnapshotId
 from frazil.model.sweep import Depends
 from frazil.storage.doubles import Fault, Faulty, Wrapper

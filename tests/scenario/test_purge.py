@@ -198,7 +198,7 @@ def test_what_is_on_no_branch_goes_too(repo: Repository, backend: MemoryBackend)
 
 def test_a_commit_between_look_and_swap(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked at as well."""
-    from frazil.engine import purge
+    from frazil.engine.purging import purge
 
     original, other = purge._replace, Repository.open(repo.storage)
     calls = []

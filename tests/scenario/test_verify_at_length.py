@@ -15,7 +15,7 @@ import zarr
 
 import frazil
 from frazil import Repository
-from frazil.engine.verify_rows import BYTES_PER_ROW
+from frazil.engine.verification.rows import BYTES_PER_ROW
 from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, StorageError
 from frazil.format.pack import footer_bytes
 from frazil.format.transaction_log import decode_transaction_log, encode_transaction_log
@@ -124,8 +124,8 @@ def test_it_goes_on_where_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # One object is a step, and one step is made at a time.
-    monkeypatch.setattr("frazil.engine.verify_objects._STEP_OBJECTS", 1)
-    monkeypatch.setattr("frazil.engine.verify._READS_AT_ONCE", 1)
+    monkeypatch.setattr("frazil.engine.verification.objects._STEP_OBJECTS", 1)
+    monkeypatch.setattr("frazil.engine.verification.verify._READS_AT_ONCE", 1)
     break_some(backend)
     whole = repo.verify("data")
     failing = Failing(backend)
@@ -177,7 +177,7 @@ def test_notes_of_something_else(repo: Repository, tmp_path: Path) -> None:
         repo.verify(resume=notes)
     notes.unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("frazil.engine.verify.check_manifests", None)
+        patch.setattr("frazil.engine.verification.verify.check_manifests", None)
         with pytest.raises(TypeError):
             repo.verify("data", resume=notes)
     with pytest.raises(InvalidInputError, match=r"another verification \(level 'data' instead"):

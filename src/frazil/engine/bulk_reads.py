@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from frazil.engine.checksums import check_many
 from frazil.engine.packs import ChunkWriter, chunk_key
-from frazil.engine.sources import Chunk
+from frazil.engine.sources.reading import Chunk
 from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs, NativeRef
 from frazil.format.columns import ByteColumn
 from frazil.model.coalescing import Reads, coalesce

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.sources import Chunk
+from frazil.engine.sources.reading import Chunk
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.chunk_refs import NativeRef
 from frazil.format.columns import ByteColumn

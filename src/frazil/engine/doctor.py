@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from frazil.checkup import Checkup, ContainerCheckup
-from frazil.engine.source import Found
-from frazil.engine.sources import mismatch
+from frazil.engine.sources.reading import mismatch
+from frazil.engine.sources.source import Found
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, IcechunkError, InvalidInputError
 from frazil.format.chunk_refs import VIRTUAL, ChunkRefs

@@ -17,8 +17,8 @@ from typing_extensions import override
 from frazil.engine.commit import Committer
 from frazil.engine.manifests import LayoutOf, ManifestWriter
 from frazil.engine.reader import ChunkReader
-from frazil.engine.source_table import SourceTable
-from frazil.engine.sources import VirtualSources
+from frazil.engine.sources.reading import VirtualSources
+from frazil.engine.sources.table import SourceTable
 from frazil.engine.workspace import Workspace
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.snapshot import Node

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from frazil.engine.bulk_reads import QUICK_BYTES, BulkReader, Found, ReadPlan
 from frazil.engine.checksums import check
 from frazil.engine.packs import ChunkWriter, chunk_key
-from frazil.engine.source_table import SourceTable
-from frazil.engine.sources import Chunk, VirtualSources
+from frazil.engine.sources.reading import Chunk, VirtualSources
+from frazil.engine.sources.table import SourceTable
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef, Ref, VirtualRef
 from frazil.format.manifest import Manifest

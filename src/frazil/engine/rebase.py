@@ -13,7 +13,7 @@ from frazil.conflicts import UNSOLVED, CallbackSolver, ConflictSolver, ThreeWay
 from frazil.engine.difference import changes_between
 from frazil.engine.lineage import line_since
 from frazil.engine.reader import ChunkReader, ref_length
-from frazil.engine.sources import Chunk
+from frazil.engine.sources.reading import Chunk
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,

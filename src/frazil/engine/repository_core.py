@@ -17,8 +17,8 @@ from frazil.engine.manifests import ManifestWriter
 from frazil.engine.occasions import Watch
 from frazil.engine.preloading import preload
 from frazil.engine.session_state import SessionState
-from frazil.engine.source_table import SourceTable
-from frazil.engine.sources import VirtualSources
+from frazil.engine.sources.reading import VirtualSources
+from frazil.engine.sources.table import SourceTable
 from frazil.engine.tuning import budgets, location_compression, pack_sizes, retries
 from frazil.engine.workspace import Workspace
 from frazil.errors import (

@@ -10,8 +10,8 @@ import numpy as np
 
 from frazil.engine.packs import ChunkWriter, PackSizes
 from frazil.engine.reader import ChunkReader
-from frazil.engine.source_table import SourceTable
-from frazil.engine.sources import VirtualSources
+from frazil.engine.sources.reading import VirtualSources
+from frazil.engine.sources.table import SourceTable
 from frazil.errors import (
     AlreadyExistsError,
     ErrorKind,

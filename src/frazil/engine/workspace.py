@@ -11,7 +11,7 @@ import numpy.typing as npt
 from frazil.engine.bulk_reads import Found, ReadPlan, read_all
 from frazil.engine.packs import ChunkWriter
 from frazil.engine.reader import LATER, Later, ref_length, resolve_range
-from frazil.engine.sources import Chunk
+from frazil.engine.sources.reading import Chunk
 from frazil.engine.tree import Tree
 from frazil.errors import ErrorKind, InvalidInputError, NodeNotFoundError, StorageError
 from frazil.format.chunk_refs import ABSENT, INLINE, NATIVE, ChunkRefs, InlineRef, Ref

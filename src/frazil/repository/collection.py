@@ -9,7 +9,7 @@ from frazil.repository.base import RepositoryBase
 from frazil.twins import twin
 
 if TYPE_CHECKING:
-    from frazil.engine.leases import Lease
+    from frazil.engine.collection.leases import Lease
     from frazil.garbage import GarbageReport
     from frazil.ops import GCSummary
     from frazil.runner import Place
@@ -72,9 +72,9 @@ class Collection(RepositoryBase):
         (`gc-deletes-failing`) after `max_consecutive_delete_failures`.
         """
         from frazil.engine.census import Limits, check_positive
-        from frazil.engine.collect import Options, collect
+        from frazil.engine.collection.collect import Options, collect
+        from frazil.engine.collection.marking import Elsewhere
         from frazil.engine.copying import End
-        from frazil.engine.marking import Elsewhere
 
         core = self._core
         check_positive("memory", max_memory_bytes)
@@ -116,8 +116,8 @@ class Collection(RepositoryBase):
             print(repo.garbage_report(timedelta(days=7)))
         """
         from frazil.engine.census import Limits
-        from frazil.engine.collect import Options
-        from frazil.engine.garbage_report import report
+        from frazil.engine.collection.collect import Options
+        from frazil.engine.collection.report import report
 
         options = Options(
             _cutoff(delete_object_older_than),
@@ -147,8 +147,8 @@ class Collection(RepositoryBase):
         the clock of the storage. Icechunk's do not know leases. Raises `ReadOnlyError` if the
         storage cannot be written.
         """
+        from frazil.engine.collection.leases import Lease
         from frazil.engine.expire import check_writable
-        from frazil.engine.leases import Lease
 
         check_writable(self._core.library)
         return Lease(self._core.library, hours * 3600, holder)

@@ -179,10 +179,10 @@ class Maintenance(RepositoryBase):
         """
         from pathlib import Path
 
-        from frazil.engine import verify_record
         from frazil.engine.census import check_positive
         from frazil.engine.times import microseconds
-        from frazil.engine.verify import Scope, verify
+        from frazil.engine.verification import record as verify_record
+        from frazil.engine.verification.verify import Scope, verify
         from frazil.store.decoding import decodable
 
         _check_level(level)
@@ -211,7 +211,7 @@ class Maintenance(RepositoryBase):
 
         None if there was none that is noted. Costs one request. `ValueError` for another level.
         """
-        from frazil.engine import verify_record
+        from frazil.engine.verification import record as verify_record
 
         _check_level(level)
         return verify_record.last(self._core.library.backend, level)

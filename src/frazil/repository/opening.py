@@ -107,7 +107,7 @@ class Opening(RepositoryBase):
         object, `FormatError` if no backup will do, `PreconditionFailed` or `ConflictError` if
         somebody has changed the object or the branch meanwhile, `ValueError` for another level.
         """
-        from frazil.engine.repair import Wish, repair
+        from frazil.engine.repairing.repair import Wish, repair
         from frazil.store.decoding import decodable
 
         if level not in ("metadata", "objects", "data"):

@@ -44,7 +44,7 @@ class Purging(RepositoryBase):
 
             repo.purge("/people/names", dry_run=False).is_clean
         """
-        from frazil.engine.purge import purge
+        from frazil.engine.purging.purge import purge
 
         catalog = self._v2("removing something from all of history")
         parts = (region,) if isinstance(region, slice) else region

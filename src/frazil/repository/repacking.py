@@ -73,8 +73,8 @@ class Repacking(RepositoryBase):
         make no sense.
         """
         from frazil.engine.census import check_positive
-        from frazil.engine.repack import Anew, Options, repack
-        from frazil.engine.repack_publish import Note
+        from frazil.engine.repacking.publish import Note
+        from frazil.engine.repacking.repack import Anew, Options, repack
 
         check_positive("smaller_than", smaller_than)
         check_positive("recompress", recompress)

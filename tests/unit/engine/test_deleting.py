@@ -8,9 +8,9 @@ from time import sleep
 
 import pytest
 
-from frazil.engine import deleting
 from frazil.engine.census import Budget, Limits
-from frazil.engine.deleting import Deleter
+from frazil.engine.collection import deleting
+from frazil.engine.collection.deleting import Deleter
 from frazil.errors import ConflictError, ErrorKind, StorageError
 from frazil.ids import ChunkId
 from frazil.model.sweep import Objects

@@ -10,7 +10,7 @@ import pytest
 from numcodecs import GZip, Zlib, Zstd
 from numcodecs.blosc import AUTOSHUFFLE, BITSHUFFLE, NOSHUFFLE, SHUFFLE, Blosc
 
-from frazil.engine.recompress import Recoder, ratio
+from frazil.engine.repacking.recompress import Recoder, ratio
 
 PLAIN = np.cumsum(np.random.default_rng(0).integers(0, 4, 20_000)).astype("<i4").tobytes()
 

@@ -8,12 +8,12 @@ import pytest
 
 import frazil
 from frazil.credentials import Credentials, HttpAccess, LocalFileSystemAccess
-from frazil.engine import source_kinds
 from frazil.engine.access import checked_access, unspecific_access
-from frazil.engine.source_files import Files
-from frazil.engine.source_kinds import open_source
-from frazil.engine.source_objects import Objects
-from frazil.engine.source_web import Web
+from frazil.engine.sources import kinds as source_kinds
+from frazil.engine.sources.files import Files
+from frazil.engine.sources.kinds import open_source
+from frazil.engine.sources.objects import Objects
+from frazil.engine.sources.web import Web
 from frazil.errors import StorageError
 from frazil.model.virtual_urls import Containers
 from frazil.storage.object_stores import AnyObjectStoreConfig, ObjectStoreConfig, azure_store

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from frazil.engine.source import Stamp
-from frazil.engine.source_web import Web, open_web
+from frazil.engine.sources.source import Stamp
+from frazil.engine.sources.web import Web, open_web
 from frazil.errors import InvalidInputError, StorageError
 from frazil.storage.object_stores import http_store
 from frazil.storage.settings import StorageRetriesSettings, StorageSettings

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from frazil.credentials import LocalFileSystemAccess
-from frazil.engine.source import Found, Source, Stamp, bare_etag
-from frazil.engine.source_table import SourceTable
-from frazil.engine.sources import Chunk, VirtualSources, mismatch
+from frazil.engine.sources.reading import Chunk, VirtualSources, mismatch
+from frazil.engine.sources.source import Found, Source, Stamp, bare_etag
+from frazil.engine.sources.table import SourceTable
 from frazil.errors import ErrorKind, IcechunkError, StorageError
 from frazil.format.chunk_refs import ChunkRefs, VirtualRef
 from frazil.storage.object_stores import local_filesystem_store
@@ -51,7 +51,7 @@ def source() -> Counted:
 
 @pytest.fixture
 def sources(source: Counted, monkeypatch: pytest.MonkeyPatch) -> VirtualSources:
-    monkeypatch.setattr("frazil.engine.source_kinds.open_source", lambda *_: source)
+    monkeypatch.setattr("frazil.engine.sources.kinds.open_source", lambda *_: source)
     container = VirtualChunkContainer(PREFIX, local_filesystem_store("/data"))
     return VirtualSources(SourceTable([container], {PREFIX: LocalFileSystemAccess}))
 
@@ -162,8 +162,8 @@ def test_a_forked_child_opens_its_own(source: Counted, monkeypatch: pytest.Monke
         opened.append(str(target))
         return source
 
-    monkeypatch.setattr("frazil.engine.source_kinds.open_source", open_source)
-    monkeypatch.setattr("frazil.engine.source_table.generation", lambda: forks[0])
+    monkeypatch.setattr("frazil.engine.sources.kinds.open_source", open_source)
+    monkeypatch.setattr("frazil.engine.sources.table.generation", lambda: forks[0])
     container = VirtualChunkContainer(PREFIX, local_filesystem_store("/data"))
     table = SourceTable([container], {PREFIX.rstrip("/"): LocalFileSystemAccess})
     for _ in range(2):

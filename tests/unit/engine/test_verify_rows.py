@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from frazil.engine.verify_objects import evenly
-from frazil.engine.verify_rows import END, Window, distinct, object_of, objects_of, rows_of
+from frazil.engine.verification.objects import evenly
+from frazil.engine.verification.rows import END, Window, distinct, object_of, objects_of, rows_of
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef
 from frazil.ids import ChunkId
 

@@ -19,8 +19,8 @@ from itertools import product
 
 import numpy as np
 
-from frazil.engine.rebuild_candidates import Candidates
-from frazil.engine.rebuild_history import History, Part
+from frazil.engine.repairing.candidates import Candidates
+from frazil.engine.repairing.history import History, Part
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.manifest import Manifest, encode_manifest
 from frazil.format.manifest_digest import digest_of

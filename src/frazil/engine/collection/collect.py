@@ -16,14 +16,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from frazil.engine.backups import old_backups
 from frazil.engine.census import Limits, check_positive
-from frazil.engine.deleting import Deleter
+from frazil.engine.collection.backups import old_backups
+from frazil.engine.collection.deleting import Deleter
+from frazil.engine.collection.incremental import Records, Stale, first_ledger, next_ledger, without
+from frazil.engine.collection.leases import held_since
+from frazil.engine.collection.marking import ChunkMarks, Elsewhere, Marked, Rules, mark
 from frazil.engine.expire import check_writable
-from frazil.engine.incremental import Records, Stale, first_ledger, next_ledger, without
 from frazil.engine.inventory import FOLDERS, list_folders, list_window, look_at, look_at_ids
-from frazil.engine.leases import held_since
-from frazil.engine.marking import ChunkMarks, Elsewhere, Marked, Rules, mark
 from frazil.engine.store_clock import storage_now
 from frazil.engine.times import EPOCH
 from frazil.library.catalog import Catalog, needs_spec_2

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from frazil.credentials import AnyCredential, Credentials, GcsCredentials
-from frazil.engine.source import Source
-from frazil.engine.source_files import Files
-from frazil.engine.source_objects import Objects
+from frazil.engine.sources.files import Files
+from frazil.engine.sources.objects import Objects
+from frazil.engine.sources.source import Source
 from frazil.errors import ErrorKind, StorageError
 from frazil.model.virtual_urls import Target, canonical
 from frazil.storage.clients import azure_client, gcs_client, s3_client
@@ -38,7 +38,7 @@ def open_source(
             return Files(_root(container))
         case ObjectStoreConfig.Http(), _:
             # Its library takes a tenth of the time of importing Zarr.
-            from frazil.engine.source_web import open_web
+            from frazil.engine.sources.web import open_web
 
             return open_web(target.url.partition("/")[0] + f"//{host}", container, settings)
         case ObjectStoreConfig.Gcs(opts), Credentials.Gcs() | None:

@@ -1,7 +1,7 @@
 """Gathering small chunk objects of existing history into larger ones.
 
 The order: read what the versions refer to, decide what moves where, store the new objects, then
-make versions refer to them (`frazil.engine.repack_publish`). Nothing is deleted. A process that
+make versions refer to them (`frazil.engine.repacking.publish`). Nothing is deleted. A process that
 dies leaves objects that nothing refers to, which a repetition finds again.
 """
 
@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.census import Budget
+from frazil.engine.collection.leases import Lease
 from frazil.engine.copying import End
 from frazil.engine.expire import check_writable
-from frazil.engine.leases import Lease
 from frazil.engine.packs import PACK_BYTES, PACK_CHUNKS, PACKED_CHUNK_BYTES
-from frazil.engine.recompress import Recoder, ratio
-from frazil.engine.repack_move import (
+from frazil.engine.repacking.move import (
     Built,
     How,
     Pack,
@@ -34,8 +33,9 @@ from frazil.engine.repack_move import (
     read_chunks,
     reading,
 )
-from frazil.engine.repack_publish import Note, Relocator, commit, rewrite_older
-from frazil.engine.repack_survey import Survey, stored_chunks, survey
+from frazil.engine.repacking.publish import Note, Relocator, commit, rewrite_older
+from frazil.engine.repacking.recompress import Recoder, ratio
+from frazil.engine.repacking.survey import Survey, stored_chunks, survey
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.tuning import pack_sizes
 from frazil.errors import ErrorKind, SnapshotNotFoundError

@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from frazil.engine import purge_backups
+from frazil.engine.collection.incremental import KEY as COLLECTION
 from frazil.engine.expire import check_writable
-from frazil.engine.incremental import KEY as COLLECTION
 from frazil.engine.packs import chunk_key
-from frazil.engine.purge_backups import keys_of
-from frazil.engine.purge_survey import Range, Survey, Surveyor
+from frazil.engine.purging import backups as purge_backups
+from frazil.engine.purging.backups import keys_of
+from frazil.engine.purging.survey import Range, Survey, Surveyor
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import (
     ConflictError,

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.repository_core import RepositoryCore
-from frazil.engine.verify_objects import Objects
-from frazil.engine.verify_rows import END, ROW, Rows, distinct, rows_of
-from frazil.engine.verify_steps import Look, check_chunks
+from frazil.engine.verification.objects import Objects
+from frazil.engine.verification.rows import END, ROW, Rows, distinct, rows_of
+from frazil.engine.verification.steps import Look, check_chunks
 from frazil.errors import ErrorKind, FormatError, StorageError
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.history import SnapshotRecord

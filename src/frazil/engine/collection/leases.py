@@ -106,7 +106,7 @@ class Lease(Displayed):
     go of it.
     """
 
-    _public_name: ClassVar[str] = "frazil.engine.leases.Lease"
+    _public_name: ClassVar[str] = "frazil.engine.collection.leases.Lease"
 
     def __init__(self, library: Library, seconds: float, holder: str | None = None) -> None:
         """Take a lease that holds for `seconds` after each renewal."""

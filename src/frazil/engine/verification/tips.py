@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from frazil.engine.verify_steps import Found, read_file
+from frazil.engine.verification.steps import Found, read_file
 from frazil.errors import ErrorKind, FormatError, IcechunkError, RepositoryNotFoundError
 from frazil.format.repo_info import decode_repo_info
 from frazil.format.v1 import decode_ref

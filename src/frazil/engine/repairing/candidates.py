@@ -1,4 +1,4 @@
-"""Chunks that a lost manifest may have had, as footers tell: see `frazil.engine.rebuild`."""
+"""Chunks that a lost manifest may have had, as footers tell: see `rebuild`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.rebuild_history import History, Part
+from frazil.engine.repairing.history import History, Part
 from frazil.errors import FormatError, InvalidInputError, StorageError
 from frazil.format.chunk_refs import NATIVE, ChunkRefs
 from frazil.format.pack import TAIL_BYTES, Packed, decode_footer, footer_bytes

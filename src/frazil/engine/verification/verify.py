@@ -8,8 +8,8 @@
 
 Everything is read from the storage, whatever is in memory. References are held as rows, as many
 as memory allows; if these are not all, there are several passes, each of which reads the
-manifests again and looks at the objects whose ids lie in a range (`frazil.engine.verify_rows`).
-The steps (`frazil.engine.verify_steps`) run on threads, in an executor, or on a cluster.
+manifests again and looks at the objects whose ids lie in a range (`rows`).
+The steps (`steps`) run on threads, in an executor, or on a cluster.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ import numpy.typing as npt
 from frazil.engine.copying import End
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.times import moment
-from frazil.engine.verify_objects import Objects, evenly
-from frazil.engine.verify_progress import Notes, Progress
-from frazil.engine.verify_rows import BYTES_PER_ROW, END, Window
-from frazil.engine.verify_steps import (
+from frazil.engine.verification.objects import Objects, evenly
+from frazil.engine.verification.progress import Notes, Progress
+from frazil.engine.verification.rows import BYTES_PER_ROW, END, Window
+from frazil.engine.verification.steps import (
     ChunksFound,
     Claims,
     Decodable,
@@ -45,7 +45,7 @@ from frazil.engine.verify_steps import (
     check_snapshots,
     chunk_of,
 )
-from frazil.engine.verify_tips import ancestry, check_surroundings, find_tips
+from frazil.engine.verification.tips import ancestry, check_surroundings, find_tips
 from frazil.errors import (
     ErrorKind,
     FormatError,

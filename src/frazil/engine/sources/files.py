@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from frazil.engine.source import Found, Source, Stamp
+from frazil.engine.sources.source import Found, Source, Stamp
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage import osfiles
 

@@ -18,8 +18,8 @@ from frazil.engine.bulk_reads import LOCAL_GAP, LOCAL_READ, REMOTE_GAP, REMOTE_R
 from frazil.engine.checksums import corrupted
 from frazil.engine.copying import End
 from frazil.engine.packs import chunk_key
-from frazil.engine.recompress import Recoder
-from frazil.engine.sources import Chunk
+from frazil.engine.repacking.recompress import Recoder
+from frazil.engine.sources.reading import Chunk
 from frazil.errors import FormatError
 from frazil.format.chunk_refs import ChunkRefs, NativeRef
 from frazil.format.columns import ByteColumn, gather_bytes, row_starts

@@ -2,8 +2,8 @@
 
 - A repo object that is lost, damaged or too old: its newest backup takes its place. Each update
   leaves the state before in `overwritten/`, so that the last update is lost, and nothing else.
-- A manifest that is lost or damaged: it is built anew, see `frazil.engine.rebuild`.
-- Only if that is asked for, chunks that are lost are given up, see `frazil.engine.drop_lost`.
+- A manifest that is lost or damaged: it is built anew, see `rebuild`.
+- Only if that is asked for, chunks that are lost are given up, see `drop_lost`.
 
 What is healthy is never touched, and what is replaced is kept in `overwritten/`.
 """
@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from frazil.engine.copying import End
-from frazil.engine.drop_lost import drop, losses
-from frazil.engine.rebuild import Rebuilt, rebuild
+from frazil.engine.repairing.drop_lost import drop, losses
+from frazil.engine.repairing.rebuild import Rebuilt, rebuild
 from frazil.engine.repository_core import RepositoryCore, open_, stored_spec
-from frazil.engine.verify import Scope, verify
-from frazil.engine.verify_steps import Decodable, Look
-from frazil.engine.verify_tips import find_tips
+from frazil.engine.verification.steps import Decodable, Look
+from frazil.engine.verification.tips import find_tips
+from frazil.engine.verification.verify import Scope, verify
 from frazil.errors import ErrorKind, FormatError, RepositoryNotFoundError, StorageError
 from frazil.format.repo_info import RepoInfo, decode_repo_info
 from frazil.format.snapshot import decode_listing

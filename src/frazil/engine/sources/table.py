@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from frazil.engine.source import Source
+from frazil.engine.sources.source import Source
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.model.virtual_urls import Containers, Target, folder_prefix
 from frazil.storage.client_library import abandon, generation
@@ -62,7 +62,7 @@ class SourceTable:
         return known
 
     def _source(self, target: Target) -> Source:
-        from frazil.engine.source_kinds import open_source
+        from frazil.engine.sources.kinds import open_source
 
         prefix = target.container.url_prefix
         if prefix not in self.access:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from frazil.engine.repack_survey import Parts, parts_of
+from frazil.engine.repacking.survey import Parts, parts_of
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ConflictError, ErrorKind, StorageError
 from frazil.format.history import SnapshotRecord

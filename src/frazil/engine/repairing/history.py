@@ -1,4 +1,4 @@
-"""What the snapshots around tell of a lost manifest: see `frazil.engine.rebuild`."""
+"""What the snapshots around tell of a lost manifest: see `rebuild`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frazil.engine.listings import read_listing
-from frazil.engine.verify_tips import ancestry
+from frazil.engine.verification.tips import ancestry
 from frazil.errors import FormatError, IcechunkError, StorageError
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.history import SnapshotRecord

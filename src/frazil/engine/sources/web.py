@@ -19,7 +19,7 @@ import urllib3
 from typing_extensions import override
 
 from frazil._version import __version__
-from frazil.engine.source import Found, Source, Stamp, bare_etag
+from frazil.engine.sources.source import Found, Source, Stamp, bare_etag
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.model.virtual_urls import Containers
 from frazil.storage.object_stores import ObjectStoreConfig

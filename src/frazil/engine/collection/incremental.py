@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from frazil.engine.census import manifests_of
-from frazil.engine.marking import ChunkMarks, Marked
+from frazil.engine.collection.marking import ChunkMarks, Marked
 from frazil.engine.store_clock import OWN_FOLDER
 from frazil.errors import ConflictError, ErrorKind, FormatError, StorageError
 from frazil.format.ledger import LedgerColumns, decode_ledger, encode_ledger

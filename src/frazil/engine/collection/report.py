@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.census import tips_of
-from frazil.engine.collect import Options, find
-from frazil.engine.deleting import NAMES
+from frazil.engine.collection.collect import Options, find
+from frazil.engine.collection.deleting import NAMES
 from frazil.engine.times import moment
 from frazil.errors import FormatError, StorageError
 from frazil.format.manifest import decode_owned_objects

@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from frazil.engine.source import Found, Source, Stamp, bare_etag
+from frazil.engine.sources.source import Found, Source, Stamp, bare_etag
 from frazil.storage.client_errors import status_of
 from frazil.storage.clients import translate
 

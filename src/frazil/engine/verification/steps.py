@@ -16,7 +16,7 @@ import numpy as np
 
 from frazil.engine.copying import End
 from frazil.engine.packs import chunk_key
-from frazil.engine.verify_rows import ROW, Rows, object_of, rows_of, starts_of
+from frazil.engine.verification.rows import ROW, Rows, object_of, rows_of, starts_of
 from frazil.errors import ErrorKind, FormatError, StorageError
 from frazil.format.chunk_refs import INLINE, ChunkRefs
 from frazil.format.header import has_checksum

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from frazil.engine.source import Found, Source, Stamp, bare_etag
-from frazil.engine.source_table import SourceTable
+from frazil.engine.sources.source import Found, Source, Stamp, bare_etag
+from frazil.engine.sources.table import SourceTable
 from frazil.errors import ErrorKind, IcechunkError, StorageError
 from frazil.format.chunk_refs import ChunkRefs, VirtualRef
 from frazil.model.coalescing import coalesce

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from frazil.engine.copying import sizes_at
 from frazil.engine.packs import chunk_key
-from frazil.engine.verify_rows import Rows, object_of, objects_of, starts_of
-from frazil.engine.verify_steps import Found, ObjectsItem, found_at
+from frazil.engine.verification.rows import Rows, object_of, objects_of, starts_of
+from frazil.engine.verification.steps import Found, ObjectsItem, found_at
 from frazil.model.keys import Keys, parse_ids
 from frazil.storage.base import Backend
 from frazil.verification import FindingKind

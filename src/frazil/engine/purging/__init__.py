@@ -1,0 +1,1 @@
+"""Removing something from all of history."""

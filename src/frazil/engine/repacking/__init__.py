@@ -1,0 +1,1 @@
+"""Moving chunks of existing history into fewer, larger objects."""

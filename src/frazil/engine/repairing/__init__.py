@@ -1,0 +1,1 @@
+"""Mending what is damaged, as far as it can be proven right."""

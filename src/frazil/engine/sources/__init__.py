@@ -1,0 +1,1 @@
+"""Virtual chunks: ranges of files that are not the repository's."""

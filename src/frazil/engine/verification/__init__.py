@@ -1,0 +1,1 @@
+"""Looking whether everything in a repository is there, and as it was written."""

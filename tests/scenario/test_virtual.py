@@ -20,6 +20,7 @@ import zarr
 import frazil
 from frazil import IcechunkError, Repository, VirtualChunkContainer, VirtualChunkSpec
 from frazil.credentials import HttpAccess, LocalFileSystemAccess
+from frazil.format.columns import ByteColumn
 
 SPAWN = get_context("spawn")
 SIZE = 8
@@ -673,7 +674,7 @@ def test_own_changes_are_not_materialized_over(
     sources = session._workspace.virtual
     read_many = sources.read_many
 
-    def meanwhile(refs: Any, path: str) -> list[bytes]:
+    def meanwhile(refs: Any, path: str) -> ByteColumn:
         data = read_many(refs, path)
         a[2:4, 0:4] = 77
         session.store.delete_sync("grid/c/7/7")

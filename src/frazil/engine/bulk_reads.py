@@ -113,7 +113,7 @@ class BulkReader:
         self,
         backend: Backend,
         writer: ChunkWriter | None,
-        read_virtual: Callable[[ChunkRefs, str], list[bytes]],
+        read_virtual: Callable[[ChunkRefs, str], ByteColumn],
         *,
         verify: bool,
     ) -> None:
@@ -217,12 +217,9 @@ class BulkReader:
             yield Fetch(
                 found.rows[part],
                 int(refs.length.sum()),
-                partial(self._fetch_virtual, refs, path),
+                partial(self._read_virtual, refs, path),
             )
             begin = part.stop
-
-    def _fetch_virtual(self, refs: ChunkRefs, path: str) -> ByteColumn:
-        return ByteColumn.of(self._read_virtual(refs, path))
 
 
 class _Ranges(NamedTuple):

@@ -21,6 +21,7 @@ from frazil.engine.sources.reading import VirtualSources
 from frazil.engine.sources.table import SourceTable
 from frazil.engine.workspace import Workspace
 from frazil.format.chunk_refs import ChunkRefs
+from frazil.format.columns import ByteColumn
 from frazil.format.snapshot import Node
 from frazil.library.catalog import Catalog
 from frazil.library.uploads import Uploads
@@ -68,9 +69,10 @@ class _NoFiles(VirtualSources):
         self.chunks = 0
 
     @override
-    def read_many(self, refs: ChunkRefs, path: str) -> list[bytes]:
+    def read_many(self, refs: ChunkRefs, path: str) -> ByteColumn:
         self.chunks += len(refs)
-        return [bytes(int(length)) for length in refs.length.tolist()]
+        size = refs.length.astype(np.int64)
+        return ByteColumn(np.zeros(size.max(initial=0), np.uint8), np.zeros_like(size), size)
 
 
 def explain_read(workspace: Workspace, node: Node, index: npt.NDArray[np.uint32]) -> ReadEstimate:

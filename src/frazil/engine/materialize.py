@@ -16,7 +16,6 @@ from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import VIRTUAL, ChunkRefs
-from frazil.format.columns import ByteColumn
 from frazil.format.snapshot import Node, NodeKind
 from frazil.ids import SnapshotId
 from frazil.model.overlay import inside
@@ -92,7 +91,7 @@ def materialize(
 def _copy(workspace: Workspace, part: _Part) -> ChunkRefs:
     node, batch = part
     data = workspace.virtual.read_many(batch, node.path)
-    return workspace.store_chunks(node, batch.index, ByteColumn.of(data))
+    return workspace.store_chunks(node, batch.index, data)
 
 
 def _virtual(

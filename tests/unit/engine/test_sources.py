@@ -71,7 +71,7 @@ def test_near_ranges_of_a_file_are_read_together(sources: VirtualSources, source
         ("b", 5, 9),
     ]
     found = sources.read_many(refs_of(*rows), "/x")
-    assert found == [source.files[f"data/{name}"][at : at + size] for name, at, size in rows]
+    assert list(found) == [source.files[f"data/{name}"][at : at + size] for name, at, size in rows]
     assert sorted(source.reads) == [("data/a", 0, 550), ("data/b", 0, 14)]
 
 
@@ -83,13 +83,13 @@ def test_far_ranges_are_not(sources: VirtualSources, source: Counted) -> None:
         ("data/a", 111, 231),
         ("data/a", 900_000, 1_899_999),
     ]
-    assert sources.read_many(refs_of(), "/x") == []
+    assert len(sources.read_many(refs_of(), "/x")) == 0
 
 
 def test_large_ranges_come_in_pieces(sources: VirtualSources, source: Counted) -> None:
     rows = [("a", 7, 3_300_000), ("b", 0, 10)]
     found = sources.read_many(refs_of(*rows), "/x")
-    assert found == [DATA[7:3_300_007], DATA[::-1][:10]]
+    assert list(found) == [DATA[7:3_300_007], DATA[::-1][:10]]
     assert len(source.reads) == 5
     assert sources.read(VirtualRef(PREFIX + "a", 0, 4_000_000), 10, 2_000_010) == DATA[10:2_000_010]
 

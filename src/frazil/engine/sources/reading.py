@@ -20,6 +20,7 @@ from frazil.engine.sources.source import Found, Source, Stamp, bare_etag
 from frazil.engine.sources.table import SourceTable
 from frazil.errors import ErrorKind, IcechunkError, StorageError
 from frazil.format.chunk_refs import ChunkRefs, VirtualRef
+from frazil.format.columns import ByteColumn, row_starts
 from frazil.model.coalescing import coalesce
 from frazil.model.virtual_urls import Target
 from frazil.storage.pool import map_parallel
@@ -77,13 +78,13 @@ class VirtualSources:
             raise _of_chunk(error, chunk) from error.__cause__
         return found.data
 
-    def read_many(self, refs: ChunkRefs, path: str) -> list[bytes]:
+    def read_many(self, refs: ChunkRefs, path: str) -> ByteColumn:
         """The chunks of these references, all VIRTUAL, in their order; errors as `read`.
 
-        path: of the array, for errors.
+        path: of the array, for errors. The heap is what was read, with the gaps between chunks.
         """
         if not len(refs):
-            return []
+            return ByteColumn.absent(0)
         files, code = self._files(refs, path)
         # As if each file were an object: its number in place of an id.
         object_ = np.zeros((len(refs), 3), np.uint32)
@@ -95,33 +96,39 @@ class VirtualSources:
             gap=min(source.gap for source, _ in files),
             limit=min(source.piece for source, _ in files),
         )
-        result = [b""] * len(refs)
-        offset, length = refs.offset.tolist(), refs.length.tolist()
         checked = self.checksums != "off" and (refs.etag is not None or refs.modified is not None)
+        offset, size = refs.offset.astype(np.int64), refs.length.astype(np.int64)
+        start = np.empty(len(refs), np.int64)  # of each chunk in what its read brought
 
-        def run(i: int) -> None:
-            rows = reads.order[reads.first[i] : reads.first[i + 1]].tolist()
+        def run(i: int) -> bytes:
+            rows = reads.order[reads.first[i] : reads.first[i + 1]]
             source, target = files[code[rows[0]]]
-            start = int(reads.start[i])
+            begin = int(reads.start[i])
             try:
-                found = _read(source, target, start, int(reads.end[i]))
+                found = _read(source, target, begin, int(reads.end[i]))
             except IcechunkError as error:
                 if len(rows) == 1:
                     chunk = Chunk(path, refs.index[rows[0]])
                     raise _of_chunk(error, chunk) from error.__cause__
-                for row in rows:  # which of them is it?
-                    ref, chunk = refs.row(row), Chunk(path, refs.index[row])
-                    assert isinstance(ref, VirtualRef)
-                    result[row] = self.read(ref, 0, ref.length, chunk=chunk)
-                return
-            for row in rows:
-                begin = offset[row] - start
-                result[row] = found.data[begin : begin + length[row]]
+                start[rows] = row_starts(size[rows])
+                return b"".join([self._read_row(refs, row, path) for row in rows.tolist()])
+            start[rows] = offset[rows] - begin
             if checked:
-                self._check_rows(refs, path, target, found.stamp, rows)
+                self._check_rows(refs, path, target, found.stamp, rows.tolist())
+            return found.data
 
-        map_parallel(run, range(len(reads.start)))
-        return result
+        parts = map_parallel(run, range(len(reads.start)))
+        heap = parts[0] if len(parts) == 1 else b"".join(parts)
+        # Where each read lies in the heap.
+        before = row_starts(np.array([len(part) for part in parts], np.int64))
+        start[reads.order] += np.repeat(before, np.diff(reads.first))
+        return ByteColumn(np.frombuffer(heap, np.uint8), start, size)
+
+    def _read_row(self, refs: ChunkRefs, row: int, path: str) -> bytes:
+        """One of some chunks that could not be read together."""
+        ref = refs.row(row)
+        assert isinstance(ref, VirtualRef)
+        return self.read(ref, 0, ref.length, chunk=Chunk(path, refs.index[row]))
 
     def _files(self, refs: ChunkRefs, path: str) -> tuple[list[tuple[Source, Target]], list[int]]:
         """The distinct files of the references, and for each reference which one it is."""

@@ -82,9 +82,13 @@ class Result:
             _time(unsynced) if unsynced else "",
             _time(self.icechunk),
             _time(best[1][1]) if best else self._no_peer(),
-            f"{_memory(self.frazil):.0f} : {_memory(self.icechunk):.0f}",
+            self._memories(best),
             str(len(self.frazil)),
         )
+
+    def _memories(self, best: tuple[str, tuple[Runs, Runs]] | None) -> str:
+        runs = [self.frazil, self.icechunk, *([best[1][1]] if best else [])]
+        return " : ".join(f"{_memory(one):.0f}" for one in runs)
 
     def _no_peer(self) -> str:
         return MISSING if self.peers else ""
@@ -204,9 +208,10 @@ Local disk, files in the page cache; libraries in turn, a process for each run. 
 faster Frazil is: the median over the runs (lowest to highest), each compared with the run of the
 other beside it. Seconds are medians. Frazil forces commits to disk, which icechunk does not; `no
 fsync` is Frazil with FRAZIL_FSYNC=0, which makes the two alike. Memory is the most that a process
-had, Frazil : icechunk, imports included. Goals are about the default, if not said otherwise.
+had, Frazil : icechunk : best peer, imports included. Goals are about the default, if not said
+otherwise.
 
-Peers: TensorStore and zarrs read what Zarr has written into files; OCDBT is TensorStore's database
-of versions, written in one transaction and forced to disk as Frazil's; bare zstandard is
-compression or decompression in as many threads as processors, and one copy, not forced to disk and
-compared with Frazil as such."""
+Peers: TensorStore, zarrs and Zarr itself read what Zarr has written into files; OCDBT is
+TensorStore's database of versions, written in one transaction and forced to disk as Frazil's; bare
+zstandard is compression or decompression in as many threads as processors, and one copy, not forced
+to disk and compared with Frazil as such."""

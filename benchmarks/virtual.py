@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from benchmarks.common import Case, Clock, Goal, Lib, Sizes
+from benchmarks.common import Case, Clock, Goal, Lib, Peer, Sizes
 from benchmarks.many import has_server
 from tests.servers.s3 import BUCKET, KEY, S3, SECRET, ministack
 
@@ -83,17 +83,17 @@ def _data(sizes: Sizes) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, sizes.virtual_reads * CHUNK, "u1")
 
 
+def _create_array(store: Any, count: int) -> Any:
+    """Of chunks that are stored as they are."""
+    return zarr.create_array(
+        store, name="x", shape=count * CHUNK, chunks=CHUNK, dtype="u1", compressors=None
+    )
+
+
 def _refer(lib: Lib, folder: Path, prefix: str, store: Any, sizes: Sizes) -> None:
     session = _create(lib, folder, prefix, store).writable_session("main")
     count = sizes.virtual_reads
-    zarr.create_array(
-        session.store,
-        name="x",
-        shape=(count * CHUNK,),
-        chunks=(CHUNK,),
-        dtype="u1",
-        compressors=None,
-    )
+    _create_array(session.store, count)
     offsets, lengths = np.arange(count, dtype="u8") * CHUNK, np.full(count, CHUNK, "u8")
     session.store.set_virtual_refs_arr("x", (count,), [prefix + "x.bin"] * count, offsets, lengths)
     session.commit("set")
@@ -101,7 +101,11 @@ def _refer(lib: Lib, folder: Path, prefix: str, store: Any, sizes: Sizes) -> Non
 
 def _read(lib: Lib, folder: Path, access: Any, sizes: Sizes) -> Clock:
     session = _open(lib, folder, access).readonly_session("main")
-    array = zarr.open_array(session.store, path="x", mode="r")
+    return _read_store(session.store, sizes)
+
+
+def _read_store(store: Any, sizes: Sizes) -> Clock:
+    array = zarr.open_array(store, path="x", mode="r")
     array[:CHUNK]  # the manifest is read
     clock = Clock()
     with clock.running():
@@ -147,17 +151,29 @@ def read_s3(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
         return _read(lib, folder, lib.containers_credentials({prefix: keys}), sizes)
 
 
+def prepare_files(folder: Path, sizes: Sizes) -> None:
+    _create_array(str(folder), sizes.virtual_reads)[...] = _data(sizes)
+
+
+def read_files(folder: Path, sizes: Sizes) -> Clock:
+    """As many chunks in files of their own, by Zarr: the time and memory that it takes itself."""
+    return _read_store(str(folder), sizes)
+
+
 _READS = (
     Case(
         "virtual-read",
         lambda s: f"read {s.virtual_reads:,} virtual chunks of {CHUNK // 1024} KiB, one local file",
         read_local,
         prepare_local,
+        goal=Goal(1, memory=0.5),
+        peers=(Peer("Zarr", "zarr", read_files, prepare_files),),
     ),
     Case(
         "virtual-read-s3",
         lambda s: f"read {s.virtual_reads:,} virtual chunks of {CHUNK // 1024} KiB from S3",
         read_s3,
+        goal=Goal(1, memory=0.5),
     ),
 )
 
@@ -176,13 +192,14 @@ CASES = (
         change_one,
         prepare_references,
         commits=True,
-        goal=Goal(5),
+        goal=Goal(5, memory=0.5),
     ),
     Case(
         "virtual-open",
         lambda s: f"open the repository with {s.references:,} virtual references and find one",
         open_and_find,
         shares="virtual-change",
+        goal=Goal(1, memory=0.5),
     ),
     *(_READS if has_server() else _READS[:1]),
 )

@@ -88,7 +88,7 @@ def test_ratios_are_of_runs_side_by_side_and_the_spread_is_shown() -> None:
         [
             *("commit", "1.5x, 0.8x peers", "yes, no: 0.5"),
             *("2 (1 to 4)", "4 (4 to 4)", "0.5 (0.25 to 1), fast"),
-            *("2 ms", "1 ms", "4 ms", "1 ms", "1 : 1", "3"),
+            *("2 ms", "1 ms", "4 ms", "1 ms", "1 : 1 : 1", "3"),
         ],
         [
             *("read", "2x, 0.8 of memory", "no: 0.5, yes", "0.5", "", "–"),

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from frazil.storage.buckets import (
         azure_storage,
         gcs_storage,
+        hf_storage,
         r2_storage,
         s3_object_store_storage,
         s3_storage,
         tigris_storage,
     )
     from frazil.storage.from_url import storage_from_url
-    from frazil.storage.hugging_face import hf_storage
     from frazil.storage.object_stores import (
         AnyObjectStoreConfig,
         ObjectStoreConfig,
@@ -85,7 +85,7 @@ _LATER = {
     "azure_store": "frazil.storage.object_stores",
     "gcs_storage": "frazil.storage.buckets",
     "gcs_store": "frazil.storage.object_stores",
-    "hf_storage": "frazil.storage.hugging_face",
+    "hf_storage": "frazil.storage.buckets",
     "http_store": "frazil.storage.object_stores",
     "local_filesystem_store": "frazil.storage.object_stores",
     "r2_storage": "frazil.storage.buckets",

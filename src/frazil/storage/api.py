@@ -200,18 +200,16 @@ class Storage(Displayed):
         headers: Texts = None,
     ) -> Storage:
         """A place in a bucket of Hugging Face; `namespace` is the user or organisation."""
-        from frazil.storage.cloud import Headers
-        from frazil.storage.hugging_face import hf_place
+        from frazil.storage import cloud
 
-        sent = Headers.of(read_headers, write_headers, headers)
         return storage_at(
-            hf_place(
+            cloud.hf_place(
                 config,
                 bucket,
                 prefix,
                 namespace,
                 credentials,
-                sent,
+                cloud.Headers.of(read_headers, write_headers, headers),
                 legacy_rooted_keys=legacy_rooted_keys,
             )
         )

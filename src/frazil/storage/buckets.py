@@ -241,6 +241,46 @@ def tigris_storage(
     )
 
 
+def hf_storage(
+    *,
+    bucket: str,
+    prefix: str | None,
+    namespace: str,
+    access_key_id: str | None = None,
+    secret_access_key: str | None = None,
+    session_token: str | None = None,
+    expires_after: datetime | None = None,
+    from_env: bool | None = None,
+    get_credentials: Callable[[], S3StaticCredentials] | None = None,
+    scatter_initial_credentials: bool = False,
+    network_stream_timeout_seconds: int = 60,
+    legacy_rooted_keys: bool | None = None,
+    read_headers: dict[str, str] | None = None,
+    write_headers: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Storage:
+    """A place in a bucket of Hugging Face; `namespace` is the user or organisation."""
+    return Storage.new_hf(
+        S3Options(network_stream_timeout_seconds=network_stream_timeout_seconds),
+        bucket,
+        prefix,
+        namespace,
+        s3_credentials(
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
+            session_token=session_token,
+            expires_after=expires_after,
+            from_env=from_env,
+            get_credentials=get_credentials,
+            scatter_initial_credentials=scatter_initial_credentials,
+        ),
+        legacy_rooted_keys,
+        read_headers=read_headers,
+        write_headers=write_headers,
+        headers=headers,
+    )
+
+
 def gcs_storage(
     *,
     bucket: str,

@@ -332,6 +332,31 @@ def tigris_place(
     )
 
 
+def hf_place(
+    options: S3Options,
+    bucket: str,
+    prefix: str | None,
+    namespace: str,
+    credentials: AnyS3Credential | None,
+    headers: Headers,
+    *,
+    legacy_rooted_keys: bool | None = None,
+) -> S3Place:
+    """A place in a bucket of Hugging Face; `StorageError` without user or organisation."""
+    if not namespace or not bucket:
+        raise StorageError(
+            "Hugging Face needs a namespace (a user or organisation) and a bucket",
+            ErrorKind.STORAGE_CONFIG,
+        )
+    options = deepcopy(options)
+    options.endpoint_url = options.endpoint_url or f"https://s3.hf.co/{namespace}"
+    options.region = options.region or "us-east-1"
+    options.force_path_style = True
+    return s3_place(
+        options, bucket, prefix, credentials, headers, legacy_rooted_keys=legacy_rooted_keys
+    )
+
+
 def gcs_place(
     bucket: str,
     prefix: str | None,

@@ -16,7 +16,6 @@ from frazil.storage.api import (
     local_filesystem_storage,
     redirect_storage,
 )
-from frazil.storage.hugging_face import hf_storage
 from frazil.storage.urls import Address, masked, parse_url
 
 _memories: dict[str, Storage] = {}
@@ -32,7 +31,7 @@ _CONSTRUCTORS: Mapping[str, Callable[..., Storage]] = {
     "s3_storage": buckets.s3_storage,
     "r2_storage": buckets.r2_storage,
     "tigris_storage": buckets.tigris_storage,
-    "hf_storage": hf_storage,
+    "hf_storage": buckets.hf_storage,
     "gcs_storage": buckets.gcs_storage,
     "azure_storage": buckets.azure_storage,
     "http_storage": http_storage,

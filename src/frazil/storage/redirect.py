@@ -20,18 +20,18 @@ from urllib.parse import urljoin, urlsplit
 from typing_extensions import override
 
 from frazil._version import __version__
+from frazil.credentials import GcsCredentials, S3Credentials
 from frazil.credentials.secret import Confidential
 from frazil.display import Shown
 from frazil.errors import ErrorKind, IcechunkError, ReadOnlyError, StorageError
-from frazil.storage.api import Storage, storage_at
 from frazil.storage.base import OVERWRITE, Backend, PutMode, Version
+from frazil.storage.cloud import Headers, gcs_place, r2_place, s3_place, tigris_place
 from frazil.storage.fork import ForksafeLock
-from frazil.storage.from_url import storage_at_address
 from frazil.storage.http import parsed, web
 from frazil.storage.location import Location
 from frazil.storage.retry import Attempts, Patience
-from frazil.storage.settings import StorageSettings
-from frazil.storage.urls import masked, parse_url
+from frazil.storage.settings import S3Options, StorageSettings
+from frazil.storage.urls import Address, masked, parse_url
 from frazil.storage.wrapper import Wrapper
 
 HOPS: Final = 10
@@ -109,11 +109,11 @@ class Redirect(Location):
         key = self, json.dumps((settings or StorageSettings()).to_document(), sort_keys=True)
         opened = _opened.get(key)
         if opened is None:
-            backend = self.target().backend(settings)
+            backend = self.target().open(settings)
             opened = _opened.setdefault(key, Unwritable(backend, self.url))
         return opened
 
-    def target(self) -> Storage:
+    def target(self) -> Location:
         """Where the repository is, as the server said when it was first asked."""
         with _lock:
             found = _targets.get(self)
@@ -132,7 +132,7 @@ class Redirect(Location):
 
 
 _opened: dict[tuple[Redirect, str], Backend] = {}
-_targets: dict[Redirect, Storage] = {}
+_targets: dict[Redirect, Location] = {}
 _lock = ForksafeLock()
 
 
@@ -143,8 +143,8 @@ def redirect(base_url: str) -> Redirect:
     return Redirect(parts._replace(query="", fragment="").geturl(), query)
 
 
-def resolved(url: str) -> Storage:
-    """The storage that the server at a URL says; `StorageError` `bad-redirect` if it does not."""
+def resolved(url: str) -> Location:
+    """The place that the server at a URL says; `StorageError` `bad-redirect` if it does not."""
     begun = masked(url)
     for _ in range(HOPS + 1):
         location = _answer(url)
@@ -160,10 +160,10 @@ def resolved(url: str) -> Storage:
     raise _bad(begun, f"there are more than {HOPS} redirects")
 
 
-def _target(begun: str, url: str, scheme: str) -> Storage:
+def _target(begun: str, url: str, scheme: str) -> Location:
     try:
         if scheme in _WEB:
-            return storage_at(web(f"{_WEB[scheme]}://{url.partition('://')[2]}"))
+            return web(f"{_WEB[scheme]}://{url.partition('://')[2]}")
         address = parse_url(url)
         problem = ""
         needed = _CLOUDS[scheme]
@@ -172,10 +172,27 @@ def _target(begun: str, url: str, scheme: str) -> Storage:
         elif not address.options.keys() <= _OPTIONS:
             problem = f"a redirect cannot say {min(address.options.keys() - _OPTIONS)}"
         else:
-            return storage_at_address(address, {"anonymous": True})
+            return _bucket(address)
     except IcechunkError as error:
         problem = error.message
     raise _bad(begun, f"it leads to {masked(url)}: {problem}")
+
+
+def _bucket(address: Address) -> Location:
+    """The place that an address says, read without signing in."""
+    given = {**address.place, **address.options, "anonymous": True}
+    bucket, prefix = given.pop("bucket"), given.pop("prefix")
+    if address.constructor == "gcs_storage":
+        return gcs_place(bucket, prefix, GcsCredentials.Anonymous(), None, Headers())
+    account, weak = given.pop("account_id", None), given.pop("use_weak_consistency", False)
+    options = S3Options(network_stream_timeout_seconds=60, **given)
+    nobody, sent = S3Credentials.Anonymous(), Headers()
+    match address.constructor:
+        case "r2_storage":
+            return r2_place(options, bucket, prefix, account, nobody, sent)
+        case "tigris_storage":
+            return tigris_place(options, bucket, prefix, weak, nobody, sent)
+    return s3_place(options, bucket, prefix, nobody, sent)
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

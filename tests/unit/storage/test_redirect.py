@@ -12,6 +12,7 @@ import pytest
 import frazil
 from frazil.errors import ReadOnlyError, StorageError
 from frazil.storage import redirect
+from frazil.storage.api import storage_at
 from frazil.storage.pool import map_parallel
 
 
@@ -63,6 +64,18 @@ def server() -> Iterator[Redirecting]:
             "s3://b/p/q?region=eu-west-1",
             lambda: frazil.s3_storage(bucket="b", prefix="p/q", region="eu-west-1", anonymous=True),
         ),
+        (
+            "s3://b?region=x&endpoint_url=http%3A%2F%2Fh&allow_http=1&force_path_style=1",
+            lambda: frazil.s3_storage(
+                bucket="b",
+                prefix=None,
+                region="x",
+                endpoint_url="http://h",
+                allow_http=True,
+                force_path_style=True,
+                anonymous=True,
+            ),
+        ),
         ("gs://b/p", lambda: frazil.gcs_storage(bucket="b", prefix="p", anonymous=True)),
         ("gcs://b/p", lambda: frazil.gcs_storage(bucket="b", prefix="p", anonymous=True)),
         (
@@ -73,11 +86,17 @@ def server() -> Iterator[Redirecting]:
             "tigris://b/p?region=iad",
             lambda: frazil.tigris_storage(bucket="b", prefix="p", region="iad", anonymous=True),
         ),
+        (
+            "tigris://b/p?use_weak_consistency=true&anonymous=false",
+            lambda: frazil.tigris_storage(
+                bucket="b", prefix="p", use_weak_consistency=True, anonymous=True
+            ),
+        ),
     ],
 )
 def test_targets(server: Redirecting, target: str, same: Callable[[], frazil.Storage]) -> None:
     server.to = {"/start": "/next", "/next": f"{server.url}/last", "/last": target}
-    assert redirect.resolved(f"{server.url}/start") == same()
+    assert storage_at(redirect.resolved(f"{server.url}/start")) == same()
     assert server.asked == ["/start", "/next", "/last"]
 
 
@@ -112,7 +131,8 @@ def test_what_leads_nowhere(server: Redirecting, target: str | int, says: str) -
 
 def test_a_server_that_is_busy_is_asked_again(server: Redirecting) -> None:
     server.to = {"/start": [503, 429, "http+ic://h/a"]}
-    assert redirect.resolved(f"{server.url}/start") == frazil.http_storage("http://h/a")
+    found = redirect.resolved(f"{server.url}/start")
+    assert storage_at(found) == frazil.http_storage("http://h/a")
     server.to = {"/start": [500, 500, 500, "http+ic://h/a"]}
     with pytest.raises(StorageError, match="status 500"):
         redirect.resolved(f"{server.url}/start")

@@ -1,10 +1,10 @@
-"""What the store and the codec pipeline share: an array's node, and waiting for threads."""
+"""What a store needs of its session, and shares with the codec pipeline: nodes, threads."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from typing_extensions import ParamSpec
 
@@ -18,6 +18,19 @@ R = TypeVar("R")
 
 DIRECT_BYTES = 256 * 1024
 """Smaller values are written on the event loop: that only puts them into a buffer."""
+
+
+class SessionLike(Protocol):
+    """What a store needs of its session."""
+
+    @property
+    def _workspace(self) -> Workspace: ...
+    @property
+    def read_only(self) -> bool: ...
+    @property
+    def snapshot_id(self) -> str: ...
+    @property
+    def branch(self) -> str | None: ...
 
 
 async def in_pool(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import uuid4
 
 from typing_extensions import ParamSpec
@@ -14,7 +14,6 @@ from zarr.core.sync import SyncMixin
 
 from frazil.display import Displayed, Shown
 from frazil.engine.reader import Later, resolve_range
-from frazil.engine.workspace import Workspace
 from frazil.errors import (
     ErrorKind,
     NodeNotFoundError,
@@ -22,7 +21,7 @@ from frazil.errors import (
 )
 from frazil.storage.pool import map_parallel
 from frazil.store import listing
-from frazil.store.access import DIRECT_BYTES, array_at, in_pool
+from frazil.store.access import DIRECT_BYTES, SessionLike, array_at, in_pool
 from frazil.store.errors import KeyNotFoundError, ReadOnlyStoreError
 from frazil.store.iterators import AsyncCloseableIterator
 from frazil.store.keys import ChunkKey, LegacyKey, MetadataKey, StoreKey, parse_key
@@ -37,19 +36,6 @@ R = TypeVar("R")
 
 Data = bytes | memoryview
 _Buffers = list[Buffer | None]
-
-
-class SessionLike(Protocol):
-    """What a store needs of its session."""
-
-    @property
-    def _workspace(self) -> Workspace: ...
-    @property
-    def read_only(self) -> bool: ...
-    @property
-    def snapshot_id(self) -> str: ...
-    @property
-    def branch(self) -> str | None: ...
 
 
 class IcechunkStore(VirtualReferences, Displayed, Store, SyncMixin):

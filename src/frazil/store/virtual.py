@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from frazil.errors import ErrorKind, InvalidInputError, SessionStateError
 from frazil.settings import U64
+from frazil.store.access import SessionLike
 from frazil.store.iterators import AsyncCloseableIterator
 from frazil.store.keys import ChunkKey, node_path, parse_key
 from frazil.twins import twin
@@ -17,7 +18,6 @@ from frazil.virtual import VirtualChunkSpec
 
 if TYPE_CHECKING:
     from frazil.engine.virtual_refs import ChunkBatch
-    from frazil.store.store import SessionLike
 
 _U64 = U64()
 

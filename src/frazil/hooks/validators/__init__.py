@@ -5,61 +5,38 @@
     conventions.py  units, standard names and calendars as the CF conventions have them
     units.py        what a unit measures
     selecting.py    which nodes a pattern names
+    options.py      how options are checked
 
 Each is a function of its options that returns a function of an event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from frazil.errors import ErrorKind, InvalidInputError
+from frazil.hooks.validators.conventions import cf
+from frazil.hooks.validators.missing import missing_values
+from frazil.hooks.validators.options import Validator
+from frazil.hooks.validators.schema import schema
 
-if TYPE_CHECKING:
-    from frazil.findings import HookFinding
-    from frazil.hooks.event import HookEvent
-
-Validator: TypeAlias = "Callable[[HookEvent], Iterator[HookFinding]]"
-NAMES = ("cf", "missing-values", "schema")
+_MAKERS: Final[Mapping[str, Callable[..., Validator]]] = {
+    "cf": cf,
+    "missing-values": missing_values,
+    "schema": schema,
+}
 
 
 def validator_of(name: str, options: Mapping[str, Any]) -> Validator:
     """The validator of a name with its options; `InvalidInputError` (`invalid-hook`) if not."""
-    make = _maker(name)
+    make = _MAKERS.get(name)
+    if make is None:
+        raise InvalidInputError(
+            f"there is no validator {name!r}, only {', '.join(_MAKERS)}", ErrorKind.INVALID_HOOK
+        )
     try:
         return make(**options)
     except TypeError as error:
         said = str(error).replace(f"{make.__name__}() ", "")
         raise InvalidInputError(f"validator {name}: {said}", ErrorKind.INVALID_HOOK) from None
-
-
-def _maker(name: str) -> Callable[..., Validator]:
-    from frazil.hooks.validators.conventions import cf
-    from frazil.hooks.validators.missing import missing_values
-    from frazil.hooks.validators.schema import schema
-
-    makers: dict[str, Callable[..., Validator]] = {
-        "cf": cf,
-        "missing-values": missing_values,
-        "schema": schema,
-    }
-    if name not in makers:
-        raise InvalidInputError(
-            f"there is no validator {name!r}, only {', '.join(NAMES)}", ErrorKind.INVALID_HOOK
-        )
-    return makers[name]
-
-
-def require(holds: bool, validator: str, what: str) -> None:
-    """Raise `InvalidInputError` (`invalid-hook`) unless an option holds."""
-    if not holds:
-        raise InvalidInputError(f"validator {validator}: {what}", ErrorKind.INVALID_HOOK)
-
-
-def texts(value: object, validator: str, what: str) -> list[str]:
-    """A list of texts that may be one text; `InvalidInputError` (`invalid-hook`) if it is not."""
-    found = [value] if isinstance(value, str) else value
-    fits = isinstance(found, (list, tuple)) and all(isinstance(one, str) for one in found)
-    require(fits, validator, f"{what} is a list of texts")
-    return list(cast("list[str]", found))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from frazil.findings import HookFinding
 from frazil.hooks.event import HookEvent
-from frazil.hooks.validators import Validator, texts
+from frazil.hooks.validators.options import Validator, texts
 from frazil.hooks.validators.selecting import matches
 from frazil.hooks.validators.units import measure
 from frazil.nodes import NodeInfo

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from frazil.findings import HookFinding
 from frazil.hooks.event import HookEvent
-from frazil.hooks.validators import Validator, require, texts
+from frazil.hooks.validators.options import Validator, require, texts
 from frazil.hooks.validators.selecting import matches
 from frazil.nodes import attribute_number
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from frazil.findings import HookFinding
 from frazil.hooks.event import HookEvent
-from frazil.hooks.validators import Validator, require, texts
+from frazil.hooks.validators.options import Validator, require, texts
 from frazil.hooks.validators.selecting import absolute, is_pattern, matches
 from frazil.nodes import NodeInfo
 

@@ -1,4 +1,10 @@
-"""The codec pipeline of arrays in Frazil stores."""
+"""The codec pipeline of arrays in Frazil stores.
+
+The configuration of Zarr has its switch, as `frazil.pipeline`, looked at with every selection:
+
+    zarr.config.set({"frazil.pipeline": False})      # also as a context manager
+    ZARR_FRAZIL__PIPELINE=false                      # environment
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ from math import prod
 from typing import Any, Self
 
 import numpy as np
+import zarr
 from zarr.abc.codec import BytesBytesCodec, Codec, CodecPipeline
 from zarr.abc.store import ByteGetter, ByteSetter
 from zarr.codecs import BytesCodec
@@ -28,7 +35,6 @@ from frazil.store.pipeline import reading, sharded, writing
 from frazil.store.pipeline.batch import Batch, Item, batch_of, store_of
 from frazil.store.pipeline.chain import Chain
 from frazil.store.pipeline.held import HeldChunk
-from frazil.store.pipeline.switch import enabled
 from frazil.store.store import IcechunkStore
 from frazil.telemetry import span
 
@@ -258,7 +264,9 @@ class SelectionPipeline(CodecPipeline):
 
 def _work(items: Sequence[Item], memory: NDBuffer) -> tuple[IcechunkStore, Batch] | None:
     """What is to be done, if it is for this pipeline to do."""
-    if not items or not enabled() or not isinstance(memory.as_ndarray_like(), np.ndarray):
+    if not items or not zarr.config.get("frazil.pipeline", True):
+        return None
+    if not isinstance(memory.as_ndarray_like(), np.ndarray):
         return None
     store = store_of(items)
     if not isinstance(store, IcechunkStore):

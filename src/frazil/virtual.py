@@ -6,16 +6,33 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, ParamSpec, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
+from frazil.errors import InvalidInputError
 from frazil.settings import U32, U64, Instance, Kind, Settings
 from frazil.storage.object_stores import AnyObjectStoreConfig, ObjectStoreConfig
+from frazil.urls import canonical, scheme_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _U32 = U32()
 _U64 = U64()
+
+S3_STORES: Final = (ObjectStoreConfig.S3, ObjectStoreConfig.S3Compatible, ObjectStoreConfig.Tigris)
+_STORES: Final[Mapping[str, tuple[type, ...]]] = {
+    "s3": S3_STORES,
+    "tigris": S3_STORES,
+    "gs": (ObjectStoreConfig.Gcs,),
+    "gcs": (ObjectStoreConfig.Gcs,),
+    "az": (ObjectStoreConfig.Azure,),
+    "azure": (ObjectStoreConfig.Azure,),
+    "abfs": (ObjectStoreConfig.Azure,),
+    "http": (ObjectStoreConfig.Http,),
+    "https": (ObjectStoreConfig.Http,),
+    "file": (ObjectStoreConfig.LocalFileSystem,),
+}
+"""The kinds of storage that a URL scheme goes with."""
 
 
 class _Store(Kind):
@@ -75,6 +92,39 @@ class VirtualChunkContainer(Settings):
             if name not in values:
                 raise ValueError(f"{where} lacks {name}")
         return cls(**values)
+
+
+def folder_prefix(prefix: str) -> str:
+    """A container's prefix with the "/" at its end, without which it would cover its neighbours."""
+    return prefix if prefix.endswith("/") else prefix + "/"
+
+
+def checked_container(container: VirtualChunkContainer) -> VirtualChunkContainer:
+    """The container, its prefix ending with "/".
+
+    ValueError unless scheme and store go together and the prefix names a place.
+    """
+    prefix = folder_prefix(container.url_prefix)
+    if not isinstance(container.store, _STORES.get(scheme_of(prefix), ())):
+        raise ValueError(
+            f"url_prefix {container.url_prefix!r} does not go with the store {container.store!r}: "
+            f"the schemes of such a store are {', '.join(_schemes_of(container)) or 'none'}"
+        )
+    try:
+        place = canonical(prefix)
+    except InvalidInputError as error:
+        raise ValueError(f"url_prefix {container.url_prefix!r}: {error.message}") from None
+    if place == "file:///":
+        raise ValueError(f"url_prefix {container.url_prefix!r} must name a folder")
+    if container.name is not None and (not container.name or "/" in container.name):
+        raise ValueError(f"the name of a container is not empty and has no '/': {container.name!r}")
+    if prefix == container.url_prefix:
+        return container
+    return VirtualChunkContainer(prefix, container.store, container.name)
+
+
+def _schemes_of(container: VirtualChunkContainer) -> list[str]:
+    return [f"{s}://" for s, stores in _STORES.items() if isinstance(container.store, stores)]
 
 
 @dataclass(frozen=True, slots=True)

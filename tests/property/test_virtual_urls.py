@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frazil.errors import InvalidInputError
-from frazil.model.virtual_urls import Containers, canonical
+from frazil.model.virtual_urls import Containers
 from frazil.storage.object_stores import http_store, local_filesystem_store, s3_store
+from frazil.urls import canonical
 from frazil.virtual import VirtualChunkContainer
 
 FILES = VirtualChunkContainer("file:///data/in side/", local_filesystem_store("/data"), "files")

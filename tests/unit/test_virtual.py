@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from frazil.errors import FormatError
-from frazil.storage import local_filesystem_store, s3_store
-from frazil.virtual import VirtualChunkContainer, VirtualChunkSpec
+from frazil.storage import ObjectStoreConfig, azure_store, local_filesystem_store, s3_store
+from frazil.virtual import VirtualChunkContainer, VirtualChunkSpec, checked_container
 
 
 def test_a_container_is_a_mutable_value() -> None:
@@ -57,3 +57,30 @@ def test_a_reference_is_a_value() -> None:
 def test_a_time_without_timezone_is_refused() -> None:
     with pytest.raises(TypeError, match="timezone"):
         VirtualChunkSpec([0], "a", 0, 1, last_updated_at_checksum=datetime(2024, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "store"),
+    [
+        ("s3://b/", local_filesystem_store("/x")),
+        ("r2://b/", s3_store()),
+        ("memory://b/", ObjectStoreConfig.InMemory()),
+        ("abfss://b/", azure_store(account="a")),
+        ("file:///", local_filesystem_store("/x")),
+        ("s3:///", s3_store()),
+        ("b/", s3_store()),
+    ],
+)
+def test_containers_that_make_no_sense(prefix: str, store: ObjectStoreConfig) -> None:
+    with pytest.raises(ValueError, match="url_prefix"):
+        checked_container(VirtualChunkContainer(prefix, store))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", "a/b"])
+def test_names_that_no_location_could_have(name: str) -> None:
+    with pytest.raises(ValueError, match="name of a container"):
+        checked_container(VirtualChunkContainer("s3://b/", s3_store(), name))
+
+
+def test_a_prefix_is_given_its_slash() -> None:
+    assert checked_container(VirtualChunkContainer("s3://b", s3_store())).url_prefix == "s3://b/"

@@ -10,11 +10,10 @@ from typing import Annotated, Any, ClassVar
 from frazil.config.manifests import ManifestConfig
 from frazil.config.packs import PackConfig
 from frazil.display import Shown
-from frazil.model.virtual_urls import checked_container, folder_prefix
 from frazil.settings import U8, U16, U64, Choice, Group, Instance, Kind, Settings
 from frazil.storage.settings import StorageRetriesSettings, StorageSettings
 from frazil.types import NamedInt
-from frazil.virtual import VirtualChunkContainer
+from frazil.virtual import VirtualChunkContainer, checked_container, folder_prefix
 
 
 class CompressionAlgorithm(NamedInt):

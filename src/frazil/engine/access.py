@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from frazil.config import RepositoryConfig
 from frazil.errors import ErrorKind, StorageError
-from frazil.model.virtual_urls import checked_container, folder_prefix
 from frazil.storage.object_stores import ObjectStoreConfig
-from frazil.virtual import VirtualChunkContainer
+from frazil.virtual import VirtualChunkContainer, checked_container, folder_prefix
 
 if TYPE_CHECKING:
     from frazil.credentials import AnyCredential

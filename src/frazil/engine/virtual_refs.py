@@ -18,7 +18,7 @@ from frazil.format.snapshot import Node
 from frazil.ids import ChunkId
 from frazil.model.locations import Locations
 from frazil.model.overlay import contains
-from frazil.model.virtual_urls import canonical
+from frazil.urls import canonical
 from frazil.virtual import VirtualChunkSpec
 
 Checksum: TypeAlias = str | datetime | None

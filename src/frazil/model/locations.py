@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.columns import ByteColumn, fixed_rows, row_starts
-from frazil.model.virtual_urls import Containers, canonical
+from frazil.model.virtual_urls import Containers
+from frazil.urls import canonical
 
 _PLAIN: Final = (string.ascii_letters + string.digits + "-._~/:=+,@!$&'()*\n").encode()
 """Characters that stand for themselves in every kind of location; and the end of one."""

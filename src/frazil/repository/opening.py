@@ -12,12 +12,12 @@ from frazil.engine import repository_core
 from frazil.engine.access import checked_access, unspecific_access
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ConflictError, InvalidInputError
-from frazil.model.virtual_urls import checked_container
 from frazil.repository.base import RepositoryBase
 from frazil.storage import Storage, StorageSettings
 from frazil.telemetry import span
 from frazil.twins import in_pool, twin
 from frazil.types import SpecVersion
+from frazil.virtual import checked_container
 
 if TYPE_CHECKING:
     from frazil.credentials import AnyCredential

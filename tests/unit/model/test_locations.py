@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.model import locations
 from frazil.model.locations import Locations
-from frazil.model.virtual_urls import Containers, canonical
+from frazil.model.virtual_urls import Containers
 from frazil.storage.object_stores import http_store, local_filesystem_store, s3_store
+from frazil.urls import canonical
 from frazil.virtual import VirtualChunkContainer
 
 CONTAINERS = Containers(

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from frazil.errors import InvalidInputError
-from frazil.model.virtual_urls import Containers, canonical, checked_container
+from frazil.model.virtual_urls import Containers
 from frazil.storage.object_stores import (
-    ObjectStoreConfig,
     azure_store,
     gcs_store,
     http_store,
     local_filesystem_store,
     s3_store,
 )
+from frazil.urls import canonical
 from frazil.virtual import VirtualChunkContainer
 
 S3, HTTP, FILES = s3_store(), http_store(), local_filesystem_store("/x")
@@ -170,30 +170,3 @@ def test_a_relative_location_stays_in_its_own_container() -> None:
 def test_absolute_locations() -> None:
     assert CONTAINERS.absolute("vcc://named/a b") == "s3://named/x/a b"
     assert CONTAINERS.absolute("s3://anywhere/a") == "s3://anywhere/a"
-
-
-@pytest.mark.parametrize(
-    ("prefix", "store"),
-    [
-        ("s3://b/", FILES),
-        ("r2://b/", S3),
-        ("memory://b/", ObjectStoreConfig.InMemory()),
-        ("abfss://b/", azure_store(account="a")),
-        ("file:///", FILES),
-        ("s3:///", S3),
-        ("b/", S3),
-    ],
-)
-def test_containers_that_make_no_sense(prefix: str, store: ObjectStoreConfig) -> None:
-    with pytest.raises(ValueError, match="url_prefix"):
-        checked_container(VirtualChunkContainer(prefix, store))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("name", ["", "a/b"])
-def test_names_that_no_location_could_have(name: str) -> None:
-    with pytest.raises(ValueError, match="name of a container"):
-        checked_container(VirtualChunkContainer("s3://b/", S3, name))
-
-
-def test_a_prefix_is_given_its_slash() -> None:
-    assert checked_container(VirtualChunkContainer("s3://b", S3)).url_prefix == "s3://b/"

@@ -10,10 +10,11 @@ from frazil.engine.sources.files import Files
 from frazil.engine.sources.objects import Objects
 from frazil.engine.sources.source import Source
 from frazil.errors import ErrorKind, StorageError
-from frazil.model.virtual_urls import Target, canonical
+from frazil.model.virtual_urls import Target
 from frazil.storage.clients import azure_client, gcs_client, s3_client
 from frazil.storage.object_stores import AnyObjectStoreConfig, ObjectStoreConfig
 from frazil.storage.settings import S3Options, StorageSettings
+from frazil.urls import canonical
 from frazil.virtual import VirtualChunkContainer
 
 _TIGRIS = "https://t3.storage.dev"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from frazil.engine.sources.source import Source
 from frazil.errors import ErrorKind, InvalidInputError
-from frazil.model.virtual_urls import Containers, Target, folder_prefix
+from frazil.model.virtual_urls import Containers, Target
 from frazil.storage.client_library import abandon, generation
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.settings import StorageSettings
-from frazil.virtual import VirtualChunkContainer
+from frazil.virtual import VirtualChunkContainer, folder_prefix
 
 if TYPE_CHECKING:
     from frazil.credentials import AnyCredential

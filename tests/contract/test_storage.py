@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from obstore.store import MemoryStore
 
@@ -251,9 +252,44 @@ def test_pages_of_names(backend: Backend) -> None:
     names = [name for page in pages for name in page.names]
     assert sorted(n.decode() if isinstance(n, bytes) else n for n in names) == ["a", "b"]
     for page in pages:
-        assert page.sizes is None or list(page.sizes) == [4] * len(page.names)
+        assert page.sizes is None or page.sizes.tolist() == [4] * len(page.names)
         assert page.times is None or len(page.times) == len(page.names)
     assert list(backend.pages("nothing")) == []
+    assert list(backend.pages("nothing", details=True)) == []
+
+
+def microseconds(when: datetime) -> int:
+    return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def test_pages_with_details(backend: Backend) -> None:
+    keys = {f"chunks/{i}": bytes(i) for i in range(5)}
+    for key, data in {**keys, "chunks/d/e": b"below", "manifests/a": b""}.items():
+        backend.put(key, data)
+    found = {}
+    for page in backend.pages("chunks", details=True):
+        assert page.sizes is not None
+        assert page.times is not None
+        assert page.sizes.dtype == page.times.dtype == np.int64
+        for name, *row in zip(page.names, page.sizes.tolist(), page.times.tolist(), strict=True):
+            found[name.decode() if isinstance(name, bytes) else name] = row
+    assert {name: size for name, (size, _) in found.items()} == {str(i): i for i in range(5)}
+    for info in backend.list("chunks"):
+        if info.key in keys:
+            # A file system counts in smaller steps, which are rounded here and cut off there.
+            assert abs(found[info.key[7:]][1] - microseconds(info.last_modified)) <= 1
+
+
+def test_looking_at_some(backend: Backend) -> None:
+    assert [column.tolist() for column in backend.look_at("chunks", [])] == [[], []]
+    assert backend.look_at("chunks", ["a", "b"])[0].tolist() == [-1, -1]
+    for name in ("b", "a", "c%d"):
+        backend.put(f"chunks/{name}", name.encode())
+    backend.put("chunks/d/e", b"")
+    sizes, times = backend.look_at("chunks", ["c%d", "none", "a", "d"])
+    assert sizes.dtype == times.dtype == np.int64
+    assert sizes.tolist() == [3, -1, 1, -1]
+    assert abs(times[2] - microseconds(backend.info("chunks/a").last_modified)) <= 1
 
 
 def test_list(backend: Backend) -> None:

@@ -75,8 +75,11 @@ class Skewed(Wrapper):
     def list(self, prefix: str = "") -> Any:
         return map(self._later, super().list(prefix))
 
-    def pages(self, folder: str) -> Any:
-        return Backend.pages(self, folder)
+    def pages(self, folder: str, *, details: bool = False) -> Any:
+        return Backend.pages(self, folder, details=details)
+
+    def look_at(self, folder: str, names: Any) -> Any:
+        return Backend.look_at(self, folder, names)
 
 
 @pytest.mark.parametrize("days", [-400, 400])

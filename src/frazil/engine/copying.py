@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.census import Budget
+from frazil.engine.inventory import Numbers, sizes_of
 from frazil.errors import ErrorKind, StorageError
-from frazil.model.keys import Keys, format_ids, parse_ids
+from frazil.model.keys import Keys, format_ids
 from frazil.progress import task
 from frazil.runner import Place, run
 from frazil.storage import Storage, StorageSettings
@@ -27,40 +28,6 @@ _ABSENT = -1
 
 _BATCH_BYTES = 64 * 1024 * 1024
 _BATCH_OBJECTS = 500
-_FEW = 200
-"""So many objects are asked for one by one; for more of them, their folder is listed."""
-
-Sizes = npt.NDArray[np.int64]
-
-
-def sizes_at(backend: Backend, folder: str, ids: Keys) -> Sizes:
-    """The sizes in bytes of these objects of a folder, -1 for those that are not there."""
-    if len(ids) <= _FEW:
-        keys = [f"{folder}/{name}" for name in format_ids(ids)]
-        return np.array(map_parallel(lambda key: _size(backend, key), keys), np.int64)
-    names, listed = [], []
-    for info in backend.list(folder):
-        names.append(info.key[len(folder) + 1 :])
-        listed.append(info.size)
-    raw, valid = parse_ids(names)
-    known = np.ascontiguousarray(raw[valid]).view("S12").reshape(-1)
-    order = np.argsort(known)
-    known, sizes = known[order], np.array(listed, np.int64)[valid][order]
-    result = np.full(len(ids), _ABSENT, np.int64)
-    if len(known):
-        rows = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-        found = known[rows] == ids
-        result[found] = sizes[rows[found]]
-    return result
-
-
-def _size(backend: Backend, key: str) -> int:
-    try:
-        return backend.info(key).size
-    except StorageError as error:
-        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
-            raise
-        return _ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +103,7 @@ class Copier:
         Raises `StorageError` if the source lacks one, or if the target does not have all of
         them in their size afterwards.
         """
-        found, wanted = sizes_at(self._target, folder, ids), self._at_source(folder, ids)
+        found, wanted = sizes_of(self._target, folder, ids), self._at_source(folder, ids)
         present = found != _ABSENT
         if final:
             present &= (found == wanted) | (wanted == _ABSENT)
@@ -167,18 +134,18 @@ class Copier:
 
     def missing(self, folder: str, ids: Keys) -> npt.NDArray[np.bool_]:
         """Which of these objects the target does not have."""
-        return np.asarray(sizes_at(self._target, folder, ids) == _ABSENT)
+        return np.asarray(sizes_of(self._target, folder, ids) == _ABSENT)
 
-    def _at_source(self, folder: str, ids: Keys) -> Sizes:
+    def _at_source(self, folder: str, ids: Keys) -> Numbers:
         try:
-            return sizes_at(self._source, folder, ids)
+            return sizes_of(self._source, folder, ids)
         except StorageError:  # web servers, for example, have no lists
             return np.full(len(ids), _ABSENT, np.int64)
 
     def _check(self, folder: str, ids: Keys, sizes: list[int]) -> None:
         if not len(ids):
             return
-        arrived = sizes_at(self._target, folder, ids)
+        arrived = sizes_of(self._target, folder, ids)
         lost = np.flatnonzero(arrived != np.array(sizes, np.int64))
         if len(lost):
             raise _not_arrived(f"{folder}/{name}" for name in format_ids(ids[lost[:3]]))

@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.times import microseconds
-from frazil.errors import ErrorKind, StorageError
 from frazil.format.ragged import sort_keys
-from frazil.model.keys import format_ids, parse_ids
-from frazil.model.listed import Found, Listed, RawIds, raw_rows
+from frazil.model.keys import Keys, format_ids, parse_ids
+from frazil.model.listed import Found, Listed, RawIds, SortedIds, raw_rows
 from frazil.model.sweep import Objects
 from frazil.model.window import Window
 from frazil.progress import Task, task
-from frazil.storage.base import Backend, ObjectInfo, Page
-from frazil.storage.pool import WORKERS, map_parallel
+from frazil.storage.base import Backend, Page
+from frazil.storage.pool import map_parallel
 
 FOLDERS = ("snapshots", "transactions", "manifests", "chunks")
 """In the order of deletion: nothing is deleted before what refers to it."""
+_FEW = 200
+"""So many objects are looked at one by one; for more of them, their folder is listed."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+def stored(backend: Backend, folder: str) -> Iterator[Objects]:
+    """The objects of a folder that are named by ids, some at a time, in no order.
+
+    Their times are those that the storage tells.
+    """
+    with task("Listing objects") as progress:
+        for page in _pages(backend, folder, progress, details=True):
+            assert page.size is not None
+            assert page.created is not None
+            yield Objects(sort_keys(page.ids), page.size, page.created)
+
+
+def sizes_of(backend: Backend, folder: str, ids: Keys) -> Numbers:
+    """The sizes in bytes of these objects of a folder, -1 for those that are not there."""
+    if len(ids) <= _FEW:
+        return backend.look_at(folder, format_ids(ids))[0]
+    sizes = np.full(len(ids), -1, np.int64)
+    wanted = SortedIds.of(ids)
+    for objects in stored(backend, folder):
+        rows = wanted.find(objects.raw())
+        here = rows >= 0
+        sizes[rows[here]] = objects.size[here]
+    return sizes
 
 
 def list_folders(
     backend: Backend, folders: Sequence[str], at_once: int | None = None
 ) -> dict[str, Listed]:
-    """What is in folders of ids; at_once: how many of them are listed together."""
+    """What is in folders of ids; at_once: how many of them are listed together.
+
+    Times are the latest that they can be, here and in what else is for a collection.
+    """
     # On a disk it is work, not waiting, and work is not done faster by more threads.
     limit = 1 if backend.local else at_once or len(folders)
     with task("Listing objects") as progress:
         listed = map_parallel(
-            lambda folder: Listed(_pages(backend, folder, progress)), folders, limit=limit
+            lambda folder: Listed(map(_at_latest, _pages(backend, folder, progress))),
+            folders,
+            limit=limit,
         )
     return dict(zip(folders, listed, strict=True))
 
@@ -43,29 +75,35 @@ def list_window(backend: Backend, folder: str, low: int, most: int) -> tuple[Lis
     """
     window = Window(low, most)
     with task("Listing objects") as progress:
-        for page in _pages(backend, folder, progress):
+        for page in map(_at_latest, _pages(backend, folder, progress)):
             window.add(page)
     return window.listed(), window.high
 
 
-def _pages(backend: Backend, folder: str, progress: Task) -> Iterator[Found]:
-    for page in backend.pages(folder):
+def _pages(
+    backend: Backend, folder: str, progress: Task, *, details: bool = False
+) -> Iterator[Found]:
+    for page in backend.pages(folder, details=details):
         yield _found(page)
         progress.step(len(page.names))
 
 
 def _found(page: Page) -> Found:
     ids, valid = parse_ids(page.names)
-    if page.sizes is None or page.times is None:
-        return Found(ids[valid])
-    times = np.fromiter(map(_written_at, page.times), np.int64, len(page.times))
-    return Found(ids[valid], np.array(page.sizes, np.int64)[valid], times[valid])
+    return Found(
+        ids[valid],
+        None if page.sizes is None else page.sizes[valid],
+        None if page.times is None else page.times[valid],
+    )
 
 
-def _written_at(modified: datetime) -> int:
-    """The latest time at which it can have been: many storages cut off parts of a second."""
-    told = microseconds("last_modified", modified)
-    return told if told % 1_000_000 else told + 999_999
+def _at_latest(found: Found) -> Found:
+    return found if found.created is None else replace(found, created=_latest(found.created))
+
+
+def _latest(times: Numbers) -> Numbers:
+    """When it can have been at the latest: many storages cut off parts of a second."""
+    return np.where(times % 1_000_000 == 0, times + 999_999, times)
 
 
 def look_at(backend: Backend, folder: str, listed: Listed, rows: npt.NDArray[np.int64]) -> Objects:
@@ -79,24 +117,5 @@ def look_at(backend: Backend, folder: str, listed: Listed, rows: npt.NDArray[np.
 def look_at_ids(backend: Backend, folder: str, ids: RawIds) -> Objects:
     """Sizes and times of the objects of these ids; those that are gone are left out."""
     keys = sort_keys(ids)
-    found = map_parallel(
-        lambda name: _info(backend, f"{folder}/{name}"),
-        format_ids(keys),
-        limit=1 if backend.local else WORKERS + 1,
-    )
-    there = np.array([info is not None for info in found], np.bool_)
-    infos = [info for info in found if info is not None]
-    return Objects(
-        keys[there],
-        np.array([info.size for info in infos], np.int64),
-        np.array([_written_at(info.last_modified) for info in infos], np.int64),
-    )
-
-
-def _info(backend: Backend, key: str) -> ObjectInfo | None:
-    try:
-        return backend.info(key)
-    except StorageError as error:
-        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
-            raise
-        return None  # removed in this moment
+    size, times = backend.look_at(folder, format_ids(keys))
+    return Objects(keys, size, _latest(times)).take(size >= 0)

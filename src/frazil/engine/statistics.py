@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import islice
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from frazil.engine.census import Budget, Limits, tips_of
+from frazil.engine.inventory import stored
 from frazil.engine.listings import read_listing, with_ancestors
 from frazil.engine.packs import chunk_key
 from frazil.engine.times import EPOCH
@@ -25,7 +25,6 @@ from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
 from frazil.model.holdings import Holdings, Numbers, parents_first
-from frazil.model.keys import parse_ids
 from frazil.model.ledger import (
     Ledger,
     Ranges,
@@ -43,7 +42,6 @@ from frazil.storage.pool import map_parallel
 
 _KEEP = 2_000_000
 """Up to so many ranges and parts of manifests stay in memory for the next time."""
-_LISTED = 1 << 16
 _LISTING_BYTES = 64 * 1024 * 1024
 """Of listings of snapshots of format 1, which are needed twice."""
 _DEAD = 4096
@@ -389,12 +387,7 @@ def use_of_objects(library: Library, ranges: Ranges) -> ObjectUse:
 def _chunk_objects(library: Library) -> tuple[npt.NDArray[np.uint8], Numbers]:
     """The ids uint8[n, 12] of all objects of chunks, and their bytes."""
     ids, sizes = [np.empty((0, 12), np.uint8)], [np.empty(0, np.int64)]
-    listed = iter(library.backend.list("chunks"))
-    with task("Listing objects") as progress:
-        while block := list(islice(listed, _LISTED)):
-            found, valid = parse_ids([info.key.rpartition("/")[2] for info in block])
-            ids.append(found[valid])
-            sizes.append(np.array([info.size for info in block], np.int64)[valid])
-            for _ in block:
-                progress.step()
+    for objects in stored(library.backend, "chunks"):
+        ids.append(objects.raw())
+        sizes.append(objects.size)
     return np.concatenate(ids), np.concatenate(sizes)

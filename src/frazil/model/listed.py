@@ -34,12 +34,51 @@ class Found:
         return Found(self.ids[rows], size, created)
 
 
-class Listed:
-    """The ids of objects, sorted, each once, 13 bytes for each, or 29 with sizes and times.
+class SortedIds:
+    """Ids in order, each once, 12 bytes for each: where others are among them.
 
     The first 8 bytes of an id are compared as one number, which is ten times as fast as to compare
     12 bytes, and the other 4 where these are equal.
     """
+
+    def __init__(self, head: npt.NDArray[np.uint64], tail: npt.NDArray[np.uint32]) -> None:
+        self.head = head
+        self.tail = tail
+        self._steps = 0
+        """Of a binary search among ids with the same head."""
+        same = head[1:] == head[:-1]
+        if same.any():
+            starts = np.flatnonzero(np.append(True, ~same))
+            self._steps = int(np.diff(starts, append=len(head)).max()).bit_length()
+
+    @classmethod
+    def of(cls, ids: Keys) -> SortedIds:
+        """Of ids that are in order."""
+        return cls(*_split(raw_rows(ids)))
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    def find(self, ids: RawIds) -> npt.NDArray[np.int64]:
+        """The row of each of these ids, -1 where it is not here."""
+        rows = np.full(len(ids), -1, np.int64)
+        for start in range(0, len(ids) if len(self) else 0, _BLOCK):
+            head, tail = _split(ids[start : start + _BLOCK])
+            at = np.searchsorted(self.head, head)
+            if self._steps:
+                stop = np.searchsorted(self.head, head, side="right")
+                for _ in range(self._steps):  # a binary search among those of the same head
+                    middle = np.minimum((at + stop) >> 1, len(self) - 1)
+                    below = (at < stop) & (self.tail[middle] < tail)
+                    at, stop = np.where(below, middle + 1, at), np.where(below, stop, middle)
+            at = np.minimum(at, len(self) - 1)
+            here = (self.head[at] == head) & (self.tail[at] == tail)
+            rows[start : start + _BLOCK][here] = at[here]
+        return rows
+
+
+class Listed:
+    """The ids of objects, sorted, each once, 13 bytes for each, or 29 with sizes and times."""
 
     def __init__(self, pages: Iterable[Found]) -> None:
         parts = [(*_split(page.ids), page.size, page.created) for page in pages]
@@ -49,37 +88,21 @@ class Listed:
         size = [part[2] for part in parts]
         created = [part[3] for part in parts]
         del parts
-        order, self._head, self._tail, first = _sorted(head, tail)
-        del head, tail
-        self._steps = 0
-        """Of a binary search among ids with the same head."""
+        order, head, tail, first = _sorted(head, tail)
         if first is not None:
-            order, self._head, self._tail = order[first], self._head[first], self._tail[first]
-            starts = np.flatnonzero(np.append(True, self._head[1:] != self._head[:-1]))
-            longest = int(np.diff(starts, append=len(order)).max())
-            self._steps = longest.bit_length() if longest > 1 else 0
+            order, head, tail = order[first], head[first], tail[first]
+        self._ids = SortedIds(head, tail)
         self._needed = np.zeros(len(order), np.bool_)
         self.size = _column(size, order) if told else None
         self.created = _column(created, order) if told else None
 
     def __len__(self) -> int:
-        return len(self._head)
+        return len(self._ids)
 
     def rows_of(self, ids: RawIds) -> npt.NDArray[np.int64]:
         """The rows of those of these ids that are here, in no order."""
-        found = []
-        for start in range(0, len(ids) if len(self) else 0, _BLOCK):
-            head, tail = _split(ids[start : start + _BLOCK])
-            at = np.searchsorted(self._head, head)
-            if self._steps:
-                stop = np.searchsorted(self._head, head, side="right")
-                for _ in range(self._steps):  # a binary search among those of the same head
-                    middle = np.minimum((at + stop) >> 1, len(self) - 1)
-                    below = (at < stop) & (self._tail[middle] < tail)
-                    at, stop = np.where(below, middle + 1, at), np.where(below, stop, middle)
-            at = np.minimum(at, len(self) - 1)
-            found.append(at[(self._head[at] == head) & (self._tail[at] == tail)])
-        return np.concatenate([np.empty(0, np.int64), *found])
+        rows = self._ids.find(ids)
+        return rows[rows >= 0]
 
     def need(self, ids: RawIds) -> None:
         """These are needed, if they are here; from any thread."""
@@ -102,8 +125,8 @@ class Listed:
     def ids(self, rows: npt.NDArray[np.int64]) -> Keys:
         """The ids of some rows: S12[n]."""
         raw = np.empty((len(rows), 12), np.uint8)
-        raw[:, :8] = self._head[rows].astype(">u8").view(np.uint8).reshape(-1, 8)
-        raw[:, 8:] = self._tail[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
+        raw[:, :8] = self._ids.head[rows].astype(">u8").view(np.uint8).reshape(-1, 8)
+        raw[:, 8:] = self._ids.tail[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
         return sort_keys(raw)
 
 

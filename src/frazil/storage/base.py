@@ -16,11 +16,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
 
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage.keys import folder_prefix
+from frazil.storage.pool import WORKERS, map_parallel
+
+Numbers = npt.NDArray[np.int64]
+"""int64[n]"""
 
 IMMUTABLE_FOLDERS = frozenset({"chunks", "manifests", "overwritten", "snapshots", "transactions"})
 """Objects under these folders are stored without conditions and get no version."""
@@ -28,6 +35,9 @@ IMMUTABLE_FOLDERS = frozenset({"chunks", "manifests", "overwritten", "snapshots"
 
 PAGE = 65_536
 """Objects on a page of a listing, at most."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def is_immutable(key: str) -> bool:
@@ -64,17 +74,17 @@ class ObjectInfo:
     last_modified: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """Some objects of a folder: the last segments of their keys, all as text or all as bytes.
 
-    sizes, times: as in `ObjectInfo`, row by row; None where the storage would have to look at each
-    object to tell.
+    sizes: bytes; times: of the last write, microseconds since the epoch (UTC). None where the
+    storage would have to look at each object to tell, and was not asked to.
     """
 
     names: Sequence[str] | Sequence[bytes]
-    sizes: Sequence[int] | None = None
-    times: Sequence[datetime] | None = None
+    sizes: Numbers | None = None
+    times: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +193,37 @@ class Backend(ABC):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """The objects below the folder `prefix` (whole segments; "" for all), in any order."""
 
-    def pages(self, folder: str) -> Iterator[Page]:
-        """The objects directly in a folder, in any order, for whoever wants names above all.
+    def pages(self, folder: str, *, details: bool = False) -> Iterator[Page]:
+        """The objects directly in a folder, in any order, in columns.
 
-        Names are as the storage spells them, and may be such that no object has.
+        details: sizes and times, whatever it takes. Names are as the storage spells them, and may
+        be such that no object has.
         """
         start = len(folder_prefix(folder))
         infos = (info for info in self.list(folder) if "/" not in info.key[start:])
         while page := list(islice(infos, PAGE)):
-            yield Page(
-                [info.key[start:] for info in page],
-                [info.size for info in page],
-                [info.last_modified for info in page],
-            )
+            sizes = np.array([info.size for info in page], np.int64)
+            times = np.array([_microseconds(info) for info in page], np.int64)
+            yield Page([info.key[start:] for info in page], sizes, times)
+
+    def look_at(self, folder: str, names: Sequence[str]) -> tuple[Numbers, Numbers]:
+        """Sizes and times, as in a `Page`, of objects directly in a folder.
+
+        names: the last segments of their keys. A size of -1 says that there is no such object.
+        """
+
+        def one(name: str) -> tuple[int, int]:
+            try:
+                info = self.info(f"{folder}/{name}")
+            except StorageError as error:
+                if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                    raise
+                return -1, 0
+            return info.size, _microseconds(info)
+
+        found = map_parallel(one, names, limit=1 if self.local else WORKERS + 1)
+        table = np.array(found, np.int64).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
 
     @abstractmethod
     def sync(self) -> None:
@@ -242,6 +270,10 @@ class Backend(ABC):
     @abstractmethod
     def conditional(self) -> bool:
         """Whether the conditions of `put` hold against every writer that sets conditions."""
+
+
+def _microseconds(info: ObjectInfo) -> int:
+    return (info.last_modified - _EPOCH) // _MICROSECOND
 
 
 def resolve_range(key: str, size: int, start: int | None, end: int | None) -> tuple[int, int]:

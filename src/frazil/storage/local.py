@@ -28,7 +28,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import compress, islice
 
+import numpy as np
 from typing_extensions import override
 
 from frazil.errors import ErrorKind, StorageError
@@ -41,6 +43,7 @@ from frazil.storage.base import (
     Create,
     Fetched,
     Fresh,
+    Numbers,
     ObjectInfo,
     Overwrite,
     Page,
@@ -55,6 +58,7 @@ from frazil.storage.base import (
 )
 from frazil.storage.folders import Folders
 from frazil.storage.keys import decode_key, encode_key, folder_prefix
+from frazil.storage.many_files import look_at_files
 from frazil.storage.rootlock import TURN_NAME, RootLock, root_lock
 from frazil.storage.unsynced import Unsynced, flush_folder
 
@@ -95,6 +99,14 @@ def _time(status: os.stat_result) -> datetime:
 
 def _waits_for_disk() -> bool:
     return os.environ.get("FRAZIL_FSYNC", "").strip().lower() not in ("0", "false", "no", "off")
+
+
+def _page(folder: bytes, names: list[bytes], *, details: bool) -> Page:
+    if not details:
+        return Page(names)
+    sizes, times = look_at_files(folder, names)
+    there = sizes >= 0
+    return Page(list(compress(names, there)), sizes[there], times[there])
 
 
 class LocalBackend(Backend):
@@ -206,23 +218,30 @@ class LocalBackend(Backend):
                 yield ObjectInfo(key, status.st_size, _time(status))
 
     @override
-    def pages(self, folder: str) -> Iterator[Page]:
+    def pages(self, folder: str, *, details: bool = False) -> Iterator[Page]:
         # To look at a file takes ten times as long as to read its name.
         spelling = encode_key(folder_prefix(folder).removesuffix("/"))
         try:
-            with os.scandir(os.fsencode(self._folders.path(spelling))) as entries:
-                names: list[bytes] = []
-                for entry in entries:  # and not some at once: an entry takes more than its name
-                    if entry.is_file(follow_symlinks=False):
-                        names.append(entry.name)
-                    if len(names) == PAGE:
-                        yield Page(names)
-                        names = []
-                yield Page(names)
+            path = os.fsencode(self._folders.path(spelling))
+            with os.scandir(path) as entries:
+                # Not some entries at once: each takes more than its name.
+                names = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+                while page := list(islice(names, PAGE)):
+                    yield _page(path, page, details=details)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise self._error(error, "list", folder) from error
+
+    @override
+    def look_at(self, folder: str, names: Sequence[str]) -> tuple[Numbers, Numbers]:
+        try:
+            path = self._folders.path(encode_key(folder))
+            return look_at_files(path, [encode_key(name) for name in names])
+        except FileNotFoundError:
+            return np.full(len(names), -1, np.int64), np.zeros(len(names), np.int64)
+        except OSError as error:
+            raise self._error(error, "look at", folder) from error
 
     @override
     def remove_unfinished(self, before: datetime) -> int:

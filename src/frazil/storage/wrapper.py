@@ -9,7 +9,16 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from frazil.storage.base import OVERWRITE, Backend, Fetched, ObjectInfo, Page, PutMode, Version
+from frazil.storage.base import (
+    OVERWRITE,
+    Backend,
+    Fetched,
+    Numbers,
+    ObjectInfo,
+    Page,
+    PutMode,
+    Version,
+)
 
 T = TypeVar("T")
 
@@ -81,8 +90,12 @@ class Wrapper(Backend):
         yield from self.request("list", prefix, lambda: self.inner.list(prefix))
 
     @override
-    def pages(self, folder: str) -> Iterator[Page]:
-        yield from self.request("list", folder, lambda: self.inner.pages(folder))
+    def pages(self, folder: str, *, details: bool = False) -> Iterator[Page]:
+        yield from self.request("list", folder, lambda: self.inner.pages(folder, details=details))
+
+    @override
+    def look_at(self, folder: str, names: Sequence[str]) -> tuple[Numbers, Numbers]:
+        return self.request("info", folder, lambda: self.inner.look_at(folder, names))
 
     @override
     def sync(self) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.times import microseconds
+from frazil.engine.inventory import stored
 from frazil.format.chunk_refs import NATIVE, ChunkRefs
 from frazil.format.ragged import run_items
 from frazil.format.snapshot import Node, NodeKind, Snapshot
@@ -25,7 +25,6 @@ from frazil.storage.pool import map_parallel
 
 _AT_ONCE = 64
 """Parts of manifests that are read together."""
-_LISTED_AT_ONCE = 65_536
 
 Numbers = npt.NDArray[np.int64]
 Parts = dict[ManifestId, frozenset[NodeId]]
@@ -204,14 +203,7 @@ def _read(library: Library, parts: Sequence[_Part]) -> Iterator[tuple[_Part, Chu
 
 def stored_chunks(library: Library) -> Objects:
     """The chunk objects of a repository."""
-    infos = library.backend.list("chunks")
-    parts = [Objects.of([], [], [])]
-    with task("Listing objects") as progress:
-        while batch := list(islice(infos, _LISTED_AT_ONCE)):
-            names = [info.key[len("chunks/") :] for info in batch]
-            times = [microseconds("last_modified", info.last_modified) for info in batch]
-            parts.append(Objects.of(names, [info.size for info in batch], times))
-            progress.step(len(batch))
+    parts = [Objects.of([], [], []), *stored(library.backend, "chunks")]
     return Objects(
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.size for part in parts]),

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-from frazil.engine.copying import sizes_at
+from frazil.engine.inventory import sizes_of
 from frazil.engine.packs import chunk_key
 from frazil.engine.verification.rows import Rows, object_of, objects_of, starts_of
 from frazil.engine.verification.steps import Found, ObjectsItem, found_at
-from frazil.model.keys import Keys, parse_ids
 from frazil.storage.base import Backend
 from frazil.verification import FindingKind
 
-_FEW = 200
-"""So many objects are asked for one by one; for more of them, their folder is listed."""
-_LISTED_AT_ONCE = 65_536
 _STEP_BYTES = 32 * 1024 * 1024
 _STEP_OBJECTS = 128
 
@@ -37,8 +32,7 @@ class Objects:
         """Look for the objects of sorted references."""
         starts = starts_of(rows)
         ids = objects_of(rows[starts])
-        sizes = sizes_at(backend, "chunks", ids) if len(ids) <= _FEW else _listed(backend, ids)
-        return cls(rows, starts, sizes)
+        return cls(rows, starts, sizes_of(backend, "chunks", ids))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -121,20 +115,6 @@ class Objects:
             held += size
         if batch:
             yield item()
-
-
-def _listed(backend: Backend, ids: Keys) -> npt.NDArray[np.int64]:
-    """The sizes of these objects, sorted by id, as the listing of their folder tells them."""
-    sizes = np.full(len(ids), -1, np.int64)
-    infos = backend.list("chunks")
-    start = len("chunks/")
-    while batch := list(islice(infos, _LISTED_AT_ONCE)):
-        raw, valid = parse_ids([info.key[start:] for info in batch])
-        names = np.ascontiguousarray(raw).view("S12").reshape(-1)
-        at = np.minimum(np.searchsorted(ids, names), len(ids) - 1)
-        hit = valid & (ids[at] == names)
-        sizes[at[hit]] = np.array([info.size for info in batch], np.int64)[hit]
-    return sizes
 
 
 def evenly(first: int, count: int, share: float) -> npt.NDArray[np.bool_]:

@@ -93,6 +93,7 @@ def climate() -> frazil.Repository:
     with repo.edit("main", "Describe the data") as tree:
         tree["atmosphere"].attrs["comment"] = "A1B scenario"
     repo.merge("warmer", into="main", message="Merge the correction")
+    repo.set_retention("keep last 2, monthly 2y; tag release-*: last 5")
     repo.hooks.add(Hook(name="units", validator="cf", options={"required": ["units"]}))
     repo.hooks.add(Hook(name="chat", webhook="https://chat.example/hooks/data", on=["tag"]))
     return repo
@@ -197,7 +198,8 @@ PAGES = {
     "difference": f"/compare?before=release-1&path={AIR}",
     "names": "/names",
     "storage": "/storage?measure=1",
-    "health": "/health?older=2100-01-01",
+    "retention": "/retention?older=2100-01-01",
+    "health": "/health?verify=objects",
     "operations": "/operations",
     "configuration": "/configuration",
 }

@@ -145,6 +145,7 @@ def test_markup_in_a_repository_stays_text(hostile: frazil.Repository) -> None:
         site.get("/storage", params=version),
         site.get("/operations"),
         site.get("/health"),
+        site.get("/retention", params={"older": "2100-01-01"}),
         site.get("/configuration"),
         site.get("/configuration", params={"history": 1}),
         site.get("/tree", params={"at": EVIL}),

@@ -63,18 +63,6 @@ def test_large_versions_are_measured_when_asked(
     assert "/numbers" in site.get("/storage", params={"measure": 1}).text
 
 
-def test_health_tells_what_could_be_freed_and_frees_nothing(repo: frazil.Repository) -> None:
-    with repo.edit("main", "Again") as tree:
-        tree["numbers"] = np.random.default_rng(2).random(3000)
-    repo.reset_branch("main", next(iter(repo.ancestry(branch="main"))).parent_id or "")
-    site = TestClient(app(repo), base_url=HERE)
-    for _ in range(2):
-        page = site.get("/health", params={"older": "2100-01-01"}).text
-        assert "1 chunk object," in page
-        assert "1 snapshot " in page
-    assert site.get("/health", params={"older": "soon"}).status_code == 400
-
-
 def test_health_tells_of_the_last_verification(tmp_path: Path) -> None:
     place = frazil.local_filesystem_storage(str(tmp_path / "repo"))
     repo = frazil.Repository.create(place)
@@ -113,7 +101,9 @@ def test_settings_and_their_history(repo: frazil.Repository) -> None:
     assert "default</td><td>77" in site.get("/configuration", params={"history": 1}).text
 
 
-@pytest.mark.parametrize("page", ["/health", "/operations", "/configuration", "/storage", "/names"])
+@pytest.mark.parametrize(
+    "page", ["/retention", "/health", "/operations", "/configuration", "/storage", "/names"]
+)
 def test_format_1_has_these_pages_too(page: str) -> None:
     repo = frazil.Repository.create(frazil.in_memory_storage(), spec_version=1)
     assert TestClient(app(repo), base_url=HERE).get(page).status_code == 200

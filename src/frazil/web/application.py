@@ -14,7 +14,16 @@ from frazil.repository import Repository
 from frazil.web.failures import HANDLERS
 from frazil.web.safety import LOOPBACK, Guard
 from frazil.web.site import Site
-from frazil.web.views import arrays, comparison, files, history, nodes, references, upkeep
+from frazil.web.views import (
+    arrays,
+    comparison,
+    files,
+    history,
+    nodes,
+    references,
+    retention,
+    upkeep,
+)
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -44,6 +53,7 @@ def app(
         *([Route("/names", references.change, methods=["POST"])] if write else []),
         Route("/storage", upkeep.storage),
         Route("/growth.svg", upkeep.growth),
+        Route("/retention", retention.retention),
         Route("/health", upkeep.health),
         Route("/operations", upkeep.operations),
         Route("/configuration", upkeep.configuration),

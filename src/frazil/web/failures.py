@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,14 +13,43 @@ from frazil.errors import (
     AlreadyExistsError,
     ConflictError,
     ErrorKind,
+    FormatError,
     HookError,
     IcechunkError,
     InvalidInputError,
+    NodeNotFoundError,
     NotFoundError,
     ReadOnlyError,
+    RefNotFoundError,
     SessionStateError,
+    SnapshotNotFoundError,
 )
 from frazil.web.site import site_of
+
+
+class Advice(NamedTuple):
+    """What to do: in words, and where a link with this title leads."""
+
+    words: str
+    title: str
+    address: str
+
+
+_START = Advice("", "To the history", "/")
+_TREE = Advice(
+    "It may be there in another version, or may have been moved.", "To all data", "/tree"
+)
+_NAMES = Advice(
+    "It may have been deleted, or a version of its history has expired.",
+    "To branches and tags",
+    "/names",
+)
+_HEALTH = Advice(
+    "A file of the repository is missing or damaged. What else is can be looked for, and much of "
+    "it repaired: frazil repair URL --dry-run says what.",
+    "Look whether everything is there",
+    "/health",
+)
 
 _TITLES = {
     400: "That cannot be answered",
@@ -51,9 +80,24 @@ def status_of(error: IcechunkError) -> int:
             return 500
 
 
+def advice_for(error: IcechunkError) -> Advice:
+    """What to do after an error."""
+    match error:
+        case NodeNotFoundError():
+            return _TREE
+        case RefNotFoundError() | SnapshotNotFoundError():
+            return _NAMES
+        case FormatError():
+            return _HEALTH
+        case _ if error.kind == ErrorKind.OBJECT_NOT_FOUND:
+            return _HEALTH
+        case _:
+            return _START
+
+
 def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, IcechunkError)
-    return _page(request, status_of(error), error.message)
+    return _page(request, status_of(error), error.message, advice_for(error))
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -63,9 +107,11 @@ def _http(request: Request, error: Exception) -> Response:
     return page
 
 
-def _page(request: Request, status: int, text: str) -> Response:
+def _page(request: Request, status: int, text: str, advice: Advice = _START) -> Response:
     title = _TITLES.get(status, "Something is wrong")
-    return site_of(request).page(request, "failure.html", status=status, title=title, text=text)
+    return site_of(request).page(
+        request, "failure.html", status=status, title=title, text=text, advice=advice
+    )
 
 
 HANDLERS: Mapping[Any, Any] = {IcechunkError: _known, HTTPException: _http}

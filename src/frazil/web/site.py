@@ -20,6 +20,7 @@ from frazil.library.catalog import Catalog
 from frazil.notebook import readable
 from frazil.repository import Repository
 from frazil.session import Session
+from frazil.storage import Storage
 from frazil.verification import VerifyReport
 from frazil.web.commits import Commits, read_commits
 from frazil.web.lanes import lanes
@@ -36,7 +37,7 @@ class Site:
         self.write = write
         self.secret = secrets.token_urlsafe(24)
         """What the forms hold that change something, and no other site knows."""
-        self.verified: tuple[datetime, VerifyReport] | None = None
+        self.verified: VerifyReport | None = None
         """The last verification that was made here."""
         self._commits: Commits | None = None
         self._templates = Environment(
@@ -52,12 +53,15 @@ class Site:
         self._templates.filters.update(
             bytes=readable,
             moment=moment,
-            day=day,
+            iso=iso,
             headline=headline,
             brief=brief,
+            capital=capital,
             breakable=breakable,
         )
-        self._templates.globals.update(site=self, version_of_frazil=__version__)
+        self._templates.globals.update(
+            site=self, name=name_of(repo.storage), version_of_frazil=__version__
+        )
 
     @property
     def catalog(self) -> Catalog:
@@ -131,9 +135,9 @@ def moment(when: int | datetime) -> str:
     return f"{_moment(when):%Y-%m-%d %H:%M}"
 
 
-def day(when: int | datetime) -> str:
-    """The day of a time."""
-    return f"{_moment(when):%Y-%m-%d}"
+def iso(when: int | datetime) -> str:
+    """A time as HTML and programs take it."""
+    return f"{_moment(when):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _moment(when: int | datetime) -> datetime:
@@ -153,6 +157,18 @@ def headline(message: str) -> str:
 def brief(id_: object) -> str:
     """The beginning of an id."""
     return str(id_)[:8]
+
+
+def capital(words: str) -> str:
+    """A sentence with a capital, as sentences have it that stand alone, unless a name is first."""
+    return words[:1].upper() + words[1:] if words.partition(" ")[0].isalpha() else words
+
+
+def name_of(storage: Storage) -> str:
+    """What a repository is called among others: the last part of its place, if it has one."""
+    shown = {one.name: str(one.value or "") for one in storage._shown()}
+    places = (shown.get(part, "") for part in ("prefix", "path", "url", "container", "bucket"))
+    return next((place.rstrip("/").rpartition("/")[2] for place in places if place), "")
 
 
 def _place(repo: Repository) -> str:

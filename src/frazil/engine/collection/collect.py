@@ -187,5 +187,5 @@ def _cutoff(library: Library, options: Options) -> tuple[int, list[str]]:
     cutoff = options.cutoff
     if isinstance(cutoff, timedelta):
         cutoff = storage_now(library) - cutoff // timedelta(microseconds=1)
-    started, lapsed = held_since(library)
+    started, lapsed = held_since(library, look_only=options.dry_run)
     return cutoff if started is None else min(cutoff, started), lapsed

@@ -16,6 +16,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -81,22 +82,29 @@ def _read(library: Library, info: ObjectInfo) -> LeaseRecord | None:
         ) from None
 
 
-def held_since(library: Library) -> tuple[int | None, list[str]]:
+def holding(library: Library, leases: Sequence[LeaseRecord], now: int) -> list[LeaseRecord]:
+    """Those that hold at `now` (us); one about another repository, which was here before, does not.
+
+    A lease that names no repository is about this one.
+    """
+    own = library.identity()
+    known = {None, None if own is None else str(own)}
+    return [
+        lease for lease in leases if lease.holds(now) and (own is None or lease.repository in known)
+    ]
+
+
+def held_since(library: Library, *, look_only: bool = False) -> tuple[int | None, list[str]]:
     """When the oldest lease that holds was started (us), and the keys of those that have lapsed.
 
-    One about another repository, which was here before, has lapsed.
+    look_only: go by the clock of this computer, because to ask for that of the storage is to write.
     """
     leases = read_leases(library)
     if not leases:
         return None, []
-    now = storage_now(library)
-    own = library.identity()
-    known = {None, None if own is None else str(own)}
-    holding = [
-        lease for lease in leases if lease.holds(now) and (own is None or lease.repository in known)
-    ]
-    lapsed = [lease.key for lease in leases if lease not in holding]
-    return min((lease.started for lease in holding), default=None), lapsed
+    held = holding(library, leases, library.now() if look_only else storage_now(library))
+    lapsed = [lease.key for lease in leases if lease not in held]
+    return min((lease.started for lease in held), default=None), lapsed
 
 
 class Lease(Displayed):

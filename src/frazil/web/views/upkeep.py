@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """Arrays and operations on a page."""
+
+FINDINGS = 100
+"""As many things that are wrong are listed."""
 
 LEVELS: dict[str, Level] = {"metadata": "metadata", "objects": "objects"}
 """Of verification, those that do not read all chunks."""
@@ -83,20 +85,13 @@ def growth(request: Request) -> Response:
 
 
 def health(request: Request) -> Response:
-    """The state of the repository; on request, what could be freed and what is amiss."""
+    """The state of the repository; on request, what is amiss."""
     site = site_of(request)
     repo = site.repo
     version_2 = int(repo.spec_version) >= 2
-    cutoff = request.query_params.get("older")
-    freed, problem = None, ""
-    if cutoff is not None:
-        try:
-            freed = repo.garbage_collect(_day(cutoff), dry_run=True)
-        except IcechunkError as error:
-            problem = error.message
     level = LEVELS.get(request.query_params.get("verify", ""))
     if level is not None:
-        site.verified = datetime.now(UTC), repo.verify(level, note=site.write)
+        site.verified = repo.verify(level, note=site.write)
     checkup = None
     if request.query_params.get("doctor") == "1":
         checkup = repo.doctor(snapshot_id=str(site.version(request).id))
@@ -108,22 +103,12 @@ def health(request: Request) -> Response:
         flags=repo.feature_flags() if version_2 else [],
         containers=sorted(repo.config.virtual_chunk_containers or {}),
         authorized=repo.authorized_virtual_container_prefixes,
-        today=f"{datetime.now(UTC):%Y-%m-%d}",
-        cutoff=cutoff,
-        freed=freed,
-        problem=problem,
         checkup=checkup,
         verified=site.verified,
         noted=repo.last_verification() if site.verified is None else None,
         stats=repo.stats,
+        most=FINDINGS,
     )
-
-
-def _day(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
-        raise HTTPException(400, f"{text[:40]!r} is no day such as 2026-01-31") from None
 
 
 def operations(request: Request) -> Response:

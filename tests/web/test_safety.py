@@ -115,6 +115,7 @@ def hostile() -> frazil.Repository:
     repo.create_branch(name, repo.lookup_branch("main"))
     repo.create_tag(name, repo.lookup_branch("main"))
     repo.set_metadata({EVIL: QUOTES})
+    repo.set_retention(f"keep last 5; tag {EVIL}: last 1")
     config = frazil.RepositoryConfig()
     for number, prefix in enumerate((EVIL, QUOTES)):
         url = f"file:///{prefix.replace('/', '_')}/"

@@ -11,6 +11,7 @@ import pytest
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zarr.storage import MemoryStore
 
 import frazil
 from frazil import Repository, Session
@@ -44,6 +45,34 @@ def test_format_3_is_the_same_bytes(
     files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
     files = [file for file in files if file.name != "zarr.json"]
     assert summary.bytes == sum(file.stat().st_size for file in files)
+
+
+class Insensitive(dict[str, Any]):
+    """As a folder of macOS or Windows."""
+
+    def __getitem__(self, key: str) -> Any:
+        return super().__getitem__(key.lower())
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key.lower(), value)
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(str(key).lower())
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["array", "group"])
+def test_places_that_do_not_tell_case_apart(kind: str, zarr_format: Literal[2, 3]) -> None:
+    session = Repository.create(frazil.in_memory_storage()).writable_session("main")
+    root = zarr.create_group(session.store)
+    for name in ("A", "a"):
+        if kind == "group":
+            root.create_group(name).create_array(f"of_{name}", shape=1, dtype="i4")
+        else:
+            root.create_array(name, shape=1, dtype="i4")
+    export_zarr(session, MemoryStore(), zarr_format=zarr_format)
+    with pytest.raises(AlreadyExistsError, match="does not tell 'a' from another node"):
+        export_zarr(session, MemoryStore(Insensitive()), zarr_format=zarr_format)
 
 
 @pytest.mark.filterwarnings("ignore")

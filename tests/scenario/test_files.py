@@ -26,6 +26,7 @@ from frazil.errors import (
 )
 from frazil.files import Files
 from frazil.model.file_arrays import CHUNK_BYTES
+from frazil.storage import osfiles
 
 CHUNK = 1000
 
@@ -364,6 +365,21 @@ def test_saving_to_disk(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["f.bin", "g"]
     with files.open("f.bin") as file:
         assert file.read(1) != data[:1]
+
+
+@pytest.mark.parametrize("name", ["a:b", "C:x", "con", "Aux.txt", "com1.log", "x. ", "a?b", "x."])
+def test_names_that_windows_takes_for_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    repo = frazil.Repository.create(frazil.in_memory_storage())
+    files = repo.writable_session("main").files()
+    files[name] = files["console.txt"] = b"1"
+    monkeypatch.setattr(osfiles, "WINDOWS", True)
+    with pytest.raises(InvalidInputError, match="on Windows: say what") as caught:
+        files.save(name, tmp_path)
+    assert caught.value.kind == "invalid-path"
+    assert files.save(name, tmp_path / "other").read_bytes() == b"1"
+    assert files.save("console.txt", tmp_path) == tmp_path / "console.txt"
 
 
 def test_xarray_opens_groups_with_files() -> None:

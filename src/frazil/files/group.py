@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -24,11 +25,18 @@ from frazil.format.snapshot import NodeKind
 from frazil.model.file_arrays import CHUNK_BYTES, check_name
 from frazil.notebook import file_table
 from frazil.paths import check_path, join
+from frazil.storage import osfiles
 from frazil.twins import twin
 
 if TYPE_CHECKING:
     from frazil.engine.workspace import Workspace
     from frazil.store import IcechunkStore
+
+_NO_NAME_ON_WINDOWS = re.compile(
+    r'.*[<>:"|?*].*|.*[. ]|(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])([ .].*)?',
+    re.IGNORECASE,
+)
+"""Names that lead elsewhere there: to a device, another drive, a stream of another file."""
 
 
 class Files(Displayed):
@@ -154,12 +162,13 @@ class Files(Displayed):
         """Copy a file to a local path, or into a folder; returns where it is.
 
         It appears when it is complete, in the place of what was there. Raises as `get`, and
-        `InvalidInputError` (`io`) if it cannot be written.
+        `InvalidInputError` (`io`) if it cannot be written, or (`invalid-path`) if its name is no
+        name of a file here: on Windows `a:b`, `con.txt` and others. Then name the target.
         """
         info = self.info(name)
         place = Path(target)
         if place.is_dir():
-            place /= check_name(name)
+            place /= _local_name(name)
         try:
             self._save(info, place)
         except OSError as error:
@@ -180,8 +189,8 @@ class Files(Displayed):
                     digest.update(data)
                     file.write(data)
             self._check(info, digest.hexdigest())
-            os.replace(draft, place)
-        except BaseException:
+            osfiles.replace(os.fspath(draft), os.fspath(place))
+        except BaseException:  # what is half written goes, whatever it was
             with suppress(OSError):
                 draft.unlink()
             raise
@@ -265,3 +274,14 @@ def files_of(store: IcechunkStore, group: str) -> Files:
     if node is None and path != "/" and workspace.read_only:
         raise NodeNotFoundError(f"there is no group {path}", ErrorKind.NODE_NOT_FOUND)
     return Files(store, path)
+
+
+def _local_name(name: str) -> str:
+    check_name(name)
+    if osfiles.WINDOWS and _NO_NAME_ON_WINDOWS.fullmatch(name):
+        raise InvalidInputError(
+            f"no file can be called {name!r} on Windows: say what it is to be called instead, as "
+            "the last part of the target",
+            ErrorKind.INVALID_PATH,
+        )
+    return name

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from typing import IO
 
 from frazil.hooks.consent import VARIABLE
 from frazil.hooks.declared import Hook
 from frazil.hooks.event import HookEvent
+from frazil.storage.osfiles import WINDOWS
 
 _KEPT = 4096
 """Bytes of the end of what a command printed."""
@@ -55,7 +57,7 @@ def run_command(hook: Hook, event: HookEvent) -> str | None:
         except subprocess.TimeoutExpired:
             _kill(process)
             return f"did not end within {hook.timeout:g} seconds"
-        except BaseException:
+        except BaseException:  # whoever interrupts this waits for no command either
             _kill(process)
             raise
         if code == 0:
@@ -64,10 +66,14 @@ def run_command(hook: Hook, event: HookEvent) -> str | None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    if os.name == "posix":
-        os.killpg(process.pid, signal.SIGKILL)
+    if WINDOWS:
+        tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(tree, capture_output=True, check=False)
     else:
-        process.kill()
+        # macOS refuses for a group whose last process has just ended.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
 
 

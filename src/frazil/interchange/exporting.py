@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import unicodedata
+from collections import Counter
 from typing import Any, Literal
 
 import zarr
@@ -40,7 +42,8 @@ def export_zarr(
     the values anew. consolidated: also write consolidated metadata; by default for format 2,
     where readers expect it. overwrite: replace what is there.
 
-    Raises `AlreadyExistsError` (`node-already-exists`) if there is something at the target,
+    Raises `AlreadyExistsError` (`node-already-exists`) if there is something at the target, or if
+    the target takes the names of two nodes for one, as folders of macOS and Windows do with case,
     `InvalidInputError` if the session has no such node, `StorageError` for what cannot be
     written.
     """
@@ -48,9 +51,16 @@ def export_zarr(
     store = plain_store(target, read_only=False)
     _make_room(store, overwrite=overwrite)
     found = list(nodes(root))
+    alike = Counter(_folded(node.path) for node in found)
     tally = Tally()
     with task("Exporting arrays", sum(isinstance(node, PlainArray) for node in found)) as progress:
         for node in found:
+            if alike[_folded(node.path)] > 1 and not sync(_is_empty(store, f"{node.path}/")):
+                raise AlreadyExistsError(
+                    f"{store} does not tell {node.path!r} from another node, of which the name is "
+                    "the same but for case or accents: rename one of them",
+                    ErrorKind.NODE_ALREADY_EXISTS,
+                )
             if isinstance(node, PlainGroup):
                 attributes = json.loads(node.document)["attributes"]
                 zarr.create_group(
@@ -82,10 +92,15 @@ def _make_room(store: Store, *, overwrite: bool) -> None:
         )
 
 
-async def _is_empty(store: Store) -> bool:
-    async for _ in store.list():
+async def _is_empty(store: Store, prefix: str = "") -> bool:
+    async for _ in store.list_prefix(prefix):
         return False
     return True
+
+
+def _folded(path: str) -> str:
+    """What a file system that ignores case and normal forms makes of a path."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def _export_array(

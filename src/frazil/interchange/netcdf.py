@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frazil.errors import ErrorKind, InvalidInputError
+from frazil.storage.osfiles import replace
 
 if TYPE_CHECKING:
     import xarray
@@ -79,7 +80,7 @@ def export_netcdf(session: Session, file: Path, group: str | None = None, **opti
         ) from error
     try:
         _without_file_encoding(dataset).to_netcdf(scratch, **options)
-        os.replace(scratch, target)
+        replace(scratch, target)
     finally:
         if os.path.exists(scratch):
             os.remove(scratch)

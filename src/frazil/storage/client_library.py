@@ -98,7 +98,7 @@ def _is_part(name: str) -> bool:
 def _copied(source: str) -> Iterator[str]:
     """The file under a name and an identity that the loader has not seen."""
     content = Path(source).read_bytes()
-    if hasattr(os, "memfd_create"):
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
         # In memory: folders for temporary files may forbid to run what is in them.
         descriptor = os.memfd_create(_NAME, os.MFD_CLOEXEC)
         try:

@@ -65,7 +65,7 @@ class Folders:
     def _make_root(self) -> None:
         missing = []
         path = self._root
-        while not os.path.lexists(path):
+        while not os.path.lexists(path) and path != os.path.dirname(path):  # a drive may be missing
             missing.append(path)
             path = os.path.dirname(path)
         os.makedirs(self._root, exist_ok=True)

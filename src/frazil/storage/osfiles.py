@@ -13,6 +13,7 @@ import re
 import stat
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from frazil.errors import ErrorKind, StorageError
@@ -126,7 +127,7 @@ def write_new(path: str, data: bytes | memoryview, *, durable: bool) -> None:
             while (written := os.write(fd, rest)) < len(rest):
                 rest = memoryview(rest)[written:]
             if durable:
-                os.fsync(fd)
+                _flush(fd)
         finally:
             os.close(fd)
     except BaseException:
@@ -136,17 +137,17 @@ def write_new(path: str, data: bytes | memoryview, *, durable: bool) -> None:
 
 def replace(source: str, target: str) -> None:
     """Give the file its final name; a file that had it is gone."""
-    if not WINDOWS:
-        os.replace(source, target)
-        return
-    # Windows refuses while any other process has the target open, which takes a moment.
-    for pause in (0.001, 0.005, 0.02, 0.1, 0.5):
+    _patiently(os.replace, source, target)
+
+
+def _patiently(act: Callable[..., None], *paths: str) -> None:
+    # Windows refuses while any other process has the file open, which takes a moment.
+    for pause in (0.001, 0.005, 0.02, 0.1, 0.5) if WINDOWS else ():
         try:
-            os.replace(source, target)
-            return
+            return act(*paths)
         except PermissionError:
             time.sleep(pause)
-    os.replace(source, target)
+    act(*paths)
 
 
 def link(source: str, target: str) -> bool:
@@ -166,7 +167,7 @@ def link(source: str, target: str) -> bool:
 def remove(path: str) -> bool:
     """Remove the file; False if there is none."""
     try:
-        os.unlink(path)
+        _patiently(os.unlink, path)
     except FileNotFoundError:
         return False
     return True
@@ -201,6 +202,8 @@ def lock(path: str) -> int | None:
 if sys.platform == "win32":
     import msvcrt
 
+    _flush = os.fsync
+
     def _lock(fd: int) -> bool:
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
@@ -220,6 +223,19 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    _FULL_FSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+
+    def _flush(fd: int) -> None:
+        # On macOS, fsync leaves the bytes in a cache of the disk (fsync(2) there).
+        if _FULL_FSYNC is not None:
+            try:
+                fcntl.fcntl(fd, _FULL_FSYNC)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY):
+                    raise  # and not every file system has it
+        os.fsync(fd)
 
     def _lock(fd: int) -> bool:
         try:
@@ -242,7 +258,10 @@ else:
 
 
 def fsync_file(path: str) -> None:
-    """Wait until the bytes of the file are on the disk."""
+    """Wait until the disk has the bytes of the file, on macOS in its cache.
+
+    `fsync_folder` for the folder of any of them empties that.
+    """
     # Windows flushes only through a descriptor that may write.
     fd = os.open(path, (os.O_RDWR if WINDOWS else os.O_RDONLY) | _COMMON)
     try:
@@ -257,7 +276,7 @@ def fsync_folder(path: str) -> None:
         return
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))  # the root may be a link
     try:
-        os.fsync(fd)
+        _flush(fd)
     except OSError as error:
         # Some network file systems do not know this; their server does it by itself.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):

@@ -14,7 +14,7 @@ import pytest
 
 import frazil
 from frazil import HookError, Repository
-from frazil.hooks import Hook, webhooks
+from frazil.hooks import Hook, commands, webhooks
 
 LOOK = """
 import json, os, sys, frazil
@@ -76,6 +76,23 @@ def test_a_command_that_fails_refuses(repo: Repository, command: list[str], text
         commit(repo)
     assert text in str(e.value)
     assert len(str(e.value)) < 5000
+
+
+def test_on_windows_a_command_is_ended_with_its_children(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    def run(command: list[str], **_: Any) -> None:
+        ended.append(" ".join(command[:-1]))
+
+    monkeypatch.setattr(commands, "WINDOWS", True)
+    monkeypatch.setattr(commands.subprocess, "run", run)
+    repo.hooks.add(python("import time; time.sleep(100)", timeout=0.3))
+    repo.hooks.allow()
+    with pytest.raises(HookError, match="did not end within"):
+        commit(repo)
+    assert ended == ["taskkill /F /T /PID"]
 
 
 def test_a_command_on_names(repo: Repository, tmp_path: Path) -> None:

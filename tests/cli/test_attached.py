@@ -46,7 +46,7 @@ def test_deleting_files(frazil_cli: Run, here: Path) -> None:
         ("get station /notes/none", Exit.NOT_FOUND, "there is no file 'none' in /notes"),
         ("rm station /t --yes", Exit.NOT_FOUND, "there is no file 't' in /"),
         ("ls station /none", Exit.NOT_FOUND, "there is no group /none"),
-        ("put station none.txt", Exit.USAGE, "cannot read none.txt"),
+        ("put station none.txt", Exit.NOT_FOUND, "there is no file none.txt"),
         ("put station may.nc --to /t", Exit.USAGE, "/t is an array"),
         ("put station may.nc june.nc --name x", Exit.USAGE, "for one file"),
         ("put station -", Exit.USAGE, "--name"),

@@ -140,7 +140,8 @@ def test_in_and_out(frazil_cli: Cli, here: Path) -> None:
     done = frazil_cli("frazil export observations all.nc")
     assert done.code == 2, "an array without names of dimensions"
     assert "dimension_names" in done.err
-    assert frazil_cli("frazil import observations nowhere.zarr").code == 2
+    again = frazil_cli("frazil import observations archive.zarr --to raw")
+    assert (again.code, again.out) == (0, "main has all of archive.zarr already\n")
 
 
 def test_copies(frazil_cli: Cli) -> None:
@@ -148,6 +149,7 @@ def test_copies(frazil_cli: Cli) -> None:
         *("calibrated", "main")
     ]
     assert frazil_cli("frazil clone weather backup").code == 1
+    assert frazil_cli("frazil sync weather backup").out == "backup has all files already\n"
     with frazil.open("weather").transaction("main", message="more") as store:
         zarr.open_group(store).attrs["more"] = True
     assert frazil_cli("frazil sync weather backup --json").document["branches"] == ["main"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import frazil
-from frazil.cli import main
+from frazil.cli import _ended_by_interrupts, main
 from frazil.cli.exits import Exit, code_of
 from frazil.storage.osfiles import storage_error
 from tests.cli.conftest import Done
@@ -30,6 +33,12 @@ Cli = Callable[[str], Done]
         ("frazil squash weather calibrated -m x", Exit.USAGE, "not in the history"),
         ("frazil info s3://bucket/prefix?x=y", Exit.USAGE, "option 'x' is unknown"),
         ("frazil info ftp://host/x", Exit.USAGE, "ftp"),
+        ("frazil info check.py", Exit.NOT_FOUND, "which is a file"),
+        ("frazil init weather", Exit.FINDING, "there is a repository at weather already"),
+        ("frazil branch weather main", Exit.FINDING, "frazil reset moves it"),
+        ("frazil import weather nowhere.zarr", Exit.NOT_FOUND, "no file or folder nowhere.zarr"),
+        ("frazil export weather archive.zarr", Exit.FINDING, "--overwrite"),
+        ("frazil squash weather main -m x --yes", Exit.USAGE, "no commits after main"),
     ],
 )
 @pytest.mark.usefixtures("here")
@@ -80,10 +89,32 @@ def test_an_archived_repository(frazil_cli: Cli, here: Path) -> None:
     assert frazil_cli("frazil log weather").code == 0
 
 
+def test_an_interrupt_before_a_command_runs_ends_the_process() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with _ended_by_interrupts():
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_characters_that_the_output_cannot_show(here: Path) -> None:
+    repo = frazil.open("weather")
+    repo.create_branch("\N{SNOWMAN}", repo.lookup_branch("main"))
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+
+    def run(*line: str) -> str:
+        command = [sys.executable, "-m", "frazil", *line]
+        return subprocess.run(
+            command, env=environment, capture_output=True, check=True, encoding="ascii"
+        ).stdout
+
+    assert "?" in run("branch", "weather")
+    assert "\N{SNOWMAN}" in json.loads(run("branch", "weather", "--json"))
+
+
 def test_without_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "typer", None)
     monkeypatch.delitem(sys.modules, "frazil.cli.app")
-    with pytest.raises(SystemExit, match=r"frazil\[cli\]"):
+    with pytest.raises(SystemExit, match="pip install typer rich"):
         main()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -125,6 +126,12 @@ def test_tables_fit_the_terminal(columns: int) -> None:
     assert "360 x 12 x 24" in out
     lines = out.replace("\x1b[2m", "").replace("\x1b[0m", "").splitlines()
     assert max(map(len, lines)) <= columns
+
+
+def test_times_and_ids_are_not_broken_into_lines() -> None:
+    code, out = on_terminal("frazil branch weather", 60)
+    assert code == 0
+    assert re.search(r"calibrated  \w{8}  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  Warmer by", out)
 
 
 def test_a_graph_is_coloured_on_terminals_only(frazil_cli: Cli) -> None:

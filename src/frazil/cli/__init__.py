@@ -13,12 +13,19 @@
     tracing.py       blame, bisect
     references.py    branch, tag, reset
     merging.py       merge, cherry-pick, revert, squash
-    upkeep.py        stats, doctor, gc, expire, migrate, ops
-    copies.py        clone, sync, import, export
-    hooking.py       hooks list, hooks add, hooks remove, hooks allow, hooks run
-    completion.py    what shells offer where somebody presses Tab
+    copies.py        import, export, clone, sync
+    attached.py      files ls, files put, files get, files rm
+    retention.py     retention show, retention set, retention preview
+    purging.py       purge
+    statistics.py    stats
+    upkeep.py        doctor, expire, gc, migrate, ops
+    packing.py       pack
+    integrity.py     verify, repair
     configuring.py   config get, config set, config history
+    hooking.py       hooks list, hooks add, hooks remove, hooks allow, hooks run
     files.py         cat, inspect
+    serving.py       serve
+    completion.py    what shells offer where somebody presses Tab
 
 A new command is a function in one of these, declared with `commands.command`, or in a new module
 that `app.FAMILIES` names. A test runs its examples, `python -m tests.cli.page` documents it.
@@ -27,15 +34,35 @@ Starting has to be fast, so nothing here imports the rest of the package before 
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def main() -> None:
     """Run the program with the arguments of the process."""
+    with _ended_by_interrupts():
+        try:
+            from frazil.cli.app import program
+        except ModuleNotFoundError as error:
+            if error.name not in ("typer", "rich"):
+                raise
+            sys.exit(
+                "frazil: the command line needs typer and rich: pip install typer rich, "
+                "or frazil[cli] from where frazil came"
+            )
+        run = program()
+    run(prog_name="frazil")
+
+
+@contextmanager
+def _ended_by_interrupts() -> Iterator[None]:
+    """While modules are imported, an interrupt ends the process at once, without a traceback."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        from frazil.cli.app import run
-    except ModuleNotFoundError as error:
-        if error.name not in ("typer", "rich"):
-            raise
-        sys.exit("frazil: the command line needs typer and rich: pip install 'frazil[cli]'")
-    run()
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
 from frazil._version import __version__
 from frazil.cli.commands import COMMANDS, Group
-from frazil.cli.output import note, one_line
+from frazil.cli.output import note, one_line, print_what_can_be_encoded
 
 FAMILIES = (
     "repositories",
@@ -41,7 +42,9 @@ _ABOUT = """Version control for Zarr arrays.
 
 URL is a folder or a place in a bucket, such as s3://bucket/prefix; who you are is taken from the
 environment. VERSION is a branch, a tag, the beginning of a snapshot's id, or one of them with ~2
-for two commits before. FRAZIL_DEBUG=1 shows where an error comes from.
+for two commits before. Times are in UTC. FRAZIL_DEBUG=1 shows where an error comes from.
+
+To try it: frazil demo weather
 """
 
 
@@ -93,15 +96,15 @@ def application(*, completing: bool = False) -> typer.Typer:
         examples = "\n".join(f"  {line}" for line in item.examples)
         groups[parent].command(
             name,
-            epilog=f"\b\nExample:\n{examples}",
+            epilog=f"\b\nExample{'s' * (len(item.examples) > 1)}:\n{examples}",
             context_settings=_SETTINGS | item.context,
         )(item.function)
     return app
 
 
 PARENTS = {
-    "hooks": "What runs before and after commits, merges, and changes of tags and branches.",
-    "retention": "Say which versions are kept.",
+    "hooks": "Checks before commits and merges, messages after them.",
+    "retention": "Which versions are kept: show, set or preview a policy.",
     "config": "Show and change the configuration of a repository.",
     "files": "Ordinary files beside the arrays: notes, sources, logs.",
 }
@@ -128,8 +131,9 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-def run() -> None:
-    """Run the program with the arguments of the process."""
+def program() -> Any:
+    """The program, ready to be called with the arguments of the process."""
     if not os.environ.get("FRAZIL_DEBUG"):
         warnings.showwarning = _warn
-    application(completing="_FRAZIL_COMPLETE" in os.environ)(prog_name="frazil")
+    print_what_can_be_encoded()
+    return typer.main.get_command(application(completing="_FRAZIL_COMPLETE" in os.environ))

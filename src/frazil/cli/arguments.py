@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,11 @@ def open_repository(url: str, virtual: list[str] | None = None) -> Repository:
     """The repository at a URL; `virtual` as in the option of this name."""
     import frazil
 
+    if os.path.isfile(url):
+        raise frazil.RepositoryNotFoundError(
+            f"there is no repository at {url}, which is a file",
+            frazil.ErrorKind.REPOSITORY_NOT_FOUND,
+        )
     try:
         return frazil.open(url, authorize_virtual_chunk_access=_access(virtual or []))
     except frazil.RepositoryNotFoundError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,6 +90,9 @@ def files_put(
         raise typer.BadParameter("--name is for one file")
     if name is None and "-" in sources:
         raise typer.BadParameter("give standard input a name: --name")
+    for source in sources:
+        if source != "-" and not os.path.exists(source):
+            raise FileNotFoundError(f"there is no file {source}")
     session = open_repository(url).writable_session(branch)
     files = session.files(to)
     options: dict[str, Any] = {"media_type": media_type, "attributes": _values(attributes or [])}

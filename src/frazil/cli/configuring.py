@@ -76,7 +76,8 @@ def config_set(
     if as_json:
         print_json({"key": key, "before": before, "after": after})
     else:
-        say(f"{key} = {json.dumps(after)}, before {json.dumps(before)}")
+        was = "not set" if before is None else json.dumps(before)
+        say(f"{key} = {json.dumps(after)}; before: {was}")
 
 
 def _config(key: str, text: str) -> RepositoryConfig:

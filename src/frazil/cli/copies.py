@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +14,11 @@ from frazil.cli.commands import Group, command
 from frazil.cli.output import plural, print_json, record_document, say, size
 
 if TYPE_CHECKING:
+    from frazil import AlreadyExistsError, Session
     from frazil.interchange.summary import TransferSummary
     from frazil.ops import CopySummary
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 NETCDF = (".nc", ".nc4", ".cdf", ".h5", ".hdf5")
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="Where to: a folder or URL.")]
 Branches = Annotated[
@@ -59,6 +63,9 @@ def import_(
     import frazil
 
     repo = open_repository(url, virtual)
+    for source in sources:
+        if not _URL.match(source) and not os.path.exists(source):
+            raise FileNotFoundError(f"there is no file or folder {source}")
     session = repo.writable_session(branch)
     summary = None
     if all(_is_netcdf(source) for source in sources):
@@ -69,11 +76,16 @@ def import_(
         if len(sources) > 1 or append_dim is not None:
             raise typer.BadParameter("give one Zarr store, or NetCDF files")
         summary = frazil.import_zarr(sources[0], session, to, by_reference=by_reference)
-    id_ = session.commit(message or f"Import {', '.join(map(_name, sources))}")
+    names = ", ".join(map(_name, sources))
+    what = _written(session) if summary is None else _transferred(summary)
+    id_ = session.snapshot_id
+    is_new = session.has_uncommitted_changes
+    if is_new:
+        id_ = session.commit(message or f"Import {names}")
     if as_json:
         print_json({"branch": branch, "snapshot": id_} | _transfer(summary))
     else:
-        say(f"{branch} is at {id_}" + _transferred(summary))
+        say(f"{branch} is at {id_}: {what}" if is_new else f"{branch} has all of {names} already")
 
 
 @command(
@@ -100,22 +112,29 @@ def export(
     session = open_version(open_repository(url, virtual), at)
     summary = None
     if _is_netcdf(target):
-        import os
-
         if os.path.exists(target) and not overwrite:
-            raise frazil.AlreadyExistsError(f"{target} exists: --overwrite replaces it")
+            raise _is_there(target)
         frazil.export_netcdf(session, target, path.strip("/") or None)
     elif zarr_format in (2, 3):
         format_: Any = zarr_format
-        summary = frazil.export_zarr(
-            session, target, path, zarr_format=format_, overwrite=overwrite
-        )
+        try:
+            summary = frazil.export_zarr(
+                session, target, path, zarr_format=format_, overwrite=overwrite
+            )
+        except frazil.AlreadyExistsError:
+            raise _is_there(target) from None
     else:
         raise typer.BadParameter("--zarr-format takes 2 or 3")
     if as_json:
         print_json({"target": target, "snapshot": session.snapshot_id} | _transfer(summary))
     else:
-        say(f"wrote {target}" + _transferred(summary))
+        say(f"wrote {target}" + (f": {_transferred(summary)}" if summary is not None else ""))
+
+
+def _is_there(target: str) -> AlreadyExistsError:
+    from frazil import AlreadyExistsError
+
+    return AlreadyExistsError(f"{target} is not empty: --overwrite replaces what is there")
 
 
 @command(
@@ -169,9 +188,12 @@ def _copied(done: CopySummary, target: str, *, as_json: bool) -> None:
     if as_json:
         print_json(record_document(done))
         return
+    present = f"; {done.objects_present:,} were there" if done.objects_present else ""
     say(
-        f"{plural(done.objects_copied, 'file')} copied to {target}, {size(done.bytes_copied)}; "
-        f"{done.objects_present:,} were there"
+        f"{plural(done.objects_copied, 'file')} copied to {target}, "
+        f"{size(done.bytes_copied)}{present}"
+        if done.objects_copied
+        else f"{target} has all files already"
     )
     for kind, names in (("branches", done.branches), ("tags", done.tags)):
         if names:
@@ -192,10 +214,16 @@ def _transfer(summary: TransferSummary | None) -> dict[str, Any]:
     return record_document(summary)
 
 
-def _transferred(summary: TransferSummary | None) -> str:
-    if summary is None:
-        return ""
-    text = f": {plural(summary.arrays, 'array')}, {plural(summary.chunks, 'chunk')}"
+def _written(session: Session) -> str:
+    """How much a commit of a session will write."""
+    changes = session.status()
+    arrays = changes.new_arrays | changes.updated_arrays | set(changes.updated_chunks)
+    chunks = sum(map(len, changes.updated_chunks.values()))
+    return f"{plural(len(arrays), 'array')}, {plural(chunks, 'chunk')}"
+
+
+def _transferred(summary: TransferSummary) -> str:
+    text = f"{plural(summary.arrays, 'array')}, {plural(summary.chunks, 'chunk')}"
     text += f" ({size(summary.bytes)})"
     if summary.present:
         text += f"; {plural(summary.present, 'chunk')} were there"

@@ -57,7 +57,10 @@ def inspect(
     repo = open_repository(url)
     kind, _, name = key.partition("/")
     if kind not in KINDS or (kind == "repo") != (not name):
-        raise typer.BadParameter(f"{key!r} is no file that can be decoded: see --help")
+        raise typer.BadParameter(
+            f"{key!r} is no file that can be decoded: write repo, snapshots/VERSION, "
+            "transactions/VERSION or manifests/ID"
+        )
     with _missing_file():
         print_json(_decoders(repo)[kind](name))
 

@@ -108,7 +108,9 @@ def squash(
     repo = open_repository(url)
     after, before = repo.resolve(version), repo.lookup_branch(onto)
     number = _commits_after(repo, before, after)
-    what = f"{plural(number, 'commit')} of {onto} become one"
+    if not number:
+        raise InvalidInputError(f"{onto} has no commits after {version}")
+    what = f"{plural(number, 'commit')} of {onto} will become one"
     if dry_run:
         _told({"branch": onto, "commits": number, "dry_run": True}, what, as_json=as_json)
         return

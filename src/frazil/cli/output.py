@@ -6,6 +6,7 @@ repository never steers the terminal.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -13,9 +14,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_SHORT = 20
+"""Columns that are not wider are not broken into lines: ids, times, sizes."""
+
+
+def print_what_can_be_encoded() -> None:
+    """Have characters that the encoding of the output lacks replaced, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def printable(text: str) -> str:
@@ -45,7 +55,8 @@ def note(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print a document; times in ISO 8601, enumerations by name, sets sorted."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    escape = not sys.stdout.encoding.lower().startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=escape, default=_plain))
 
 
 def _plain(value: Any) -> Any:
@@ -93,12 +104,23 @@ def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Colle
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False)
+    whole = _unbroken([list(head), *rows], console.width)
     shown = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for i, name in enumerate(head):
-        shown.add_column(name, justify="right" if i in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if i in right else "left"
+        shown.add_column(name, justify=justify, overflow="fold", no_wrap=i in whole)
     for row in rows:
         shown.add_row(*map(Text, row))
-    Console(highlight=False).print(shown)
+    console.print(shown)
+
+
+def _unbroken(lines: Sequence[Sequence[str]], width: int) -> set[int]:
+    """The columns whose cells stay in one line, if that leaves room for the others."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    short = {i for i, one in enumerate(widths) if one <= _SHORT}
+    needed = sum(widths[i] if i in short else _SHORT // 2 for i in range(len(widths)))
+    return short if needed + 2 * (len(widths) - 1) <= width else set()
 
 
 def facts(values: Mapping[str, object]) -> None:
@@ -114,12 +136,12 @@ def facts(values: Mapping[str, object]) -> None:
 
 def size(count: int) -> str:
     """Bytes as people say it: 1.5 MiB."""
-    value, unit = float(count), "bytes"
+    value, unit = float(count), "B"
     for larger in UNITS:
         if value < 1024:
             break
         value, unit = value / 1024, larger
-    return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

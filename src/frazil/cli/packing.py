@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -124,6 +125,8 @@ def pack(
             "  commits": "\n".join(f"{k} {v}" for k, v in found.commits.items()) or None,
         }
     )
+    if not dry_run:
+        say(f"the old objects stay until they are collected: frazil gc {shlex.quote(url)}")
 
 
 def _anew(found: RepackSummary) -> str:

@@ -33,11 +33,11 @@ def purge(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Remove an array, a part of it, or an attribute from all of history, for good.
+    """Remove an array, or a part of it, from all of history.
 
-    Commits that tell of it get other ids; branches and tags follow. Files are deleted at once, then
-    all are read to see that nothing is left. Ends with 1 if something is. Nobody may write
-    meanwhile. Copies of the repository are not reached.
+    Or an attribute of a node. It is gone for good. Commits that tell of it get other ids; branches
+    and tags follow. Files are deleted at once, then all are read to see that nothing is left. Ends
+    with 1 if something is. Nobody may write meanwhile. Copies of the repository are not reached.
     """
     repo, parts = open_repository(url), None if region is None else _region(region)
     found = repo.purge(path, region=parts, attribute=attribute)

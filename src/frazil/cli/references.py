@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +15,18 @@ from frazil.cli.output import headline, plural, print_json, say, table, when
 if TYPE_CHECKING:
     from frazil import Repository, SnapshotInfo
 
+
+def _not_empty(name: str | None) -> str | None:
+    if name == "":
+        raise typer.BadParameter("the name is empty")
+    return name
+
+
 Name = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="Its name; without it, all are listed.")
+    str | None,
+    typer.Argument(
+        metavar="NAME", help="Its name; without it, all are listed.", callback=_not_empty
+    ),
 ]
 Version = Annotated[
     str | None, typer.Argument(metavar="VERSION", help="Where it points to; main unless given.")
@@ -48,7 +60,8 @@ def branch(
     else:
         target = repo.resolve(version or "main")
         if not dry_run:
-            repo.create_branch(name, target)
+            with _hint("frazil reset moves it"):
+                repo.create_branch(name, target)
         _made("branch", name, target, dry_run=dry_run, as_json=as_json)
 
 
@@ -81,7 +94,8 @@ def tag(
     else:
         target = repo.resolve(version or "main")
         if not dry_run:
-            repo.create_tag(name, target)
+            with _hint("tags cannot be moved, choose another name"):
+                repo.create_tag(name, target)
         _made("tag", name, target, dry_run=dry_run, as_json=as_json)
 
 
@@ -117,6 +131,17 @@ def reset(
     else:
         say(what)
         _list(lost)
+
+
+@contextmanager
+def _hint(text: str) -> Iterator[None]:
+    """Say what to do where a name is taken."""
+    from frazil import AlreadyExistsError
+
+    try:
+        yield
+    except AlreadyExistsError as error:
+        raise AlreadyExistsError(f"{error.message}: {text}", error.kind) from error
 
 
 def _show(

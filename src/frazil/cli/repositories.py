@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
 @command("init", Group.CHANGE, "frazil init new", "frazil init new --spec 1")
 def init(
     url: Url,
-    spec: Annotated[int, typer.Option(help="Version of the format: 1 or 2.")] = 2,
+    spec: Annotated[
+        int, typer.Option(min=1, max=2, metavar="1|2", help="Version of the format.")
+    ] = 2,
     as_json: Json = False,
 ) -> None:
     """Make a new, empty repository."""
     import frazil
 
-    repo = frazil.Repository.create(frazil.storage_from_url(url), spec_version=spec)
+    place = frazil.storage_from_url(url)
+    if frazil.Repository.exists(place):
+        raise frazil.AlreadyExistsError(f"there is a repository at {url} already")
+    repo = frazil.Repository.create(place, spec_version=spec)
     if as_json:
         main = repo.lookup_branch("main")
         print_json({"url": url, "id": str(repo.id), "spec_version": spec, "main": main})
@@ -78,7 +84,7 @@ def info(url: Url, as_json: Json = False) -> None:
             "branches": _some(branches),
             "tags": _some(tags) or "none",
             "history": plural(commits, "commit"),
-            "main": f"{tip.id[:8]} {when(tip.written_at)} {headline(tip.message)}",
+            "main": f"{tip.id[:8]} {when(tip.written_at)} UTC {headline(tip.message)}",
             "in main": f"{plural(arrays, 'array')}, {plural(len(nodes) - arrays, 'group')}",
             "hooks": _some(document["hooks"]) or None,
             "metadata": "\n".join(
@@ -97,7 +103,7 @@ def _verified(last: LastVerification | None) -> str | None:
     if last is None:
         return None
     wrong = "whole" if last.is_healthy else plural(last.findings, "finding")
-    return f"{when(last.ended_at)}, level {last.level}: {wrong}"
+    return f"{when(last.ended_at)} UTC, level {last.level}: {wrong}"
 
 
 def _set(document: dict[str, Any]) -> dict[str, Any]:
@@ -178,10 +184,11 @@ def demo(url: Url, as_json: Json = False) -> None:
         print_json({"url": url, "main": repo.lookup_branch("main")})
         return
     say(f"made a repository at {url}; now try")
+    place = shlex.quote(url)
     for line in (
-        f"frazil log {url} --graph",
-        f"frazil tree {url}",
-        f"frazil diff {url} v1 main --values",
-        f"frazil blame {url} /t2m",
+        f"frazil log {place} --graph",
+        f"frazil tree {place}",
+        f"frazil diff {place} v1 main --values",
+        f"frazil blame {place} /t2m",
     ):
         say(f"  {line}")

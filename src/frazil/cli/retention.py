@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,8 @@ def retention_set(url: Url, policy: Policy, as_json: Json = False) -> None:
         print_json({"policy": given and str(given)})
     else:
         say(f"policy: {given or 'none, everything is kept'}")
+        if given is not None:
+            say(f"expire obeys it; see what would go: frazil expire {shlex.quote(url)} --dry-run")
 
 
 @command(
@@ -98,6 +101,11 @@ def apply_policy(url: str, policy: str | None, *, yes: bool, dry_run: bool, as_j
     """What `expire` does where no time is given."""
     repo = open_repository(url)
     given = None if policy is None else read_policy(policy)
+    if given is None and repo.get_retention() is None:
+        raise typer.BadParameter(
+            "the repository has no retention policy: add --older-than or --policy, "
+            "or store one with frazil retention set"
+        )
     plan = repo.apply_retention(given, dry_run=True)
     if not dry_run:
         if plan.gone or plan.deleted_tags:
@@ -107,6 +115,13 @@ def apply_policy(url: str, policy: str | None, *, yes: bool, dry_run: bool, as_j
         print_json(plan.to_dict())
     else:
         say(_total(plan))
+        left(url, plan.applied and bool(plan.gone))
+
+
+def left(url: str, anything: bool) -> None:
+    """Say what comes after commits have left the history."""
+    if anything:
+        say(f"their files stay until they are collected: frazil gc {shlex.quote(url)} --dry-run")
 
 
 def read_policy(text: str) -> Any:

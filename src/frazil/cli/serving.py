@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -39,13 +40,14 @@ def serve(
         from frazil.web.serving import serve as run
     except ModuleNotFoundError as error:
         raise typer.BadParameter(
-            f"this needs {error.name}: pip install 'frazil[web]'", param_hint="serve"
+            f"this needs {error.name}: pip install jinja2 starlette uvicorn", param_hint="serve"
         ) from None
-    run(
-        repo,
-        host=host,
-        port=PORT if port is None else port,
-        write=write,
-        token=token,
-        open_browser=open_browser,
-    )
+    with suppress(KeyboardInterrupt):
+        run(
+            repo,
+            host=host,
+            port=PORT if port is None else port,
+            write=write,
+            token=token,
+            open_browser=open_browser,
+        )

@@ -37,7 +37,14 @@ class By(StrEnum):
 )
 def stats(
     url: Url,
-    by: Annotated[By | None, typer.Option("--by", help="Through the whole history.")] = None,
+    by: Annotated[
+        By | None,
+        typer.Option(
+            "--by",
+            metavar="KIND",
+            help="A row for each array, snapshot, age or kind, of the whole history.",
+        ),
+    ] = None,
     arrays: Annotated[bool, typer.Option("--arrays", help="Each array of a version.")] = False,
     at: At = "main",
     branch: Annotated[
@@ -86,7 +93,7 @@ def _arrays(repo: Repository, at: str, *, as_json: bool) -> None:
         return
     largest = sorted(found.items(), key=lambda item: -item[1].total_bytes())
     table(
-        ("ARRAY", "OWN OBJECTS", "IN MANIFESTS", "ELSEWHERE"),
+        ("PATH", "NATIVE", "INLINE", "VIRTUAL"),
         [
             (path, size(s.native_bytes), size(s.inlined_bytes), size(s.virtual_bytes))
             for path, s in largest
@@ -98,10 +105,10 @@ def _arrays(repo: Repository, at: str, *, as_json: bool) -> None:
 def _total(total: ChunkStorageStats) -> None:
     facts(
         {
-            "own objects": size(total.native_bytes),
-            "in manifests": size(total.inlined_bytes),
-            "elsewhere": f"{size(total.virtual_bytes)} (virtual chunks)",
-            "all": size(total.total_bytes()),
+            "native": f"{size(total.native_bytes):>10}  in objects of the repository",
+            "inline": f"{size(total.inlined_bytes):>10}  in manifests",
+            "virtual": f"{size(total.virtual_bytes):>10}  in other files",
+            "total": f"{size(total.total_bytes()):>10}",
         }
     )
 
@@ -111,6 +118,8 @@ def _by(found: StorageStatistics, by: By, limit: int | None) -> None:
     if by is By.SNAPSHOT:
         shown = shown.take(slice(None, None, -1))
     rows = shown.take(slice(limit)).texts()
+    if by is By.SNAPSHOT:
+        rows = [[id_[:8], *others] for id_, *others in rows]
     right = [i for i, name in enumerate(shown) if shown.is_number(name)]
     table([name.upper() for name in shown], rows, right=right)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,8 +32,13 @@ from frazil.cli.output import (
     table,
     when,
 )
-from frazil.cli.retention import apply_policy
+from frazil.cli.retention import apply_policy, left
 
+if TYPE_CHECKING:
+    from frazil.checkup import Checkup
+
+_SHOWN = 10
+"""Files that `doctor` names."""
 OlderThan = Annotated[
     str,
     typer.Option("--older-than", metavar="TIME", help="30d, 12h, 2w, a date or a time (UTC)."),
@@ -77,10 +83,47 @@ def doctor(
             }
         )
     else:
-        say("healthy" if found.is_healthy else "not healthy")
-        say(str(found).partition("\n")[2].rstrip())
+        _say_checkup(found)
     if not found.is_healthy:
         raise typer.Exit(Exit.FINDING)
+
+
+def _say_checkup(found: Checkup) -> None:
+    if not found.containers and not found.uncovered:
+        say("there are no virtual chunks")
+        return
+    say("healthy" if found.is_healthy else "not healthy")
+    say()
+    containers = found.containers.items()
+    table(
+        ("CONTAINER", "ALLOWED", "CHUNKS", "FILES", "LOOKED AT", "MISSING", "CHANGED", "NO ANSWER"),
+        [
+            (
+                prefix,
+                "yes" if c.authorized else "no",
+                *(f"{n:,}" for n in (c.references, c.files, c.checked)),
+                *(f"{len(files):,}" for files in (c.missing, c.changed, c.unreachable)),
+            )
+            for prefix, c in containers
+        ],
+        right=range(2, 8),
+    )
+    wrong = [
+        (kind, url, why)
+        for _, c in containers
+        for kind, files in (
+            ("missing", c.missing), ("changed", c.changed), ("no answer", c.unreachable)
+        )
+        for url, why in files.items()
+    ]  # fmt: skip
+    wrong += [("in no container", url, f"{n} chunks") for url, n in found.uncovered.items()]
+    for kind, url, why in wrong[:_SHOWN]:
+        say(f"{kind}: {url}: {why}")
+    if len(wrong) > _SHOWN:
+        say(f"and {len(wrong) - _SHOWN} more: see --json")
+    for prefix, c in containers:
+        if c.references and not c.authorized:
+            say(f"to look into {prefix}, add --virtual {shlex.quote(prefix)}")
 
 
 @command(
@@ -140,6 +183,7 @@ def expire(
         print_json({"snapshots": sorted(gone), "older_than": cutoff, "dry_run": dry_run})
     else:
         say(what if dry_run else f"{plural(len(gone), 'commit')} left the history")
+        left(url, bool(gone) and not dry_run)
 
 
 @command(
@@ -185,7 +229,7 @@ def gc(
         if as_json:
             print_json(report.to_dict() | record_document(report.summary) | {"dry_run": True})
         else:
-            _say_garbage(report)
+            _say_garbage(report, older_than)
         return
     found = run(True)
     number = _objects(found)
@@ -209,9 +253,14 @@ def gc(
         raise typer.Exit(Exit.FINDING)
 
 
-def _say_garbage(report: Any) -> None:
+def _say_garbage(report: Any, older_than: str) -> None:
     total = report.total
-    say(f"{plural(total.objects, 'file')} would be deleted, {size(total.bytes)}")
+    say(
+        f"{plural(total.objects, 'file')} older than {older_than} would be deleted, "
+        f"{size(total.bytes)}"
+        if total.objects
+        else f"nothing older than {older_than} to delete"
+    )
     shares = (("KIND", report.by_kind), ("ARRAY", report.by_array), ("MONTH", report.by_month))
     for head, found in shares:
         if found:

@@ -44,7 +44,9 @@ def diff_between(library: Library, catalog: Catalog, older: SnapshotId, newer: S
     between = commits_between(catalog, older, newer)
     if not between:
         raise InvalidInputError(
-            f"snapshot {older} is not in the history of {newer}: give the older version first",
+            f"both versions are snapshot {older}: there is nothing between them"
+            if older == newer
+            else f"snapshot {older} is not in the history of {newer}: give the older version first",
             ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF,
         )
     ids = [id_ for record in between for id_ in (*record.pruned, record.id)]

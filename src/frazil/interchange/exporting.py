@@ -15,7 +15,14 @@ from zarr.core.buffer import cpu
 from zarr.core.sync import sync
 
 from frazil.errors import AlreadyExistsError, ErrorKind
-from frazil.interchange.hierarchy import PlainArray, PlainGroup, joined, nodes, open_hierarchy
+from frazil.interchange.hierarchy import (
+    PlainArray,
+    PlainGroup,
+    joined,
+    nodes,
+    open_hierarchy,
+    place_of,
+)
 from frazil.interchange.plain_store import plain_store
 from frazil.interchange.summary import Tally, TransferSummary
 from frazil.interchange.values import copy_values, create_like
@@ -87,7 +94,7 @@ def _make_room(store: Store, *, overwrite: bool) -> None:
         sync(store.clear())
     elif not sync(_is_empty(store)):
         raise AlreadyExistsError(
-            f"there is something at {store}: choose an empty place, or pass overwrite=True",
+            f"{place_of(store)} is not empty: choose another place, or pass overwrite=True",
             ErrorKind.NODE_ALREADY_EXISTS,
         )
 

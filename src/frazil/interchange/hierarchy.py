@@ -86,13 +86,19 @@ async def _listed(store: Store, prefix: str) -> list[str]:
     return [key async for key in store.list_prefix(prefix)]
 
 
+def place_of(store: Store) -> str:
+    """A store as messages name it: a local one by its path."""
+    return str(store).removeprefix("file://")
+
+
 def open_hierarchy(store: Store, path: str = "") -> zarr.Group | zarr.Array[Any]:
     """The group or array at `path` of a store; `InvalidInputError` if there is none."""
     try:
         return zarr.open(store, path=path.strip("/"), mode="r")
     except FileNotFoundError as error:  # also GroupNotFoundError and its like
+        where = place_of(store) + (f" at {path!r}" if path else "")
         raise InvalidInputError(
-            f"there is no Zarr group or array at {path!r} in {store}: check the place; "
+            f"there is no Zarr group or array in {where}: check the place; "
             "a group is recognised by zarr.json or .zgroup",
             ErrorKind.BAD_METADATA,
         ) from error

@@ -20,6 +20,8 @@ _CERTAIN = frozenset({429})
 _STATUS = re.compile(r"Server returned (?:non-2xx status code|error response): (\d{3})\b")
 _XML = re.compile(r"<\?xml.*?<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?.*", re.DOTALL)
 _QUERY = re.compile(r"(https?://[^\s?]*)\?[^\s,)]*")
+_ROLES = re.compile(r"//(?:169\.254\.169\.254|\[fd00:ec2::254\]|metadata\.google\.internal)/")
+"""Where machines in clouds get the credentials of their role, which is asked after all else."""
 _CAUSE = re.compile(
     r"source: (?:Os \{.*?message: \"(.*?)\"|(TimedOut|IncompleteMessage))", re.DOTALL
 )
@@ -39,7 +41,15 @@ def translate(error: BaseException, *, key: str, where: str) -> StorageError:
         return PreconditionFailed(f"object {key!r} in {where} exists already")
     if name == "PreconditionError":
         return PreconditionFailed(f"object {key!r} in {where} is not the version that was read")
-    message = f"the request for {key!r} in {where} failed: {text_of(error)}"
+    text = text_of(error)
+    message = f"the request for {key!r} in {where} failed: {text}"
+    if _ROLES.search(text):
+        message = (
+            f"the request for {key!r} in {where} cannot be signed: there are no credentials in the "
+            "environment, and none were given. For public data use anonymous=True, in a URL "
+            f"?anonymous=true. (Asked last was the role of this machine: {text})"
+        )
+        return AccessDenied(message, ErrorKind.OBJECT_STORE)
     if name in ("PermissionDeniedError", "UnauthenticatedError"):
         message += "; check the credentials, and what they are allowed to do"
         return AccessDenied(message, ErrorKind.OBJECT_STORE)

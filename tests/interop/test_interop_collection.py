@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import zarr
 
 from tests.interop.libraries import FRAZIL, REAL, every_spec, needs_spec_2
 from tests.interop.place import Place
@@ -35,6 +36,9 @@ def test_incremental_collections_of_what_both_wrote(place: Place, between: bool)
         ids = grow(place, 3, (FRAZIL, REAL), start=start)
         place.open(REAL).create_branch(f"side{start}", ids[0])
         edit(place.open(REAL), "on the side", f"side{start}")
+        session = place.open(REAL).writable_session("main")
+        zarr.open_group(session.store, mode="r+").attrs["amended"] = start
+        session.amend("amended")
         expire(place)
         place.open(REAL).delete_branch(f"side{start}")
         if between:

@@ -30,10 +30,38 @@ def future() -> datetime:
 
 
 def copy_of(backend: Backend) -> MemoryBackend:
+    """All objects, as if they had been stored now."""
     other = MemoryBackend()
     for info in list(backend.list()):
         other.put(info.key, backend.get(info.key))
     return other
+
+
+def twin_of(backend: Backend) -> MemoryBackend:
+    """All objects, of the same age."""
+    times: list[datetime] = []
+    other = MemoryBackend(lambda: times[-1])
+    for info in list(backend.list()):
+        times.append(info.last_modified)
+        other.put(info.key, backend.get(info.key))
+    times.append(future())
+    return other
+
+
+class Ticks:
+    """The clock of a storage that tells whole seconds: each request to write takes one."""
+
+    def __init__(self) -> None:
+        self.begin = datetime(2024, 1, 1, tzinfo=UTC)
+        self.count = 0
+
+    def __call__(self) -> datetime:
+        self.count += 1
+        return self.begin + timedelta(seconds=self.count)
+
+    def some(self, random: random.Random) -> datetime:
+        """Some time until now."""
+        return self.begin + timedelta(seconds=random.randrange(self.count + 2))
 
 
 def objects(backend: Backend) -> set[str]:
@@ -88,6 +116,7 @@ class History:
             self.delete_array,
             self.cut,
             self.abandon,
+            self.repack,
         ]
 
     def step(self) -> None:
@@ -165,6 +194,10 @@ class History:
     def cut(self) -> None:
         self.repo.rewrite_manifests("cut", branch="main")
 
+    def repack(self) -> None:
+        """Replaces the files of snapshots."""
+        self.repo.repack(history=True, smaller_than=2**30)
+
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_histories(seed: int) -> None:
@@ -188,6 +221,56 @@ def test_random_histories(seed: int) -> None:
     check(backend)
 
 
+class Forgetful(History):
+    """Repacks that die before they remove the record, as those of others may."""
+
+    def repack(self) -> None:
+        backend = self.repo._core.library.backend
+        with suppress(frazil.IcechunkError):
+            record = backend.get("frazil/collection")
+            super().repack()
+            backend.put("frazil/collection", record)
+
+
+@pytest.mark.parametrize("seed", range(20, 24))
+def test_never_more_than_a_full_one(seed: int) -> None:
+    """Whatever is too young, and however the files of snapshots have been replaced."""
+    clock = Ticks()
+    backend = MemoryBackend(clock)
+    history = Forgetful(backend, seed)
+    deleted = 0
+    for turn in range(8):
+        for _ in range(history.random.randrange(3, 9)):
+            history.step()
+        cutoff = future() if turn == 7 else clock.some(history.random)
+        full, before = twin_of(backend), objects(backend)
+        Repository.open(storage_around(full)).garbage_collect(cutoff)
+        repo = Repository.open(storage_around(backend))
+        deleted += repo.garbage_collect(cutoff, incremental=True).chunks_deleted
+        assert objects(full) <= objects(backend) <= before
+        check(backend)
+    assert deleted > 0
+
+
+def test_a_record_from_before_a_repack_is_of_no_use() -> None:
+    """Older snapshots need an object that it counts for the newest one only."""
+    backend = MemoryBackend(Ticks())
+    repo = Repository.create(storage_around(backend))
+    for number in range(3):
+        commit(repo, "a", number, low=10 * number, high=10 * number + 10)
+    collect(backend, incremental=True)
+    record = backend.get("frazil/collection")
+    older = repo.lookup_branch("main")
+    repo.repack(history=True, smaller_than=2**30)
+    backend.put("frazil/collection", record)
+    repo.create_tag("older", older)
+    collect(backend, incremental=True)
+    repo.reset_branch("main", older)
+    collect(backend, incremental=True)
+    check(backend)
+    assert collect(backend).bytes_deleted == 0
+
+
 def test_what_was_never_committed_is_left_to_full_collections() -> None:
     backend = MemoryBackend()
     repo = Repository.create(storage_around(backend))
@@ -204,27 +287,52 @@ def test_what_was_never_committed_is_left_to_full_collections() -> None:
     assert collect(backend).chunks_deleted == 2
 
 
-def test_what_an_incremental_collection_reads() -> None:
-    backend = Counting(MemoryBackend())
+@pytest.mark.parametrize("length", [4, 40])
+def test_what_an_incremental_collection_reads(length: int) -> None:
+    """As much after a long history as after a short one."""
+    backend = Counting(MemoryBackend(Ticks()))
     repo = Repository.create(storage_around(backend))
-    ids = [commit(repo, name, number) for number in range(6) for name in ARRAYS]
-    repo.expire_snapshots(future())
+    first = commit(repo, "b", 0)
+    for number in range(length):
+        commit(repo, "a", number)
     collect(backend, incremental=True)
     commit(repo, "a", 99)
     backend.reset()
     found = collect(backend, incremental=True)
     assert found.snapshots_deleted == 0
-    # Of three arrays one was written: its manifest is new, and none has gone.
+    # The new snapshot, and the one before it, which was the newest when the folder was listed.
+    assert backend.requests["get", "snapshots"] == 2
     assert backend.requests["get", "manifests"] == 1
-    assert backend.requests["list", "chunks"] == 0
-    repo.expire_snapshots(future())
+    assert ("list", "chunks") not in backend.requests
+    repo.expire_snapshots(repo.lookup_snapshot(first).written_at + timedelta(microseconds=1))
+    repo.expire_snapshots(list(repo.ancestry(branch="main"))[-3].written_at)
     backend.reset()
     found = collect(backend, incremental=True)
-    assert (found.snapshots_deleted, found.manifests_deleted, found.chunks_deleted) == (1, 1, 1)
+    assert (found.snapshots_deleted, found.manifests_deleted, found.chunks_deleted) == (2, 1, 1)
+    assert backend.requests["get", "snapshots"] == 3
     assert backend.requests["get", "manifests"] == 1
-    assert backend.requests["list", "chunks"] == 0
-    assert len(ids) == 18
+    assert backend.requests["info", "snapshots"] == 0
+    assert sum(count for (what, _), count in backend.requests.items() if what != "delete") < 30
+    assert ("list", "chunks") not in backend.requests
     check(backend)
+
+
+def test_the_record_does_not_grow_with_what_has_gone() -> None:
+    backend = MemoryBackend(Ticks())
+    repo = Repository.create(storage_around(backend))
+    sizes = []
+    for number in range(12):
+        commit(repo, "a", number)
+        commit(repo, "b", number)
+        repo.expire_snapshots(repo.lookup_snapshot(repo.lookup_branch("main")).written_at)
+        collect(backend, incremental=True)
+        sizes.append(len(backend.get("frazil/collection")))
+    # The logs of the 22 commits that are in the history no more are kept by the one that is left.
+    assert sizes[-1] - sizes[1] == 20 * 12
+    commit(repo, "a", 99)
+    repo.reset_branch("main", list(repo.ancestry(branch="main"))[-1].id)
+    collect(backend, incremental=True)
+    assert len(backend.get("frazil/collection")) == 72 + 28 + 8
 
 
 class Killed(BaseException):

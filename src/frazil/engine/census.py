@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 
 import numpy as np
+import xxhash
 
 from frazil.engine.listings import read_listing, with_ancestors
 from frazil.errors import ErrorKind, FormatError
@@ -18,6 +19,7 @@ from frazil.ids import ManifestId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.files import Library
 from frazil.model.keys import Keys, KeySet, raw_ids
+from frazil.model.uses import Tally
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
 
@@ -76,8 +78,10 @@ class Budget:
 class Census:
     """The snapshots that are needed, and the manifests that they list."""
 
-    def __init__(self, library: Library, limits: Limits) -> None:
+    def __init__(self, library: Library, limits: Limits, tally: Tally | None = None) -> None:
+        """tally: adds up which parts the snapshots that are read use, if that is wanted."""
         self._library = library
+        self._tally = tally
         self._limits = limits
         self._local = library.backend.local
         self._read = KeySet()
@@ -86,8 +90,12 @@ class Census:
         self._parts = KeySet(20)
 
     def snapshots(self) -> Keys:
-        """Those that have been read."""
+        """Those that have been read, or need not be."""
         return self._read.keys()
+
+    def skip(self, ids: Keys) -> None:
+        """These need not be read."""
+        self._read.add(ids)
 
     def read_snapshots(self, ids: Keys) -> None:
         """Read these snapshots, several at a time."""
@@ -124,6 +132,8 @@ class Census:
             )
         self._manifests.add(rows.view("S20").reshape(-1))
         self._parts.add(np.unique(sort_keys(parts)))
+        if self._tally is not None:
+            self._tally.add(snapshot.id, *parts_with_digest(snapshot))
         self._read.add(np.frombuffer(snapshot.id, "S12"))
 
     def manifests(self) -> tuple[Keys, list[int]]:
@@ -174,6 +184,20 @@ class Census:
         at = np.searchsorted(known, ids)
         listed = np.append(known, b"")[at] == ids
         return [sizes[row] if is_listed else 0 for row, is_listed in zip(at, listed, strict=True)]
+
+
+def parts_with_digest(snapshot: Listing) -> tuple[Keys, int]:
+    """The parts that a snapshot needs, sorted, each once, and a digest of them.
+
+    A manifest that it lists and no array refers to stands there with an array of zeros.
+    """
+    used = sort_keys(snapshot.parts[:, :12])
+    idle = snapshot.manifests.ids[~np.isin(sort_keys(snapshot.manifests.ids), used)]
+    rows = np.zeros((len(used) + len(idle), _PART), np.uint8)
+    rows[: len(used)] = snapshot.parts
+    rows[len(used) :, :12] = idle
+    parts = np.unique(sort_keys(rows))
+    return parts, xxhash.xxh3_64_intdigest(parts.tobytes())
 
 
 def by_manifest(parts: Keys) -> Iterator[tuple[ManifestId, frozenset[bytes]]]:

@@ -68,6 +68,17 @@ def list_folders(
     return dict(zip(folders, listed, strict=True))
 
 
+def list_timed(backend: Backend, folder: str) -> Listed:
+    """The same of one folder, with sizes and times, whatever it takes."""
+    with task("Listing objects") as progress:
+        return Listed(map(_at_latest, _pages(backend, folder, progress, details=True)))
+
+
+def all_of(backend: Backend, folder: str, listed: Listed) -> Objects:
+    """All that is listed, with sizes and times."""
+    return look_at(backend, folder, listed, np.arange(len(listed)))
+
+
 def list_window(backend: Backend, folder: str, low: int, most: int) -> tuple[Listed, int | None]:
     """Objects of a folder from the id that begins with `low` on, at most so many.
 

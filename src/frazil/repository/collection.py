@@ -48,10 +48,11 @@ class Collection(RepositoryBase):
         says; a `datetime` is compared as it is: leave a margin for clocks that differ.
 
         incremental: read only what has changed since the last collection that was called so
-        (spec 2). It finds what was in the history then and is not needed any more, and leaves
-        alone what never was in it, as what sessions have stored that were never committed, and
-        files that killed writers did not finish: let a full one follow now and then. The first
-        one, and each for which the record of the last one does not fit, is a full one.
+        (spec 2): the snapshots that came and went, and the manifests that these alone need. It
+        leaves alone what no snapshot was written for, as what sessions have stored that were never
+        committed, and files that killed writers did not finish: let a full one follow now and
+        then. The first one, and each for which the record of the last one does not fit, is a full
+        one: after a full one, a repack of the history, a collection by Icechunk.
 
         keep_backups: delete the copies of the replaced repo object and configuration that are in
         `overwritten/`, but for the newest `keep_backups` of each, those that are younger than the
@@ -64,8 +65,8 @@ class Collection(RepositoryBase):
         max_memory_bytes: what the ids of stored chunk objects and the manifests that are being read
         may take, roughly; a manifest that is larger is read alone. If the ids are too many (100
         bytes each while they are sorted), the folder is listed and the manifests are read several
-        times, for a range of ids each. None: all ids at once. An incremental collection has 16
-        bytes for each needed object in memory, whatever is given here.
+        times, for a range of ids each. None: all ids at once. An incremental collection has the
+        record in memory, 16 bytes for each needed object, whatever is given here.
 
         An object stays as a whole while one chunk in it is needed. The limits bound memory and
         requests at a time; `ValueError` for those below one. Raises `ConflictError`

@@ -19,11 +19,24 @@ from datetime import timedelta
 from frazil.engine.census import Limits, check_positive
 from frazil.engine.collection.backups import old_backups
 from frazil.engine.collection.deleting import Deleter
-from frazil.engine.collection.incremental import Records, Stale, first_ledger, next_ledger, without
+from frazil.engine.collection.incremental import (
+    Records,
+    Stale,
+    after_deleting,
+    find_changes,
+    first_ledger,
+)
 from frazil.engine.collection.leases import held_since
 from frazil.engine.collection.marking import ChunkMarks, Elsewhere, Marked, Rules, mark
 from frazil.engine.expire import check_writable
-from frazil.engine.inventory import FOLDERS, list_folders, list_window, look_at, look_at_ids
+from frazil.engine.inventory import (
+    FOLDERS,
+    all_of,
+    list_folders,
+    list_timed,
+    list_window,
+    look_at,
+)
 from frazil.engine.store_clock import storage_now
 from frazil.engine.times import EPOCH
 from frazil.library.catalog import Catalog, needs_spec_2
@@ -104,7 +117,7 @@ def collect(library: Library, catalog: Catalog, options: Options) -> GCSummary:
     summary = deleter.summary()
     if not options.dry_run:
         if records is not None and doomed.ledger is not None and not summary.delete_errors:
-            records.write(without(doomed.ledger, doomed.objects["chunks"]))
+            records.write(after_deleting(doomed.ledger, doomed.objects))
         library.backend.delete(doomed.lapsed)
         if not options.incremental:  # it looks at all names
             library.backend.remove_unfinished(EPOCH + timedelta(microseconds=doomed.cutoff))
@@ -129,25 +142,33 @@ def find(library: Library, catalog: Catalog, options: Options) -> tuple[Doomed, 
     records = Records(library) if options.incremental else None
     if records is not None and records.ledger is not None:
         try:
-            objects, ledger = _changed(library, catalog, options, rules, records.ledger)
+            objects, ledger = find_changes(library, catalog, rules, records.ledger)
             return Doomed(objects, backups, cutoff, lapsed, ledger), records
         except Stale:
             pass
     stored, high = _stored(library, options)
     marked = mark(library, catalog, stored, replace(rules, counted=options.incremental))
+    snapshots = stored["snapshots"]
     objects = {}
     for folder in FOLDERS:
         # Before anything is deleted, so that a storage that fails here has lost nothing.
         listed = stored.pop(folder)
         objects[folder] = look_at(library.backend, folder, listed, listed.unneeded()).before(cutoff)
-    first = first_ledger(marked, objects["chunks"]) if options.incremental else None
+    first = None
+    if options.incremental:
+        files = all_of(library.backend, "snapshots", snapshots)
+        first = first_ledger(marked, files, objects)
     more = _more(library, rules, marked, high, options.most)
     return Doomed(objects, backups, cutoff, lapsed, first, more), records
 
 
 def _stored(library: Library, options: Options) -> tuple[dict[str, Listed], int | None]:
     """What is stored by folder, and where chunk objects begin that are too many to be listed."""
-    if options.most is None or options.incremental:
+    if options.incremental:
+        snapshots = list_timed(library.backend, "snapshots")
+        others = list_folders(library.backend, FOLDERS[1:], options.listings)
+        return {"snapshots": snapshots, **others}, None
+    if options.most is None:
         return list_folders(library.backend, FOLDERS, options.listings), None
     stored = list_folders(library.backend, FOLDERS[:-1], options.listings)
     stored["chunks"], high = list_window(library.backend, "chunks", 0, options.most)
@@ -163,23 +184,6 @@ def _more(
         ChunkMarks(listed, elsewhere=rules.elsewhere).update(marked.census)
         found = look_at(library.backend, "chunks", listed, listed.unneeded())
         yield found.before(rules.cutoff)
-
-
-def _changed(
-    library: Library, catalog: Catalog, options: Options, rules: Rules, before: Ledger
-) -> tuple[dict[str, Objects], Ledger]:
-    """What goes by folder, and the next record, found by what has changed since the last one."""
-    stored = list_folders(library.backend, FOLDERS[:-1], options.listings)
-    marked = mark(library, catalog, stored, replace(rules, counted=True, known=before.parts))
-    objects = {}
-    for folder, listed in stored.items():
-        unneeded = look_at(library.backend, folder, listed, listed.unneeded())
-        objects[folder] = unneeded.before(rules.cutoff)
-    ledger = next_ledger(library, before, marked, stored["manifests"], objects["manifests"])
-    chunks = look_at_ids(library.backend, "chunks", ledger.doomed)
-    objects["chunks"] = chunks.before(rules.cutoff)
-    # What is gone has been deleted; what is too young waits for a later collection.
-    return objects, replace(ledger, doomed=chunks.raw())
 
 
 def _cutoff(library: Library, options: Options) -> tuple[int, list[str]]:

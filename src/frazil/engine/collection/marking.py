@@ -25,10 +25,8 @@ from frazil.model.keys import Keys, raw_ids
 from frazil.model.listed import Listed, raw_rows
 from frazil.model.refs import UNSTAMPED
 from frazil.model.sweep import Depends, drop, kept_rows, logs_to_keep, reached_rows
-from frazil.model.uses import Uses
+from frazil.model.uses import NO_PARTS, Tally, Uses
 from frazil.runner import Place, run
-
-NO_PARTS: Keys = np.empty(0, "S20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,8 @@ class ChunkMarks:
 class Rules:
     """How to mark.
 
-    cutoff: us since the epoch; dry_run: change nothing; the rest as in `ChunkMarks`.
+    cutoff: us since the epoch; dry_run: change nothing; unread: snapshots that need not be read, as
+    their parts are `known`; the rest as in `ChunkMarks`.
     """
 
     cutoff: int
@@ -107,14 +106,28 @@ class Rules:
     counted: bool = False
     elsewhere: Elsewhere | None = None
     known: Keys = field(default_factory=lambda: NO_PARTS)
+    unread: Keys = field(default_factory=lambda: np.empty(0, "S12"))
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What has been read."""
+    """What has been read; logs: S12[n], the transaction logs that are needed, sorted."""
 
     census: Census
     chunks: ChunkMarks
+    tally: Tally
+    logs: Keys
+
+    def need(self, stored: dict[str, Listed]) -> None:
+        """Mark it in the listings of these folders."""
+        needed = {
+            "snapshots": self.census.snapshots(),
+            "transactions": self.logs,
+            "manifests": self.census.manifests()[0],
+        }
+        for folder, ids in needed.items():
+            if folder in stored:
+                stored[folder].need(raw_rows(ids))
 
 
 def mark(library: Library, catalog: Catalog, stored: dict[str, Listed], rules: Rules) -> Marked:
@@ -143,11 +156,15 @@ def _mark_v1(library: Library, catalog: Catalog, stored: dict[str, Listed], rule
         chunks.update(census)
         # Somebody may have moved a branch or made one meanwhile.
         tips = {tip for tip in tips_of(catalog) if tip not in set(raw_ids(census.snapshots()))}
-    snapshots = raw_rows(census.snapshots())
-    stored["snapshots"].need(snapshots)
-    stored["transactions"].need(snapshots)
-    stored["manifests"].need(raw_rows(census.manifests()[0]))
-    return Marked(census, chunks)
+    marked = Marked(census, chunks, Tally(), census.snapshots())
+    marked.need(stored)
+    return marked
+
+
+def _read(census: Census, ids: Keys, rules: Rules) -> None:
+    known = np.isin(ids, rules.unread)
+    census.skip(ids[known])
+    census.read_snapshots(ids[~known])
 
 
 def _mark_v2(
@@ -161,8 +178,10 @@ def _mark_v2(
         unreached = snapshots.others(raw_rows(keys[reached_rows(info)]))
         lost = look_at(library.backend, "snapshots", snapshots, unreached)
         kept = kept_rows(info, lost, rules.cutoff)
-        census, chunks = Census(library, rules.limits), _chunks(stored, rules)
-        census.read_snapshots(keys[kept])
+        tally = Tally()
+        census = Census(library, rules.limits, tally if rules.counted else None)
+        chunks = _chunks(stored, rules)
+        _read(census, keys[kept], rules)
         chunks.update(census)
         gone = keys[~kept]
         garbage = lost.ids[lost.garbage(keys[kept], rules.cutoff)]
@@ -190,9 +209,8 @@ def _mark_v2(
             new = np.setdiff1d(sort_keys(after.snapshots.rows["id"]), census.snapshots())
             if not len(new):
                 break
-            census.read_snapshots(new)
+            _read(census, new, rules)
             chunks.update(census)
-        snapshots.need(raw_rows(census.snapshots()))
-        stored["transactions"].need(raw_rows(logs_to_keep(after.snapshots)))
-        stored["manifests"].need(raw_rows(census.manifests()[0]))
-        return Marked(census, chunks)
+        marked = Marked(census, chunks, tally, logs_to_keep(after.snapshots))
+        marked.need(stored)
+        return marked

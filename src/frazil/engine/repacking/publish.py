@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from frazil.engine.collection.incremental import KEY as COLLECTION
 from frazil.engine.repacking.survey import Parts, parts_of
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ConflictError, ErrorKind, StorageError
@@ -145,6 +146,8 @@ def rewrite_older(core: RepositoryCore, ids: Sequence[SnapshotId], relocator: Re
             progress.step(len(batch))
     if count:
         library.forget_snapshots()
+        # What snapshots that no collection has counted needed before, only a full one finds.
+        library.backend.delete([COLLECTION])
     return count
 
 

@@ -39,6 +39,7 @@ class Sizes:
     steps: int = 200
     members: int = 10_000
     collected: int = 1_000_000
+    kept: int = 2_000
     committers: int = 4
 
 
@@ -73,6 +74,7 @@ QUICK = Sizes(
     steps=1,
     members=100,
     collected=1_000,
+    kept=40,
     committers=2,
 )
 

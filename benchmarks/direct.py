@@ -12,7 +12,15 @@ import zarr
 
 import frazil
 from benchmarks.common import Sizes, create
-from benchmarks.made import BEGIN, CHUNK_BYTES, CHUNKS, STEP, put_chunks, snapshot_bytes
+from benchmarks.made import (
+    BEGIN,
+    CHUNK_BYTES,
+    CHUNKS,
+    REPLACED,
+    STEP,
+    put_chunks,
+    snapshot_bytes,
+)
 from frazil.format.chunk_refs import NATIVE, ChunkRefs
 from frazil.format.manifest import Manifest, encode_manifest
 from frazil.format.nodes import ManifestRef, Node, NodeTable
@@ -127,14 +135,18 @@ def members(folder: Path, sizes: Sizes) -> None:
     _put_history(folder, 2)
 
 
-def chunks(folder: Path, sizes: Sizes) -> None:
-    count = sizes.collected
-    snapshot = _first_commit(
+def _first_array(folder: Path, count: int) -> Snapshot:
+    """The snapshot of a repository with an array of so many chunks, none of which is there."""
+    return _first_commit(
         folder,
         lambda store: zarr.create_array(store, name="x", shape=count, chunks=1, dtype="i4"),
     )
+
+
+def _put_filled(folder: Path, snapshot: Snapshot, number: int, ids: np.ndarray) -> None:
+    """A commit of all chunks of the array, each an object of its own; the objects are not put."""
+    count = len(ids)
     root, array = (snapshot.nodes.node(snapshot.nodes.find(path)) for path in ("/", "/x"))
-    ids = np.random.default_rng(0).integers(0, 256, (count, ChunkId.SIZE), "u1")
     refs = ChunkRefs(
         index=np.arange(count, dtype="u4").reshape(-1, 1),
         kind=np.full(count, NATIVE, "u1"),
@@ -152,8 +164,23 @@ def chunks(folder: Path, sizes: Sizes) -> None:
         nodes=NodeTable.of([root, array]),
         manifests=ManifestTable.of([ManifestInfo(manifest.id, len(data), count)]),
     )
-    _put_snapshot(folder, snapshot, 1)
-    log = TransactionLog(_id(1))
+    _put_snapshot(folder, snapshot, number)
+    log = TransactionLog(_id(number))
     (folder / "transactions" / str(log.id)).write_bytes(encode_transaction_log(log, spec=_SPEC))
+
+
+def chunks(folder: Path, sizes: Sizes) -> None:
+    ids = np.random.default_rng(0).integers(0, 256, (sizes.collected, ChunkId.SIZE), "u1")
+    _put_filled(folder, _first_array(folder, sizes.collected), 1, ids)
     _put_history(folder, 2)
     put_chunks(folder, ids)
+
+
+def replaced(folder: Path, sizes: Sizes) -> None:
+    """Each commit replaces all chunks of an array."""
+    snapshot, random = _first_array(folder, REPLACED), np.random.default_rng(0)
+    for number in range(1, sizes.kept):
+        ids = random.integers(0, 256, (REPLACED, ChunkId.SIZE), "u1")
+        _put_filled(folder, snapshot, number, ids)
+        put_chunks(folder, ids)
+    _put_history(folder, sizes.kept)

@@ -15,6 +15,8 @@ STEP = timedelta(minutes=1)
 """Between one snapshot and the next."""
 CHUNKS = 1_000
 """Chunks of the array that a long history is about."""
+REPLACED = 10
+"""Chunks of the array that each commit replaces as a whole, in a history to collect garbage in."""
 CHUNK_BYTES = 4
 _CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 

@@ -19,7 +19,7 @@ import numpy as np
 import zarr
 
 from benchmarks.common import Case, Clock, Goal, Lib, Sizes, checked, open_
-from benchmarks.made import BEGIN, CHUNKS, STEP, put_chunks, snapshot_id
+from benchmarks.made import BEGIN, CHUNKS, REPLACED, STEP, put_chunks, snapshot_id
 
 Prepare = Callable[[Lib, Path, Sizes], None]
 
@@ -118,6 +118,36 @@ def collect(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     return checked(clock, found, garbage, "chunks")
 
 
+# Many snapshots, of which few go ------------------------------------------------------------
+
+EXPIRED = 5
+
+
+def prepare_replaced(lib: Lib, folder: Path, sizes: Sizes) -> None:
+    directly("replaced")(lib, folder, sizes)
+    _collect_changes(lib, folder)
+
+
+def collect_again(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
+    """Since the last collection there was a commit, and the oldest snapshots have expired."""
+    repo = open_(lib, folder)
+    session = repo.writable_session("main")
+    zarr.open_array(session.store, path="x", mode="r+")[...] = time.time_ns() % 2**31
+    session.commit("one more")
+    oldest = list(repo.ancestry(branch="main"))[-2 - EXPIRED]  # the very first one stays
+    repo.expire_snapshots(oldest.written_at)
+    clock = Clock()
+    with clock.running():
+        found = _collect_changes(lib, folder)
+    checked(clock, found.snapshots_deleted, EXPIRED, "snapshots")
+    return checked(clock, found.chunks_deleted, EXPIRED * REPLACED, "chunks")
+
+
+def _collect_changes(lib: Lib, folder: Path) -> Any:
+    options = {"incremental": True} if lib.__name__ == "frazil" else {}
+    return open_(lib, folder).garbage_collect(datetime.now(UTC), **options)
+
+
 def verify(lib: Lib, folder: Path, sizes: Sizes) -> Clock:
     """icechunk has no verification: its collection, of nothing, also looks at all there is."""
     repo, clock = open_(lib, folder), Clock()
@@ -183,6 +213,13 @@ CASES = (
         collect,
         directly("chunks"),
         goal=Goal(2, memory=0.5),
+    ),
+    Case(
+        "collect-again",
+        lambda s: f"collect what a commit and {EXPIRED} expired of {s.kept:,} snapshots left",
+        collect_again,
+        prepare_replaced,
+        commits=True,
     ),
     Case(
         "verify-many",

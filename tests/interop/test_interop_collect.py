@@ -85,6 +85,12 @@ def counts(summary: Any) -> dict[str, int]:
     return {name: getattr(summary, f"{name}_deleted") for name in names}
 
 
+def notes(info: dict[str, Any]) -> Any:
+    """What Frazil has written down in the metadata of the first snapshot, which goes."""
+    (first,) = [one for one in info["snapshots"] if one["id"] == "1CECHNKREP0F1RSTCMT0"]
+    return first["metadata"].pop("__frazil", None)
+
+
 @every_spec
 @writers
 @pytest.mark.parametrize("when", ["early", "late", "future"])
@@ -104,6 +110,8 @@ def test_a_collection(place: Place, spec: int, writer: Library, when: str, expir
     assert ours.delete_errors == ours.skipped_phases == []
     if spec == 2:
         ours_now, theirs_now = (p.open(REAL).inspect_repo_info() for p in (place, other))
+        ours_noted, _ = notes(ours_now), notes(theirs_now)
+        assert ours_noted["collected_before"]  # and Icechunk carries it on
         assert ours_now["snapshots"] == theirs_now["snapshots"]
         types = [update["update_type"] for update in ours_now["latest_updates"]]
         assert types == [update["update_type"] for update in theirs_now["latest_updates"]]

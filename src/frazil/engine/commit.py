@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -34,6 +34,7 @@ from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.uploads import Uploads
 from frazil.model.descent import joined
+from frazil.model.moments import Moment
 from frazil.model.moves import compound
 from frazil.model.refs import check_amendable, next_time
 from frazil.storage.pool import map_parallel
@@ -52,7 +53,21 @@ MAX_BACKOFF_SECONDS = 0.5
 class Committer:
     """Commits the changes of one workspace; not for several threads at once."""
 
-    def __init__(self, workspace: Workspace, catalog: Catalog, manifests: ManifestWriter) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        catalog: Catalog,
+        manifests: ManifestWriter,
+        since: Moment,
+        borrowed: Sequence[SnapshotId] = (),
+    ) -> None:
+        """since: before the base was read. borrowed: of what snapshots the changes may be.
+
+        Whatever makes a snapshot visible raises `Collected` if what it refers to may be gone since
+        then; see `look_again`.
+        """
+        self._since = since
+        self._borrowed = list(borrowed)
         self._workspace = workspace
         self._catalog = catalog
         self._manifests = manifests
@@ -104,17 +119,32 @@ class Committer:
         self, branch: str, message: str, metadata: Metadata, approve: Callable[[], None] | None
     ) -> SnapshotId:
         """Commit if the branch is where the session began; `ConflictError` otherwise."""
+        since = self._since  # as of the plan: what hooks do may lead to another base
         plan = self._plan()
 
         def check() -> None:
             tip = self._catalog.commit_tip(branch)
             if tip != self._workspace.snapshot_id:
                 raise ConflictError(str(self._workspace.snapshot_id), str(tip))
+            self._catalog.check_kept(since)
 
         self._meanwhile(check, plan)
         if approve is not None:
             approve()
-        return self._publish(message, metadata, partial(self._catalog.add_commit, branch), plan)
+        publish = partial(self._catalog.add_commit, branch, since=since)
+        return self._publish(message, metadata, publish, plan)
+
+    def look_again(self) -> None:
+        """After `Collected`: see whether the changes can still be committed, and on what.
+
+        Raises what `frazil.engine.survival.look_again` does.
+        """
+        from frazil.engine.survival import look_again
+
+        self._since = look_again(self._workspace, self._catalog, self._borrowed)
+        # Of an earlier try, which may be long ago.
+        self._manifests.forget()
+        self._stored_for_forks = None
 
     def _meanwhile(self, check: Callable[[], None], plan: Plan) -> None:
         """Check something; where that takes a network, store chunks and read manifests as well."""
@@ -171,6 +201,7 @@ class Committer:
         replaced = workspace.snapshot_id
         if tip != replaced:
             raise ConflictError(str(replaced), str(tip))
+        catalog.check_kept(self._since)
         log = workspace.library.transaction_log(replaced)
         if log.moves and not workspace.moves_only:
             raise SessionStateError(
@@ -183,14 +214,15 @@ class Committer:
         return self._publish(
             message,
             metadata,
-            partial(catalog.amend_commit, branch, replaced),
+            partial(catalog.amend_commit, branch, replaced, since=self._since),
             self._plan(),
             instead_of=(catalog.record(replaced), log),
         )
 
     def flush(self, message: str, metadata: Metadata) -> SnapshotId:
         """Store the changes as a snapshot that no branch points at."""
-        return self._publish(message, metadata, self._catalog.add_detached, self._plan())
+        publish = partial(self._catalog.add_detached, since=self._since)
+        return self._publish(message, metadata, publish, self._plan())
 
     def base_of_fork(self) -> SnapshotId:
         """A snapshot that shows what the workspace shows, its changes included.
@@ -202,7 +234,9 @@ class Committer:
             return workspace.snapshot_id
         mark = workspace.snapshot_id, workspace.changes.mark()
         if self._stored_for_forks is None or self._stored_for_forks[0] != mark:
-            snapshot = self._store("fork", {}, self._catalog.add_detached, self._plan())
+            publish = partial(self._catalog.add_detached, since=self._since)
+            snapshot = self._store("fork", {}, publish, self._plan())
+            self._borrowed.append(snapshot.id)
             self._stored_for_forks = mark, snapshot.id
         return self._stored_for_forks[1]
 

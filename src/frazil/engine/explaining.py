@@ -25,6 +25,7 @@ from frazil.format.columns import ByteColumn
 from frazil.format.snapshot import Node
 from frazil.library.catalog import Catalog
 from frazil.library.uploads import Uploads
+from frazil.model.moments import NEVER
 from frazil.stats import CommitEstimate, ReadEstimate
 from frazil.storage.base import Backend
 from frazil.storage.wrapper import Wrapper
@@ -122,7 +123,8 @@ def explain_commit(workspace: Workspace, catalog: Catalog, layout: LayoutOf) -> 
         rehearsal.library = library
         rehearsal.writer = None
         uploads = _Counted(backend)
-        Committer(rehearsal, catalog, ManifestWriter(library, layout)).rehearse(uploads)
+        writer = ManifestWriter(library, layout)
+        Committer(rehearsal, catalog, writer, NEVER).rehearse(uploads)
         packs, pending = (0, 0) if workspace.writer is None else workspace.writer.held_back()
     return CommitEstimate(
         arrays=sum(1 for edits in workspace.changes.chunks.values() if edits or edits.shrunk),

@@ -41,6 +41,8 @@ from frazil.ids import NodeId, SnapshotId
 from frazil.library.files import Library
 from frazil.model.conflicts import Found
 from frazil.model.descent import MERGE_PARENTS, common_ancestor, with_own
+from frazil.model.moments import Moment
+from frazil.model.refs import no_snapshot
 from frazil.model.snapshot_diff import leave_out_agreed
 from frazil.model.solving import Sides, Unsettled, orders_appends
 from frazil.storage.pool import map_parallel
@@ -53,7 +55,12 @@ DEFAULT_SOLVER = MetadataMergeSolver(
 VALUES_SHOWN = 100
 """Chunks of one conflict of which the values are read."""
 TRIES = 100
-LOST_RACES = (ErrorKind.COMMIT_CONFLICT, ErrorKind.BRANCH_UPDATE_CONFLICT)
+LOST_RACES = (
+    ErrorKind.COMMIT_CONFLICT,
+    ErrorKind.BRANCH_UPDATE_CONFLICT,
+    ErrorKind.REPO_INFO_UPDATED,
+)
+"""Also one against a collection of garbage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +75,15 @@ class Task:
     what: str
     purpose: Purpose = MERGE
 
-    def run(self, attempt: Callable[[SnapshotId], SnapshotId]) -> SnapshotId:
-        """The result of `attempt`, given the branch's tip, once nobody is faster."""
+    def run(self, attempt: Callable[[SnapshotId, Moment], SnapshotId]) -> SnapshotId:
+        """The result of `attempt`, given the branch's tip and when it was that, once nobody is
+        faster.
+        """
         self.core.check_writable()
         for failures in range(TRIES):
             try:
-                return attempt(self.core.catalog.commit_tip(self.branch))
+                tip = self.core.catalog.commit_tip(self.branch)
+                return attempt(tip, self.core.catalog.moment())
             except ConflictError as error:
                 if error.kind not in LOST_RACES or failures + 1 == TRIES:
                     raise
@@ -81,18 +91,28 @@ class Task:
         raise AssertionError
 
     def apply(
-        self, base: SnapshotId, target: SnapshotId, tip: SnapshotId, *, allow_empty: bool
+        self,
+        base: SnapshotId,
+        target: SnapshotId,
+        tip: SnapshotId,
+        since: Moment,
+        *,
+        allow_empty: bool,
     ) -> SnapshotId:
         """Commit what leads from `base` to `target` on top of the tip of the branch.
 
-        Raises `RebaseFailedError` with all conflicts that the solver leaves.
+        Raises `RebaseFailedError` with all conflicts that the solver leaves, and
+        `SnapshotNotFoundError` for a snapshot that is not listed any more.
         """
-        library = self.core.library
+        library, listed = self.core.library, self.core.catalog.lookup()
+        for id_ in (base, target):
+            if listed(id_) is None:
+                raise no_snapshot(id_)
         before, after, latest = map_parallel(library.snapshot, [base, target, tip])
         mine, my_moves = changes_between(library, before, after)
         theirs, their_moves = changes_between(library, before, latest)
         leave_out_agreed(mine, theirs, before.nodes, ordered=orders_appends(self.solver))
-        session = self.core.session_with(mine, base, self.branch)
+        session = self.core.session_with(mine, base, self.branch, since, [base, target])
         workspace = session.workspace
         if my_moves:
             kind = ConflictType.MoveOperationCannotBeRebased
@@ -125,8 +145,11 @@ def merge(task: Task, source: SnapshotId, *, fast_forward: bool) -> SnapshotId:
     core, catalog = task.core, task.core.catalog
     merged = replace(task, metadata=with_own(task.metadata, **{MERGE_PARENTS: [str(source)]}))
 
-    def attempt(tip: SnapshotId) -> SnapshotId:
-        base = common_ancestor(catalog.lookup(), tip, source)
+    def attempt(tip: SnapshotId, since: Moment) -> SnapshotId:
+        listed = catalog.lookup()
+        if listed(source) is None:
+            raise no_snapshot(source)
+        base = common_ancestor(listed, tip, source)
         if base is None:
             raise InvalidInputError(
                 f"{source} and the branch {task.branch!r} have no common ancestor",
@@ -141,8 +164,8 @@ def merge(task: Task, source: SnapshotId, *, fast_forward: bool) -> SnapshotId:
                 catalog.reset_branch(task.branch, source, tip)
             return source
         if base == tip:
-            return add_on_top(core, task.branch, tip, source, task.message, merged.metadata)
-        return merged.apply(base, source, tip, allow_empty=True)
+            return add_on_top(core, task.branch, tip, source, since, task.message, merged.metadata)
+        return merged.apply(base, source, tip, since, allow_empty=True)
 
     return merged.run(attempt)
 
@@ -153,7 +176,7 @@ def cherry_pick(task: Task, commit: SnapshotRecord) -> SnapshotId:
     purpose = Purpose("commit", "cherry-pick")
     metadata = with_own(task.metadata, cherry_picked=str(commit.id))
     own = replace(task, metadata=metadata, purpose=purpose)
-    return own.run(lambda tip: own.apply(parent, commit.id, tip, allow_empty=False))
+    return own.run(lambda tip, since: own.apply(parent, commit.id, tip, since, allow_empty=False))
 
 
 def revert(task: Task, commit: SnapshotRecord) -> SnapshotId:
@@ -162,13 +185,13 @@ def revert(task: Task, commit: SnapshotRecord) -> SnapshotId:
     metadata = with_own(task.metadata, reverted=str(commit.id))
     own = replace(task, metadata=metadata, purpose=Purpose("commit", "revert"))
 
-    def attempt(tip: SnapshotId) -> SnapshotId:
+    def attempt(tip: SnapshotId, since: Moment) -> SnapshotId:
         if all(record.id != commit.id for record in task.core.catalog.ancestry(tip)):
             raise InvalidInputError(
                 f"cannot revert {commit.id}: it is not in the history of {task.branch!r}",
                 ErrorKind.BAD_SNAPSHOT_CHAIN_FOR_DIFF,
             )
-        return own.apply(commit.id, parent, tip, allow_empty=False)
+        return own.apply(commit.id, parent, tip, since, allow_empty=False)
 
     return own.run(attempt)
 

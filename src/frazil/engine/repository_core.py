@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -43,6 +43,7 @@ from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
 from frazil.model.flags import MOVE_NODE, check_enabled
 from frazil.model.manifest_plan import Layout, default_sizes
+from frazil.model.moments import NEVER, Moment
 from frazil.model.notes import identity, new_notes, with_notes
 from frazil.model.refs import check_not_archived
 from frazil.model.splits import split_sizes
@@ -139,9 +140,26 @@ class RepositoryCore:
             snapshot, branch=None, inline_bytes=self._inline_bytes, changes=changes
         )
 
-    def session_with(self, changes: ChangeSet, base: SnapshotId, branch: str) -> SessionState:
-        """A session with changes of any snapshot, for a branch that may be elsewhere."""
-        return self._session(base, branch=branch, inline_bytes=self._inline_bytes, changes=changes)
+    def session_with(
+        self,
+        changes: ChangeSet,
+        base: SnapshotId,
+        branch: str,
+        since: Moment,
+        borrowed: Sequence[SnapshotId],
+    ) -> SessionState:
+        """A session with changes of any snapshot, for a branch that may be elsewhere.
+
+        since, borrowed: as in `frazil.engine.commit.Committer`.
+        """
+        return self._session(
+            base,
+            branch=branch,
+            inline_bytes=self._inline_bytes,
+            changes=changes,
+            since=since,
+            borrowed=borrowed,
+        )
 
     def check_writable(self) -> None:
         """Raise `ReadOnlyError` if the storage takes no changes."""
@@ -166,7 +184,11 @@ class RepositoryCore:
         inline_bytes: int | None,
         moves_only: bool = False,
         changes: ChangeSet | None = None,
+        since: Moment | None = None,
+        borrowed: Sequence[SnapshotId] = (),
     ) -> SessionState:
+        if since is None:
+            since = self.catalog.moment() if branch is not None else NEVER
         base = self.library.snapshot(snapshot)
         preload(
             self.library,
@@ -188,6 +210,8 @@ class RepositoryCore:
             ManifestWriter(self.library, self.layout, self._fetches_at_once),
             branch=branch,
             default_metadata=self.default_metadata,
+            since=since,
+            borrowed=borrowed,
             watch=self.watch,
         )
 
@@ -199,6 +223,7 @@ class RepositoryCore:
             ManifestWriter(self.library, self.layout, self._fetches_at_once),
             branch=None,
             default_metadata=self.default_metadata,
+            since=NEVER,
         )
 
     def writable_session(self, branch: str) -> SessionState:
@@ -219,6 +244,7 @@ class RepositoryCore:
         if self.library.backend.read_only:
             raise _read_only_storage()
         tip = self.catalog.writable_tip(branch)
+        since = self.catalog.moment()
         base, changes = changes_of(self.library, self.catalog.record(snapshot))
         if all(record.id != base for record in self.catalog.ancestry(tip)):
             raise SessionStateError(
@@ -226,7 +252,7 @@ class RepositoryCore:
                 f"branch {branch!r}",
                 ErrorKind.NOT_ON_BRANCH,
             )
-        return self._session(base, branch=branch, inline_bytes=self._inline_bytes, changes=changes)
+        return self.session_with(changes, base, branch, since, [snapshot])
 
     def _session_for(self, branch: str, *, moves_only: bool) -> SessionState:
         self.check_writable()

@@ -20,6 +20,7 @@ from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
 from frazil.model.manifest_growth import volume
 from frazil.model.manifest_sharing import PART_REFS, gather
+from frazil.model.moments import Collected
 from frazil.model.refs import check_amendable, next_time
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
@@ -44,6 +45,7 @@ def rewrite_manifests(
     known: Known = {}
     for attempt in range(TRIES):
         tip = catalog.writable_tip(branch)
+        since = catalog.moment()
         replaced = catalog.record(tip)
         if amend:
             check_amendable(tip)
@@ -64,10 +66,14 @@ def rewrite_manifests(
         try:
             if amend:
                 assert isinstance(catalog, CatalogV2)
-                catalog.amend_commit(branch, tip, record)
+                catalog.amend_commit(branch, tip, record, since=since)
             else:
-                catalog.add_commit(branch, record)
+                catalog.add_commit(branch, record, since=since)
             return id_
+        except Collected:
+            known.clear()  # what was written may be gone, too
+            if attempt == TRIES - 1:
+                raise
         except ConflictError as error:
             if error.kind != ErrorKind.COMMIT_CONFLICT or attempt == TRIES - 1:
                 raise

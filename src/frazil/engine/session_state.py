@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import ParamSpec
 
@@ -25,6 +25,7 @@ from frazil.ids import SnapshotId
 from frazil.library.catalog import Catalog, needs_spec_2
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.model.flags import MOVE_NODE, check_enabled
+from frazil.model.moments import Collected, Moment
 from frazil.storage.base import Backend
 from frazil.telemetry import span
 from frazil.types import SessionMode
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
+TRIES: Final = 20
+"""How often a session begins anew with what others have collected or moved meanwhile."""
 
 
 class SessionState:
@@ -47,18 +50,20 @@ class SessionState:
         manifests: ManifestWriter,
         *,
         branch: str | None,
+        since: Moment,
         default_metadata: dict[str, Any],
+        borrowed: Sequence[SnapshotId] = (),
         watch: Watch | None = None,
     ) -> None:
         """branch: where the changes go; None for a read-only session, and for a fork.
 
-        watch: is asked before commits, and told after them.
+        since, borrowed: as in `Committer`. watch: is asked before commits, and told after them.
         """
         self.workspace = workspace
         self.branch = branch
         self.is_fork = branch is None and not workspace.read_only
         self._catalog = catalog
-        self._committer = Committer(workspace, catalog, manifests)
+        self._committer = Committer(workspace, catalog, manifests, since, borrowed)
         self._default_metadata = dict(default_metadata)
         self._watch = watch
         self.family = ForkFamily()
@@ -168,7 +173,7 @@ class SessionState:
                     "a read-only session cannot be forked: it can be pickled and sent as it is",
                     ErrorKind.CANNOT_FORK_READ_ONLY_SESSION,
                 )
-            return self._committer.base_of_fork()
+            return self._following(self._committer.base_of_fork)
 
     def join_family(self, family: ForkFamily) -> None:
         """Be a fork of the session that this family stems from, which waits for it to be merged."""
@@ -261,13 +266,18 @@ class SessionState:
     def _following(
         self, commit: Callable[P, SnapshotId], *args: P.args, **kwargs: P.kwargs
     ) -> SnapshotId:
-        """What `commit` returns; once more if what it needs of the base has moved."""
-        try:
-            return commit(*args, **kwargs)
-        except StorageError as error:
-            if not self.workspace.follow(error):
-                raise
-        return commit(*args, **kwargs)
+        """What `commit` returns; again if what it needs of the base has moved, or may be gone."""
+        for last in (*[False] * (TRIES - 1), True):
+            try:
+                return commit(*args, **kwargs)
+            except Collected:
+                if last:
+                    raise
+                self._committer.look_again()
+            except StorageError as error:
+                if last or not self.workspace.follow(error):
+                    raise
+        raise AssertionError("unreachable")
 
     # Checks
 

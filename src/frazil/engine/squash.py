@@ -15,6 +15,7 @@ from frazil.format.snapshot import Snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import SnapshotId
 from frazil.model.descent import MERGE_PARENTS, merge_parents, with_own
+from frazil.model.moments import Moment
 from frazil.model.moves import compound
 from frazil.model.refs import next_time
 from frazil.storage.pool import map_parallel
@@ -30,6 +31,7 @@ def squash(
     """
     core.check_writable()
     tip = core.catalog.commit_tip(branch)
+    since = core.catalog.moment()
     commits = commits_between(core.catalog, after, tip)
     if not commits:
         raise InvalidInputError(
@@ -42,7 +44,7 @@ def squash(
     occasion = Occasion(Purpose("commit", "squash"), branch, tip, None, tip, message, metadata)
     with watched(core.watch, occasion) as know:
         record = _store(core, tip, after, message, metadata)
-        core.catalog.amend_commit(branch, tip, record)
+        core.catalog.amend_commit(branch, tip, record, since=since)
         know(record.id)
     return record.id
 
@@ -52,6 +54,7 @@ def add_on_top(
     branch: str,
     tip: SnapshotId,
     shown: SnapshotId,
+    since: Moment,
     message: str,
     metadata: dict[str, Any],
 ) -> SnapshotId:
@@ -59,7 +62,7 @@ def add_on_top(
     occasion = Occasion(MERGE, branch, tip, None, shown, message, metadata)
     with watched(core.watch, occasion) as know:
         record = _store(core, shown, tip, message, metadata)
-        core.catalog.add_commit(branch, record)
+        core.catalog.add_commit(branch, record, since=since)
         know(record.id)
     return record.id
 

@@ -174,12 +174,19 @@ class Tree:
         """
         if error.kind != ErrorKind.OBJECT_NOT_FOUND:
             return False
+        try:
+            return self.reload()
+        except StorageError:
+            return False  # it is gone as a whole
+
+    def reload(self) -> bool:
+        """Take up what the base refers to by now; whether it is other manifests.
+
+        `StorageError` (`object-not-found`) if it is gone.
+        """
         with self.lock:
             known = self.base
-            try:
-                fresh = self.library.read_snapshot(known.id)
-            except StorageError:
-                return False  # it is gone as a whole
+            fresh = self.library.read_snapshot(known.id)
             if np.array_equal(fresh.manifests.ids, known.manifests.ids):
                 return False
             for id_, node in self.changes.updated.items():

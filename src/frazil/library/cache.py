@@ -30,7 +30,8 @@ class CacheUse:
 class Cache(Generic[K, V]):
     """Least recently used values up to `budget` bytes; larger ones are not kept.
 
-    Values must never change: entries are not invalidated, only displaced, or all of them dropped.
+    Values must never change: entries are not invalidated, only displaced, or all of them dropped,
+    and with them what is being fetched in this moment.
     """
 
     def __init__(self, budget: int, size_of: Callable[[V], int]) -> None:
@@ -42,6 +43,7 @@ class Cache(Generic[K, V]):
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
         # By process too: after a fork, a fetch of the parent's threads never ends here.
         self._loading: dict[tuple[int, K], Future[V]] = {}
+        self._cleared = 0
         self._lock = ForksafeLock()
 
     def get(self, key: K) -> V | None:
@@ -66,6 +68,8 @@ class Cache(Generic[K, V]):
         """Keep nothing of what is there."""
         with self._lock:
             self._entries.clear()
+            self._loading.clear()
+            self._cleared += 1
             self._used = 0
 
     def resize(self, budget: int) -> None:
@@ -81,8 +85,14 @@ class Cache(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Keep a value that the caller already has."""
+        self._keep(key, value, None)
+
+    def _keep(self, key: K, value: V, cleared: int | None) -> None:
+        """Keep a value, unless all of them were dropped since `cleared` was read."""
         size = self._size_of(value)
         with self._lock:
+            if cleared not in (None, self._cleared):
+                return
             old = self._entries.pop(key, None)
             if old is not None:
                 self._used -= old[1]
@@ -100,6 +110,7 @@ class Cache(Generic[K, V]):
     def load(self, key: K, fetch: Callable[[], V]) -> V:
         """The cached value, or what `fetch` returns; only one thread fetches a key."""
         with self._lock:
+            cleared = self._cleared
             entry = self._entries.get(key)
             if entry is not None:
                 self._entries.move_to_end(key)
@@ -120,15 +131,18 @@ class Cache(Generic[K, V]):
         try:
             value = fetch()
         except BaseException as error:
-            with self._lock:
-                self._loading.pop(fetch_id, None)
+            self._end(fetch_id, mine)
             mine.set_exception(error)
             raise
-        self.put(key, value)
-        with self._lock:
-            self._loading.pop(fetch_id, None)
+        self._keep(key, value, cleared)
+        self._end(fetch_id, mine)
         mine.set_result(value)
         return value
+
+    def _end(self, fetch_id: tuple[int, K], mine: Future[V]) -> None:
+        with self._lock:
+            if self._loading.get(fetch_id) is mine:
+                del self._loading[fetch_id]
 
 
 def _tell(**amounts: int) -> None:

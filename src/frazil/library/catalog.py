@@ -12,6 +12,7 @@ from frazil.errors import ConflictError, ErrorKind, FormatError
 from frazil.format.history import Described, SnapshotRecord, described
 from frazil.ids import SnapshotId
 from frazil.library.uploads import Uploads
+from frazil.model.moments import Moment
 from frazil.model.notes import Change
 
 
@@ -117,12 +118,37 @@ class Catalog(ABC):
         """The tip a commit would follow; raises what `add_commit` would raise without one."""
 
     @abstractmethod
+    def moment(self) -> Moment:
+        """The present, as far as it is known: to be asked for before anything is read that what
+        will be committed refers to.
+        """
+
+    @abstractmethod
+    def new_moment(self) -> Moment:
+        """The present, looked up."""
+
+    @abstractmethod
+    def check_kept(self, since: Moment) -> None:
+        """Raise `Collected` if what was read since then may be gone, as far as is known."""
+
+    @abstractmethod
+    def collected_before(self) -> int:
+        """What was stored before this (us since the epoch, by the clock of the storage), and was
+        not needed, Frazil has collected or is about to, as far as is known.
+        """
+
+    @abstractmethod
     def add_commit(
-        self, branch: str, record: SnapshotRecord, uploads: Uploads | None = None
+        self,
+        branch: str,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+        since: Moment | None = None,
     ) -> None:
         """Move a branch from `record.parent` to the record; `ConflictError` if it moved.
 
-        What is in `uploads` is stored before the branch moves.
+        What is in `uploads` is stored before the branch moves. since: before what the snapshot
+        refers to was read; `Collected` if it may be gone.
         """
 
     @abstractmethod
@@ -132,11 +158,17 @@ class Catalog(ABC):
         replaced: SnapshotId,
         record: SnapshotRecord,
         uploads: Uploads | None = None,
+        since: Moment | None = None,
     ) -> None:
         """As `add_commit`, but put the record in the place of the branch's tip."""
 
     @abstractmethod
-    def add_detached(self, record: SnapshotRecord, uploads: Uploads | None = None) -> None:
+    def add_detached(
+        self,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+        since: Moment | None = None,
+    ) -> None:
         """Make a snapshot known without a branch, once what is in `uploads` is stored."""
 
     @abstractmethod

@@ -32,6 +32,7 @@ from frazil.library.catalog_v2 import backup_name
 from frazil.library.files import Library
 from frazil.library.uploads import Uploads
 from frazil.model import notes as noted
+from frazil.model.moments import Collected, Moment
 from frazil.model.refs import check_deletable, check_tip, no_ref
 from frazil.storage.base import (
     CREATE,
@@ -48,6 +49,8 @@ CONFIG = "config.yaml"
 FIRST_KEY = f"snapshots/{INITIAL_SNAPSHOT}"
 MAIN_KEY = "refs/branch.main/ref.json"
 JSON = "application/json"
+KEPT_FOR = 3600 * 1_000_000
+"""Nothing tells of a collection here: us for which what was read is taken to be there still."""
 
 
 class CatalogV1(Catalog):
@@ -60,6 +63,7 @@ class CatalogV1(Catalog):
         self._config: Version | None = None
         self._config_is_known = False
         self._known: dict[str, SnapshotId] = {}
+        self._read_since = library.now()
 
     @property
     def _backend(self) -> Backend:
@@ -253,10 +257,32 @@ class CatalogV1(Catalog):
         except RefNotFoundError as error:
             raise RefNotFoundError(error.message, ErrorKind.BRANCH_NOT_FOUND) from None
 
+    def moment(self) -> Moment:
+        if self._library.now() - self._read_since > KEPT_FOR:
+            return self.new_moment()
+        return Moment(self._read_since)
+
+    def new_moment(self) -> Moment:
+        """Since when the snapshots in memory have been read."""
+        self._read_since = self._library.now()
+        self._library.forget_snapshots()
+        return Moment(self._read_since)
+
+    def check_kept(self, since: Moment) -> None:
+        if self._library.now() - since.made_at > KEPT_FOR:
+            raise Collected
+
+    def collected_before(self) -> int:
+        return 0
+
     def add_commit(
-        self, branch: str, record: SnapshotRecord, uploads: Uploads | None = None
+        self,
+        branch: str,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+        since: Moment | None = None,
     ) -> None:
-        self._move(branch, record.parent, record.id, uploads)
+        self._move(branch, record.parent, record.id, uploads, since)
 
     def amend_commit(
         self,
@@ -264,8 +290,9 @@ class CatalogV1(Catalog):
         replaced: SnapshotId,
         record: SnapshotRecord,
         uploads: Uploads | None = None,
+        since: Moment | None = None,
     ) -> None:
-        self._move(branch, replaced, record.id, uploads)
+        self._move(branch, replaced, record.id, uploads, since)
 
     def _move(
         self,
@@ -273,6 +300,7 @@ class CatalogV1(Catalog):
         expected: SnapshotId | None,
         target: SnapshotId,
         uploads: Uploads | None,
+        since: Moment | None,
     ) -> None:
         # First the wait for the disk, so that others have little time between look and put.
         self._backend.sync()
@@ -281,6 +309,8 @@ class CatalogV1(Catalog):
             raise ConflictError(str(expected), str(tip))
         if uploads is not None:
             uploads.wait()
+        if since is not None:
+            self.check_kept(since)
         try:
             self._put_ref(_branch_key(branch), target, Update(fetched.version))
         except StorageError as error:
@@ -301,8 +331,15 @@ class CatalogV1(Catalog):
             pass  # the caller raises what went wrong first
         return False
 
-    def add_detached(self, record: SnapshotRecord, uploads: Uploads | None = None) -> None:
+    def add_detached(
+        self,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+        since: Moment | None = None,
+    ) -> None:
         """The snapshot file alone makes it known; this only makes it durable."""
+        if since is not None:
+            self.check_kept(since)
         if uploads is not None:
             uploads.wait()
         self._backend.sync()

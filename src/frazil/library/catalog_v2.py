@@ -33,6 +33,13 @@ from frazil.library.files import Library
 from frazil.library.uploads import Uploads
 from frazil.model import notes as noted
 from frazil.model import refs
+from frazil.model.moments import (
+    Collected,
+    Moment,
+    collected_since,
+    moment_of,
+    unless_collected,
+)
 from frazil.storage.base import CREATE, PreconditionFailed, Version
 from frazil.storage.base import Update as IfVersion
 from frazil.storage.fork import ForksafeLock
@@ -107,12 +114,12 @@ class CatalogV2(Catalog):
             assert known is not None
             return known
         state = _State(decode_repo_info(fetched.data, where=KEY), fetched.version)
+        seen = self._library.seen
+        if seen is None or collected_since(state.info, seen):
+            self._library.forget_snapshots()
         with self._lock:
             self._state = state
-        if known is not None:
-            collected = state.info.updates.newest(UpdateKind.GC_RAN)
-            if collected not in (0, known.info.updates.newest(UpdateKind.GC_RAN)):
-                self._library.forget_snapshots()
+            self._library.seen = moment_of(state.info)
         return state
 
     def update(
@@ -181,10 +188,11 @@ class CatalogV2(Catalog):
             if isinstance(error, PreconditionFailed):
                 backend.delete([f"overwritten/{backup}"])  # nothing will ever refer to it
             raise
-        with self._lock:
-            self._state = _State(info, version)
         if update.kind is UpdateKind.GC_RAN:
             library.forget_snapshots()
+        with self._lock:
+            self._state = _State(info, version)
+            library.seen = moment_of(info)
         return info
 
     def _made_it(self, backup: str, error: StorageError) -> RepoInfo | None:
@@ -302,10 +310,33 @@ class CatalogV2(Catalog):
         refs.check_online(info)
         return refs.commit_tip(info, branch)
 
+    def moment(self) -> Moment:
+        with self._lock:
+            known = self._state
+        return moment_of((known or self._load()).info)
+
+    def new_moment(self) -> Moment:
+        return moment_of(self.info())
+
+    def check_kept(self, since: Moment) -> None:
+        with self._lock:
+            known = self._state
+        if known is not None and collected_since(known.info, since):
+            raise Collected
+
+    def collected_before(self) -> int:
+        with self._lock:
+            known = self._state
+        return 0 if known is None else refs.collected_before(known.info)
+
     def add_commit(
-        self, branch: str, record: SnapshotRecord, uploads: Uploads | None = None
+        self,
+        branch: str,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+        since: Moment | None = None,
     ) -> None:
-        self.update(refs.add_commit(branch, record), uploads=uploads)
+        self.update(unless_collected(refs.add_commit(branch, record), since), uploads=uploads)
 
     def amend_commit(
         self,
@@ -313,11 +344,18 @@ class CatalogV2(Catalog):
         replaced: SnapshotId,
         record: SnapshotRecord,
         uploads: Uploads | None = None,
+        since: Moment | None = None,
     ) -> None:
-        self.update(refs.amend_commit(branch, replaced, record), uploads=uploads)
+        edit = refs.amend_commit(branch, replaced, record)
+        self.update(unless_collected(edit, since), uploads=uploads)
 
-    def add_detached(self, record: SnapshotRecord, uploads: Uploads | None = None) -> None:
-        self.update(refs.add_detached(record), uploads=uploads)
+    def add_detached(
+        self,
+        record: SnapshotRecord,
+        uploads: Uploads | None = None,
+        since: Moment | None = None,
+    ) -> None:
+        self.update(unless_collected(refs.add_detached(record), since), uploads=uploads)
 
     def config_document(self) -> dict[str, Any] | None:
         return self.info().config
@@ -364,6 +402,7 @@ def create(library: Library, first: Snapshot, config: dict[str, Any] | None) -> 
 def store_new(library: Library, info: RepoInfo) -> None:
     """Store the first repo object of a repository; `ConflictError` if there is one."""
     library.backend.sync()
+    library.seen = moment_of(info)
     try:
         library.backend.put(KEY, encode_repo_info(info, level=library.level), mode=CREATE)
     except PreconditionFailed as error:

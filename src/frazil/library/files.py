@@ -31,6 +31,7 @@ from frazil.ids import ManifestId, ObjectId, SnapshotId
 from frazil.library.cache import Cache, CacheUse
 from frazil.library.chunk_cache import ChunkCached, Range
 from frazil.library.uploads import Uploads
+from frazil.model.moments import Moment
 from frazil.storage.base import OVERWRITE, Backend, PutMode
 from frazil.storage.gate import Gate
 from frazil.storage.metered import Meter, Metered
@@ -77,6 +78,8 @@ class Library:
     ) -> None:
         self.meter = Meter()
         self.generation = 0
+        self.seen: Moment | None = None
+        """Since when snapshots in memory have been read at the earliest, as far as is known."""
         self._chunks: Cache[Range, bytes] = Cache(0, len)
         self.connect(backend)
         self.spec = spec
@@ -122,6 +125,7 @@ class Library:
         other.verify_reads = self.verify_reads
         other.decoding, other.reads_at_once = self.decoding, self.reads_at_once
         other.identity = self.identity
+        other.seen = self.seen
         other._snapshots, other._manifests = self._snapshots.copy(), self._manifests.copy()
         other._logs = self._logs.copy()
         return other

@@ -20,6 +20,7 @@ from frazil.format.snapshot import Snapshot
 NAME: Final = "__frazil"
 """Of the entry in the metadata of the first snapshot."""
 _ID: Final = "repository_id"
+_COLLECTED: Final = "collected_before"
 _MADE_AT: Final = UUID("6cbe4a5d-7d5c-4f0e-b4b4-5e0f3e3f6a55")
 """The name space of ids that follow from a time."""
 
@@ -42,6 +43,17 @@ def with_notes(metadata: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
 def new_notes(id_: UUID) -> dict[str, Any]:
     """The notes of a new repository."""
     return {_ID: str(id_)}
+
+
+def collected_before(metadata: Mapping[str, Any]) -> int:
+    """The latest cutoff of a collection (us since the epoch), 0 if none is told of."""
+    found = notes_of(metadata).get(_COLLECTED)
+    return found if isinstance(found, int) else 0
+
+
+def with_collected(metadata: Mapping[str, Any], cutoff: int) -> dict[str, Any]:
+    """The metadata of the first snapshot, telling of a collection with this cutoff."""
+    return with_notes(metadata, notes_of(metadata) | {_COLLECTED: cutoff})
 
 
 def identity(first: SnapshotRecord | Snapshot) -> UUID:

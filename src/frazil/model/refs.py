@@ -241,6 +241,12 @@ def add_detached(record: SnapshotRecord) -> Edit:
     """List a snapshot that no branch points at."""
 
     def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
+        if record.parent is not None and info.snapshots.find(record.parent) < 0:
+            raise SnapshotNotFoundError(
+                f"snapshot {record.parent}, on which this session is based, is no longer in the "
+                "history: write the changes again in a new session",
+                ErrorKind.SNAPSHOT_NOT_FOUND,
+            )
         info = replace(info, snapshots=_added(info, record))
         return info, Update(UpdateKind.NEW_DETACHED_SNAPSHOT, UNSTAMPED, new=record.id)
 
@@ -272,6 +278,22 @@ def first_snapshot(info: RepoInfo) -> SnapshotRecord:
     if row < 0:
         raise no_snapshot(INITIAL_SNAPSHOT)
     return info.snapshots.record(row)
+
+
+def collected_before(info: RepoInfo) -> int:
+    """The latest cutoff of Frazil's collections (us), as the notes tell; 0 if there was none."""
+    row = info.snapshots.find(INITIAL_SNAPSHOT)
+    return notes.collected_before(info.snapshots.record(row).metadata) if row >= 0 else 0
+
+
+def note_collection(info: RepoInfo, cutoff: int) -> RepoInfo:
+    """Write down that what was stored before `cutoff` (us) and is not needed is going to go."""
+    row = info.snapshots.find(INITIAL_SNAPSHOT)
+    if row < 0 or cutoff <= collected_before(info):
+        return info
+    first = info.snapshots.record(row)
+    first = replace(first, metadata=notes.with_collected(first.metadata, cutoff))
+    return replace(info, snapshots=info.snapshots.replace([first]))
 
 
 def change_notes(change: notes.Change) -> Edit:

@@ -151,3 +151,16 @@ def test_a_smaller_budget_takes_effect_at_once() -> None:
     assert (cache.get("a"), cache.get("b")) == (None, b"bbbb")
     cache.resize(0)
     assert cache.use().entries == 0
+
+
+def test_what_is_being_fetched_is_dropped_with_the_rest() -> None:
+    """It may be what made it be dropped: the reader keeps it, nobody else sees it."""
+    cache: Cache[str, bytes] = Cache(10, len)
+
+    def fetch() -> bytes:
+        cache.clear()
+        assert cache.load("a", lambda: b"new") == b"new"
+        return b"old"
+
+    assert cache.load("a", fetch) == b"old"
+    assert cache.get("a") == b"new"

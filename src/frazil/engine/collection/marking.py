@@ -23,7 +23,7 @@ from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.files import Library
 from frazil.model.keys import Keys, raw_ids
 from frazil.model.listed import Listed, raw_rows
-from frazil.model.refs import UNSTAMPED
+from frazil.model.refs import UNSTAMPED, note_collection
 from frazil.model.sweep import Depends, drop, kept_rows, logs_to_keep, reached_rows
 from frazil.model.uses import NO_PARTS, Tally, Uses
 from frazil.runner import Place, run
@@ -172,6 +172,8 @@ def _mark_v2(
 ) -> Marked:
     tries = 0
     snapshots = stored["snapshots"]
+    # What is stored from now on is in no listing, even if the cutoff is later.
+    cutoff = min(rules.cutoff, library.now())
     while True:
         info = catalog.info()
         keys = sort_keys(info.snapshots.rows["id"])
@@ -189,7 +191,9 @@ def _mark_v2(
         def edit(
             info: RepoInfo, known: Keys = keys, gone: Keys = gone, garbage: Keys = garbage
         ) -> tuple[RepoInfo, Update]:
-            return drop(info, known, gone, garbage), Update(UpdateKind.GC_RAN, UNSTAMPED)
+            # So that a writer in whose place this is can tell what is about to be deleted.
+            left = note_collection(drop(info, known, gone, garbage), cutoff)
+            return left, Update(UpdateKind.GC_RAN, UNSTAMPED)
 
         try:
             after = edit(info)[0] if rules.dry_run else catalog.update(edit)

@@ -26,6 +26,7 @@ from frazil.format.manifest import Manifest
 from frazil.format.snapshot import ManifestInfo, ManifestRef, Node, NodeKind
 from frazil.format.transaction_log import TransactionLog, sorted_unique
 from frazil.ids import ManifestId, NodeId, SnapshotId
+from frazil.model.moments import Moment
 from frazil.model.overlay import Box, bounding_box
 from frazil.model.rebuilding import Index
 from frazil.model.refs import next_time
@@ -54,21 +55,28 @@ class Loss:
         return DroppedChunks(self.node.path, len(self.dropped), "their objects are lost or damaged")
 
 
+class Losses(NamedTuple):
+    """What is lost of a snapshot; since: before it was read."""
+
+    snapshot: SnapshotId
+    since: Moment
+    found: list[Loss]
+
+
 class _Held(NamedTuple):
     node: Node
     manifest: ManifestRef
     refs: ChunkRefs
 
 
-def losses(
-    core: RepositoryCore, branch: str, look: Look, spared: Iterable[ManifestId]
-) -> tuple[SnapshotId, list[Loss]]:
-    """The tip of a branch, and what of it is lost.
+def losses(core: RepositoryCore, branch: str, look: Look, spared: Iterable[ManifestId]) -> Losses:
+    """What of the tip of a branch is lost.
 
     look: whether the bytes of chunks are looked at. spared: manifests that are not given up.
     The references of the version are in memory, 160 bytes each.
     """
     tip, library = core.catalog.writable_tip(branch), core.library
+    since = core.catalog.moment()
     base, saved = library.snapshot(tip), set(spared)
     held: list[_Held] = []
     found: list[Loss] = []
@@ -98,7 +106,7 @@ def losses(
             kept[lost] = False
             index = one.refs.index[lost]
             found.append(Loss(one.node, one.manifest, one.refs.take(kept), index))
-    return tip, found
+    return Losses(tip, since, found)
 
 
 def _cells(node: Node, box: Box) -> Index:
@@ -152,12 +160,15 @@ def _places(rows: Rows) -> npt.NDArray[np.bytes_]:
     return raw.view(f"S{raw.dtype.itemsize}")
 
 
-def drop(core: RepositoryCore, branch: str, tip: SnapshotId, found: list[Loss]) -> SnapshotId:
-    """Commit the version without what is lost; `ConflictError` if the branch moved meanwhile."""
-    library = core.library
+def drop(core: RepositoryCore, branch: str, lost: Losses) -> SnapshotId:
+    """Commit the version without what is lost.
+
+    `ConflictError` if the branch moved meanwhile, or what is left may be gone as well.
+    """
+    library, tip = core.library, lost.snapshot
     base = library.snapshot(tip)
     by_node: dict[NodeId, list[Loss]] = {}
-    for loss in found:
+    for loss in lost.found:
         by_node.setdefault(loss.node.id, []).append(loss)
     nodes: list[Node] = []
     infos: list[ManifestInfo] = []
@@ -175,8 +186,8 @@ def drop(core: RepositoryCore, branch: str, tip: SnapshotId, found: list[Loss]) 
             chunks[id_] = index
     rows = np.array([base.nodes.find(node.path) for node in nodes], np.intp)
     table = base.nodes.replace(rows, nodes)
-    files = len({loss.manifest.id for loss in found if loss.kept is None})
-    named = sum(len(loss.dropped) for loss in found if loss.kept is not None)
+    files = len({loss.manifest.id for loss in lost.found if loss.kept is None})
+    named = sum(len(loss.dropped) for loss in lost.found if loss.kept is not None)
     new_id = library.new_id(SnapshotId)
     record = SnapshotRecord(
         id=new_id,
@@ -190,7 +201,7 @@ def drop(core: RepositoryCore, branch: str, tip: SnapshotId, found: list[Loss]) 
     library.write_log(TransactionLog(new_id, updated_arrays=unlisted, updated_chunks=chunks))
     listed = base.manifests.select(table.manifest_ids(), infos)
     library.write_snapshot(library.snapshot_of(record, table, listed))
-    core.catalog.add_commit(branch, record)
+    core.catalog.add_commit(branch, record, since=lost.since)
     return new_id
 
 

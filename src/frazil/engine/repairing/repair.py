@@ -69,12 +69,12 @@ def repair(storage: Storage, wish: Wish, decode: Decodable) -> RepairReport:
         return report
     end = End(core.storage, core.config.storage)
     look = Look(end, "/", 0, decode if wish.level == "data" else None)
-    tip, found = losses(core, wish.drop, look, [one.id for one in rebuilt] if wish.dry_run else [])
-    report = replace(report, dropped=tuple(loss.told() for loss in found))
-    if wish.dry_run or not found:
+    lost = losses(core, wish.drop, look, [one.id for one in rebuilt] if wish.dry_run else [])
+    report = replace(report, dropped=tuple(loss.told() for loss in lost.found))
+    if wish.dry_run or not lost.found:
         return report
     core.check_writable()
-    return replace(report, snapshot=str(drop(core, wish.drop, tip, found)))
+    return replace(report, snapshot=str(drop(core, wish.drop, lost)))
 
 
 def _repair_manifests(

@@ -51,8 +51,8 @@ class Aging(Wrapper):
         return map(self._aged, super().list(prefix))
 
     @override
-    def pages(self, folder: str) -> Iterator[Page]:
-        return Backend.pages(self, folder)
+    def pages(self, folder: str, *, details: bool = False) -> Iterator[Page]:
+        return Backend.pages(self, folder, details=details)
 
     def once(self, operation: str, start: str, act: Callable[[], object]) -> list[bool]:
         """Act before the first request of a kind to a key that begins so; whether it was done."""

@@ -104,7 +104,7 @@ def _data_type(value: Any) -> tuple[str, int]:
     name = str(value["name"] if isinstance(value, dict) and "name" in value else value)
     try:
         return name, np.dtype(name).itemsize
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # it tries to understand many a text
         return name, 0
 
 

@@ -104,7 +104,7 @@ def test_the_difference_in_pictures(site: TestClient) -> None:
     assert page.count("/difference.svg?") == 4
     assert page.count("/figure.svg?") == 8
     picture = site.get("/difference.svg", params=asked).text
-    assert "min 5 · mean 5 · max 5 K" in picture
+    assert "everywhere 5 K" in picture
     none = site.get("/difference.svg", params={**asked, "i0": 1}).text
     assert "min 0 · mean 0 · max 0 K" in none
 

@@ -79,14 +79,14 @@ def test_a_heat_map_has_units_and_coordinates_on_its_axes(site: TestClient) -> N
 
 def test_missing_values_and_lines(site: TestClient) -> None:
     never_written = site.get("/figure.svg", params={"path": AIR, "i0": 3}).text
-    assert "max 0" in never_written
+    assert "everywhere 0 K" in never_written
     line = site.get("/figure.svg", params={"path": AIR, "x": 0, "y": "none"}).text
     assert "2001-02-03" in line
     assert '<path d="M' in line
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("/names", "no numbers to draw"), ("/answer", "The value is 42.")]
+    ("path", "words"), [("/names", "no numbers to draw"), ("/answer", "The answer is 42.")]
 )
 def test_what_cannot_be_drawn_says_why(site: TestClient, path: str, words: str) -> None:
     text = " ".join(re.findall(r">([^<]+)<", site.get("/figure.svg", params={"path": path}).text))

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frazil.errors import InvalidInputError
-from frazil.web.axes import Axis, round_numbers, texts
+from frazil.web.axes import Axis
 from frazil.web.calendars import moment, shortened
+from frazil.web.figures import nearest
 from frazil.web.png import DIVERGING, MISSING, coloured, png
+from frazil.web.quantities import Quantity, round_numbers, texts
 from frazil.web.sampling import BYTES, CHUNKS, sample
 from frazil.web.values import numbers
 
@@ -120,7 +122,7 @@ def test_round_numbers_lie_between(a: float, b: float, about: int) -> None:
 
 def test_ticks_of_a_falling_coordinate() -> None:
     at = np.arange(11)
-    axis = Axis("lat", 11, at, np.linspace(50, -50, 11), "degrees")
+    axis = Axis(Quantity("lat", "degrees"), 11, at, np.linspace(50, -50, 11))
     assert dict(axis.ticks(4)) == {0.0: "50", 5.0: "0", 10.0: "−50"}
     assert not axis.ascends
 
@@ -140,3 +142,36 @@ def test_packed_numbers() -> None:
     assert masked is not None
     assert np.isnan(masked).tolist() == [True, False]
     assert numbers(np.array(["a"]), {}) is None
+
+
+def test_whole_numbers_along_a_dimension_without_coordinates() -> None:
+    axis = Axis(Quantity("x"), 400, np.arange(0), None)
+    assert axis.ticks(8) == [(n, str(n)) for n in range(0, 400, 50)]
+    assert [n for n, _ in Axis(Quantity("x"), 3, np.arange(0), None).ticks(9)] == [0, 1, 2]
+
+
+def test_what_is_drawn_stands_where_it_belongs() -> None:
+    at = np.array([0, 1, 2, 90, 91, 99])  # of a hundred: some chunks have been left out
+    found = at[nearest(at, 100, 50)]
+    assert found.tolist() == [0] + [2] * 22 + [90] * 23 + [91] * 2 + [99] * 2
+    assert nearest(np.arange(7), 7, 3).tolist() == list(range(7))
+
+
+def test_round_moments() -> None:
+    hours = Quantity("t", "hours since 2000-01-01")
+    assert hours.texts(hours.ticks(1, 20, 4)) == [f"2000-01-01 {h}:00" for h in ("06", "12", "18")]
+    days = Quantity("t", "days since 2000-01-01")
+    assert days.texts(days.ticks(1, 33, 4)) == ["2000-01-11", "2000-01-21", "2000-01-31"]
+    assert days.title == "t"
+    assert Quantity("t", "K").texts(Quantity("t", "K").ticks(0, 1, 2)) == ["0", "0.5", "1"]
+
+
+def test_times_are_in_seconds() -> None:
+    values = np.array(["1970-01-02", "NaT"], "M8[D]")
+    days = numbers(values, {})
+    assert days is not None
+    assert days[0] == 86400
+    assert np.isnan(days[1])
+    parts = numbers(np.array([1500, -1500], "m8[ms]"), {})
+    assert parts is not None
+    assert parts.tolist() == [1.5, -1.5]

@@ -6,17 +6,16 @@ conventions (section 1.2) and xarray have it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from frazil.errors import IcechunkError
 from frazil.session import Session
-from frazil.web.calendars import moment, shortened
 from frazil.web.documents import describe
+from frazil.web.quantities import Quantity, quantity_of, round_numbers
 from frazil.web.sampling import evenly
 from frazil.web.values import numbers, read_at
 
@@ -26,24 +25,20 @@ _PROBES = 33
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A dimension: its name, length, and the coordinate along it.
+    """A dimension: what is along it, its length, and the coordinate.
 
-    at, values: some positions, and the numbers there, or none; units: as the coordinate has
-    them; calendar: of times.
+    at, values: some positions, and the numbers there, or none.
     """
 
-    name: str
+    what: Quantity
     length: int
     at: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64] | None
-    units: str = ""
-    calendar: str = "standard"
 
     @property
     def title(self) -> str:
         """What to write beside the axis."""
-        times = self.values is not None and moment(0.0, self.units, self.calendar) is not None
-        return f"{self.name} ({self.units})" if self.units and not times else self.name
+        return self.what.title
 
     @property
     def ascends(self) -> bool:
@@ -53,32 +48,27 @@ class Axis:
     def ticks(self, about: int) -> list[tuple[float, str]]:
         """Positions and what to write there, about so many."""
         values = self.values
-        if values is not None and moment(0.0, self.units, self.calendar) is None:
+        if values is None:
+            whole = [n for n in round_numbers(0, self.length - 1, about) if n == int(n)]
+            return [(n, str(int(n))) for n in whole]
+        if not self.what.is_time:
             growing, falling = _is_growing(values), _is_growing(values[::-1])
             if len(values) > 1 and (growing or falling):
                 order = slice(None) if growing else slice(None, None, -1)
                 wanted = round_numbers(float(values.min()), float(values.max()), about)
                 at = np.interp(wanted, values[order], self.at[order].astype(np.float64))
-                return list(zip(at.tolist(), texts(wanted), strict=True))
+                return list(zip(at.tolist(), self.what.texts(wanted), strict=True))
         positions = evenly(self.length, max(2, about - 1))
-        if values is None:
-            return [(float(p), str(p)) for p in positions.tolist()]
         read = np.interp(positions, self.at, values)
-        times = [moment(float(v), self.units, self.calendar) for v in read]
-        known = [time for time in times if time is not None]
-        labels = shortened(known) if len(known) == len(times) else texts(read.tolist())
+        labels = self.what.texts(read.tolist())
         return list(zip(map(float, positions.tolist()), labels, strict=True))
 
     def label(self, position: int) -> str:
-        """What the coordinate has at a position that was read; the position without one."""
+        """What the coordinate has at a position that was read; nothing without one."""
         found = np.flatnonzero(self.at == position)
         if self.values is None or not len(found):
             return ""
-        value = float(self.values[found[0]])
-        time = moment(value, self.units, self.calendar)
-        if time is not None:
-            return time.removesuffix(":00").removesuffix(" 00:00")
-        return f"{value:.6g} {self.units}".strip()
+        return self.what.text(float(self.values[found[0]]))
 
 
 def read_axis(
@@ -106,7 +96,8 @@ def _axis(
     length: int,
     positions: npt.NDArray[np.int64],
 ) -> Axis:
-    plain = Axis(name or f"dimension {number}", length, positions, None)
+    title = (name or f"dimension {number}")[:60]
+    plain = Axis(Quantity(title), length, positions, None)
     beside = f"{path.rpartition('/')[0]}/{name}"
     if not name or "/" in name or beside == path or length == 0:
         return plain
@@ -114,44 +105,16 @@ def _axis(
         node = session._workspace.node(beside)
         if node is None or len(node.shape) != 1 or node.shape[0][0] < length:
             return plain
-        attributes = describe(node).attributes
+        described = describe(node)
+        attributes = described.attributes
         values = numbers(read_at(session, beside, (positions,)), attributes)
     except (IcechunkError, OSError):
         return plain  # a picture without coordinates is better than none
     if values is None or not np.isfinite(values).all():
         return plain
-    units, calendar = attributes.get("units"), attributes.get("calendar")
-    return Axis(
-        plain.name,
-        length,
-        positions,
-        values,
-        units if isinstance(units, str) else "",
-        calendar.lower() if isinstance(calendar, str) else "standard",
-    )
+    what = quantity_of(title, described.data_type, attributes)
+    return Axis(replace(what, name=title), length, positions, values)
 
 
 def _is_growing(values: npt.NDArray[np.float64]) -> bool:
     return bool((np.diff(values) > 0).all())
-
-
-def round_numbers(low: float, high: float, about: int) -> list[float]:
-    """Round numbers from low to high, about so many: steps of 1, 2 or 5."""
-    if not high > low:
-        return [low]
-    rough = (high - low) / max(1, about)
-    power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 0.0
-    if power == 0.0 or not math.isfinite(power):
-        return [low, high]
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [n * step for n in range(first, min(last, first + 100) + 1)]
-
-
-def texts(values: Sequence[float]) -> list[str]:
-    """Numbers as text, each with as many digits as it takes to tell them apart."""
-    for digits in range(4, 17):
-        written = [f"{value:.{digits}g}" for value in values]
-        if len(set(written)) == len(set(values)):
-            break
-    return [text.replace("-", "\N{MINUS SIGN}") for text in written] if values else []

@@ -51,6 +51,12 @@ def moment(value: float, units: str, calendar: str) -> str | None:
         return None
 
 
+def seconds_of(units: str) -> float:
+    """How many seconds one of these units of time has; 0 for units that are not of time."""
+    match = _UNITS.fullmatch(units)
+    return 0.0 if match is None else float(_SECONDS.get(match[1].lower(), 0))
+
+
 def _text(days: int, of_day: int, months: tuple[int, ...]) -> str:
     year, day = divmod(days, sum(months))
     month = 0

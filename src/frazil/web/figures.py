@@ -9,14 +9,25 @@ from typing import Final
 
 import numpy as np
 
-from frazil.web.axes import Axis, round_numbers, texts
+from frazil.web.axes import Axis
 from frazil.web.markup import element, text_of
-from frazil.web.png import DIVERGING, DIVERGING_DARK, SEQUENTIAL, Stops, coloured, png, scale
+from frazil.web.png import (
+    DIVERGING,
+    DIVERGING_DARK,
+    MISSING,
+    SEQUENTIAL,
+    Stops,
+    coloured,
+    png,
+    scale,
+)
+from frazil.web.quantities import Quantity
+from frazil.web.sampling import Positions
 from frazil.web.values import Numbers
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 10, 50
-BAR = 52
-"""Pixels around the picture, and of the bar of colours below it."""
+BAR = 70
+"""Pixels around the picture, more at the left for long numbers, and of the bar below it."""
 FONT: Final = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', sans-serif"
 
 
@@ -49,43 +60,78 @@ class Look:
         return "#7cc4de" if self.dark else "#17607f"
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where in a picture its middle part is, in pixels."""
+
+    left: int
+    inner: int
+    height: int
+    look: Look
+
+    @classmethod
+    def beside(cls, labels: Sequence[str], height: int, look: Look) -> Frame:
+        """One with room for these words at its left."""
+        left = max(LEFT, 30 + round(6.8 * max(map(len, labels), default=0)))
+        return cls(left, look.width - left - RIGHT, height, look)
+
+
 def heat_map(
     values: Numbers,
     rows: Axis,
     columns: Axis,
+    at: tuple[Positions, Positions],
     look: Look,
     *,
+    what: Quantity,
     notes: str,
     extent: tuple[float, float],
     diverging: bool = False,
 ) -> str:
     """float64[row, column] in colours from the low to the high end of the extent.
 
-    diverging: of differences, around zero.
+    at: where along rows and columns the numbers are. diverging: of differences, around zero.
     """
+    ratio = rows.length / max(1, columns.length)
+    height = round((look.width - LEFT - RIGHT) * min(max(ratio, 0.42), 0.8))
+    marks = rows.ticks(max(2, height // 60))
+    frame = Frame.beside([label for _, label in marks], height, look)
+    values = values[nearest(at[0], rows.length, height)]
+    values = values[:, nearest(at[1], columns.length, frame.inner)]
     if rows.ascends:
         values = values[::-1]
     low, high = extent
-    inner = look.width - LEFT - RIGHT
-    ratio = rows.length / max(1, columns.length)
-    height = round(inner * min(max(ratio, 0.42), 0.8))
     stops = look.stops(diverging=diverging)
     picture = png(coloured(values, low, high, stops))
-    blocky = max(values.shape) < inner / 3
+    blocky = min(values.shape) < frame.inner / 3
     body = [
         element(
-            "image", x=LEFT, y=TOP, width=inner, height=height, preserveAspectRatio="none",
+            "image", x=frame.left, y=TOP, width=frame.inner, height=height,
+            preserveAspectRatio="none",
             href="data:image/png;base64," + base64.b64encode(picture).decode(),
             **({"image-rendering": "pixelated"} if blocky else {}),
         ),
-        _frame(inner, height, look),
-        *_across(columns, inner, height, look),
-        *_upright(rows, height, look),
+        _frame(frame),
+        *_across(columns, frame),
+        *_upright(marks, rows, frame),
     ]  # fmt: skip
     top = TOP + height + BOTTOM
-    body += _bar(low, high, inner, top, look, diverging=diverging)
-    body.append(_notes(notes, top + 44, look))
+    missing = not bool(np.isfinite(values).all())
+    body += _bar(extent, what, top, frame, diverging=diverging, missing=missing)
+    body.append(_notes(notes, top + 62, frame))
     return _svg(body, look.width, top + BAR)
+
+
+def nearest(at: Positions, length: int, most: int) -> Positions:
+    """intp[n]: the number of the nearest position, for each of n <= most equal parts of a length.
+
+    So what is drawn stands where it belongs, also where the positions are not equally far apart.
+    """
+    if len(at) == length:
+        return np.arange(length)
+    count = min(most, length)
+    middles = (np.arange(count) + 0.5) * (length / count) - 0.5
+    return np.searchsorted((at[1:] + at[:-1]) / 2, middles)
 
 
 def line_plot(
@@ -94,30 +140,34 @@ def line_plot(
     at: Sequence[int],
     look: Look,
     *,
+    what: Quantity,
     notes: str,
     extent: tuple[float, float],
 ) -> str:
     """float64[n] at these positions of the axis, as a line with gaps."""
-    inner, height = look.width - LEFT - RIGHT, round(min(340, 0.5 * look.width + 40))
+    height = round(min(340, 0.5 * look.width + 40))
     low, high = extent
     pad = (high - low) * 0.04 or 1.0
     low, high = low - pad, high + pad
-    x = LEFT + inner * (np.asarray(at, np.float64) + 0.5) / max(1, axis.length)
+    ticks = what.ticks(low, high, 5)
+    labels = what.texts(ticks)
+    frame = Frame.beside(labels, height, look)
+    x = frame.left + frame.inner * (np.asarray(at, np.float64) + 0.5) / max(1, axis.length)
     y = TOP + height * (high - values) / (high - low)
     body = []
-    ticks = round_numbers(low, high, 5)
-    for value, label in zip(ticks, texts(ticks), strict=True):
+    for value, label in zip(ticks, labels, strict=True):
         level = TOP + height * (high - value) / (high - low)
-        body.append(_rule(LEFT, level, LEFT + inner, level, look))
-        body.append(_text(LEFT - 8, level + 4, label, look, anchor="end"))
+        body.append(_rule(frame.left, level, frame.left + frame.inner, level, look))
+        body.append(_text(frame.left - 8, level + 4, label, look, anchor="end"))
+    body.append(_title(what.title, frame))
     body.append(
         element(
             "path", d=_path(x, y), fill="none", stroke=look.line,
             **{"stroke-width": 1.5, "stroke-linejoin": "round", "stroke-linecap": "round"},
         )
     )  # fmt: skip
-    body += [_frame(inner, height, look), *_across(axis, inner, height, look)]
-    body.append(_notes(notes, TOP + height + 62, look))
+    body += [_frame(frame), *_across(axis, frame)]
+    body.append(_notes(notes, TOP + height + 62, frame))
     return _svg(body, look.width, TOP + height + 70)
 
 
@@ -137,18 +187,22 @@ def message(sentence: str, look: Look) -> str:
     return _svg(body, look.width, 60 + 20 * len(lines))
 
 
-def notes_of(values: Numbers, units: str, *, whole: bool) -> str:
+def notes_of(values: Numbers, what: Quantity, *, whole: bool) -> str:
     """The extent of the numbers, and whether they are all."""
     known = values[np.isfinite(values)]
     parts = []
     if len(known):
         numbers = [float(known.min()), float(known.mean()), float(known.max())]
-        labels = [f"{n:.4g}".replace("-", "\N{MINUS SIGN}") for n in numbers]
-        parts += [f"{n} {t}" for n, t in zip(("min", "mean", "max"), labels, strict=True)]
-        parts[-1] += f" {units}" if units else ""
-    missing = 1 - known.size / values.size if values.size else 0.0
-    if missing:
-        parts.append(f"{missing:.0%} missing" if missing >= 0.005 else "few missing")
+        if numbers[0] == numbers[2]:
+            parts.append(f"everywhere {what.text(numbers[0])}")
+        else:
+            labels = what.texts(numbers)
+            parts += [f"{n} {t}" for n, t in zip(("min", "mean", "max"), labels, strict=True)]
+            parts[-1] += f" {what.units}" if what.units and not what.is_time else ""
+    for name, count in (("missing", np.isnan(values).sum()), ("infinite", np.isinf(values).sum())):
+        if count:
+            share = float(count) / values.size
+            parts.append(f"{share:.0%} {name}" if share >= 0.005 else f"few {name}")
     if not whole:
         parts.append("sampled")
     return " · ".join(parts)
@@ -181,11 +235,11 @@ def _path(x: Numbers, y: Numbers) -> str:
     )
 
 
-def _across(axis: Axis, inner: int, height: int, look: Look) -> list[str]:
-    bottom, found = TOP + height, []
+def _across(axis: Axis, frame: Frame) -> list[str]:
+    look, bottom, found = frame.look, TOP + frame.height, []
     last = -1e9
-    for position, label in axis.ticks(max(2, inner // 90)):
-        x = LEFT + inner * _share(position, axis)
+    for position, label in axis.ticks(max(2, frame.inner // 90)):
+        x = frame.left + frame.inner * _share(position, axis)
         half = 3.4 * len(label)
         if x - half < last:
             continue
@@ -193,27 +247,29 @@ def _across(axis: Axis, inner: int, height: int, look: Look) -> list[str]:
         anchor = "end" if x + half > look.width else "middle"
         found.append(_rule(x, bottom, x, bottom + 4, look))
         found.append(_text(x, bottom + 18, label, look, anchor=anchor))
-    found.append(_text(LEFT + inner / 2, bottom + 37, axis.title, look, anchor="middle"))
+    middle = frame.left + frame.inner / 2
+    found.append(_text(middle, bottom + 37, axis.title, look, anchor="middle"))
     return found
 
 
-def _upright(axis: Axis, height: int, look: Look) -> list[str]:
+def _upright(marks: Sequence[tuple[float, str]], axis: Axis, frame: Frame) -> list[str]:
     found = []
-    for position, label in axis.ticks(max(2, height // 60)):
+    for position, label in marks:
         share = _share(position, axis)
-        y = TOP + height * (1 - share if axis.ascends else share)
-        found.append(_rule(LEFT - 4, y, LEFT, y, look))
-        found.append(_text(LEFT - 8, y + 4, label, look, anchor="end"))
-    middle = TOP + height / 2
-    title = text_of(_cut(axis.title, height // 7))
-    found.append(
-        element(
-            "text", title, x=12, y=f"{middle:.1f}", fill=look.ink,
-            transform=f"rotate(-90 12 {middle:.1f})",
-            **{"text-anchor": "middle", "font-size": 12},
-        )
+        y = TOP + frame.height * (1 - share if axis.ascends else share)
+        found.append(_rule(frame.left - 4, y, frame.left, y, frame.look))
+        found.append(_text(frame.left - 8, y + 4, label, frame.look, anchor="end"))
+    return [*found, _title(axis.title, frame)]
+
+
+def _title(words: str, frame: Frame) -> str:
+    """Upright, at the left."""
+    middle = TOP + frame.height / 2
+    return element(
+        "text", text_of(_cut(words, frame.height // 7)), x=12, y=f"{middle:.1f}",
+        fill=frame.look.ink, transform=f"rotate(-90 12 {middle:.1f})",
+        **{"text-anchor": "middle", "font-size": 12},
     )  # fmt: skip
-    return found
 
 
 def _share(position: float, axis: Axis) -> float:
@@ -222,27 +278,41 @@ def _share(position: float, axis: Axis) -> float:
 
 
 def _bar(
-    low: float, high: float, inner: int, top: int, look: Look, *, diverging: bool
+    extent: tuple[float, float],
+    what: Quantity,
+    top: int,
+    frame: Frame,
+    *,
+    diverging: bool,
+    missing: bool,
 ) -> list[str]:
-    width = min(inner, 260)
+    look, left, (low, high) = frame.look, frame.left, extent
+    width = min(frame.inner - 90 * missing, 260)
     picture = png(scale(width, look.stops(diverging=diverging))[None])
-    middle = [0.0] if diverging else [(low + high) / 2]
-    numbers = [low, *middle, high]
+    title = _cut(what.title, frame.inner // 7)
     found = [
+        _text(left, top + 6, title, look, anchor="start"),
         element(
-            "image", x=LEFT, y=top, width=width, height=8, preserveAspectRatio="none",
+            "image", x=left, y=top + 15, width=width, height=8, preserveAspectRatio="none",
             href="data:image/png;base64," + base64.b64encode(picture).decode(),
-        )
+        ),
     ]  # fmt: skip
-    for share, anchor, number in zip((0, 0.5, 1), ("start", "middle", "end"), numbers, strict=True):
-        label = f"{number:.4g}".replace("-", "\N{MINUS SIGN}")
-        y = top + 22
-        found.append(_text(LEFT + width * share, y, label, look, anchor=anchor, size=11))
+    labels = what.texts([low, 0.0 if diverging else (low + high) / 2, high])
+    for share, anchor, label in zip((0, 0.5, 1), ("start", "middle", "end"), labels, strict=True):
+        found.append(_text(left + width * share, top + 38, label, look, anchor=anchor, size=11))
+    if missing:
+        at = left + width + 18
+        grey = f"#{MISSING:06x}"
+        found.append(element("rect", x=at, y=top + 14, width=10, height=10, rx=1, fill=grey))
+        found.append(_text(at + 16, top + 23, "no number", look, anchor="start", size=11))
     return found
 
 
-def _frame(inner: int, height: int, look: Look) -> str:
-    return element("rect", x=LEFT, y=TOP, width=inner, height=height, fill="none", stroke=look.rule)
+def _frame(frame: Frame) -> str:
+    return element(
+        "rect", x=frame.left, y=TOP, width=frame.inner, height=frame.height, fill="none",
+        stroke=frame.look.rule,
+    )  # fmt: skip
 
 
 def _rule(x1: float, y1: float, x2: float, y2: float, look: Look) -> str:
@@ -256,8 +326,9 @@ def _text(x: float, y: float, words: str, look: Look, *, anchor: str, size: int 
     )  # fmt: skip
 
 
-def _notes(words: str, y: float, look: Look) -> str:
-    return _text(LEFT, y, _cut(words, (look.width - LEFT) // 6), look, anchor="start", size=11)
+def _notes(words: str, y: float, frame: Frame) -> str:
+    few = _cut(words, (frame.inner + RIGHT) // 6)
+    return _text(frame.left, y, few, frame.look, anchor="start", size=11)
 
 
 def _cut(words: str, most: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +13,13 @@ from frazil.session import Session
 from frazil.web.axes import Axis, read_axis, read_position
 from frazil.web.documents import Described
 from frazil.web.figures import Look, extent_of, heat_map, line_plot, notes_of
+from frazil.web.quantities import Quantity, quantity_of
 from frazil.web.sampling import Sample, sample
 from frazil.web.site import integer
 from frazil.web.values import Numbers, numbers, read_at
 
+_SMALL_SHARD = 1024 * 1024
+"""Bytes of elements."""
 NARROW, HALF, WIDE = 380, 500, 860
 """Widths of pictures."""
 
@@ -106,7 +110,11 @@ def plan(view: View, look: Look) -> Sample:
         raise InvalidInputError("This array has no elements.", ErrorKind.UNKNOWN)
     enough = 4 * look.width if view.y is None else look.width * 3 // 4
     points = [enough] * len(view.shown)
-    return sample(node.shape, node.chunks, max(1, node.itemsize), view.shown, points, view.at)
+    itemsize = max(1, node.itemsize)
+    # What is stored together is one request: small shards are read as a whole.
+    small = node.shards is not None and math.prod(node.shards) * itemsize <= _SMALL_SHARD
+    parts = node.shards if node.shards is not None and small else node.chunks
+    return sample(node.shape, parts, itemsize, view.shown, points, view.at)
 
 
 def read_part(session: Session, view: View, taken: Sample) -> Numbers:
@@ -175,22 +183,37 @@ def _drawn(
     *,
     diverging: bool,
 ) -> str:
-    units = view.node.attributes.get("units")
-    notes = notes_of(values, units[:20] if isinstance(units, str) else "", whole=taken.whole)
+    what = quantity_of(view.node.name, view.node.data_type, view.node.attributes)
+    if diverging:
+        what = replace(what, name=f"difference of {what.name}", units=_of_difference(what))
     if view.x is None:
-        what = "difference" if diverging else "value"
-        raise InvalidInputError(f"The {what} is {float(values):.10g}.", ErrorKind.UNKNOWN)
+        text = what.text(float(values))
+        raise InvalidInputError(f"The {what.name} is {text}.", ErrorKind.UNKNOWN)
+    if not np.isfinite(values).any():
+        raise InvalidInputError(
+            f"None of the {values.size:,} elements that were looked at is a number: they were "
+            "never written, or are marked as missing.",
+            ErrorKind.UNKNOWN,
+        )
+    notes = notes_of(values, what, whole=taken.whole)
     across = _axis(session, view, view.x)
+    at = taken.positions
     if view.y is None:
-        at = taken.positions[view.x].tolist()
-        return line_plot(values, across, at, look, notes=notes, extent=extent)
+        places = at[view.x].tolist()
+        return line_plot(values, across, places, look, what=what, notes=notes, extent=extent)
     if view.y > view.x:
         values = values.T
-    upright = _axis(session, view, view.y)
-    return heat_map(values, upright, across, look, notes=notes, extent=extent, diverging=diverging)
+    return heat_map(
+        values, _axis(session, view, view.y), across, (at[view.y], at[view.x]), look,
+        what=what, notes=notes, extent=extent, diverging=diverging,
+    )  # fmt: skip
+
+
+def _of_difference(what: Quantity) -> str:
+    """The units of a difference: what lies between two moments is a time."""
+    return what.units.partition(" since ")[0] if what.is_time else what.units
 
 
 def _axis(session: Session, view: View, d: int) -> Axis:
     node = view.node
-    axis = read_axis(session, node.path, node.dimensions[d], d, node.shape[d], ())
-    return replace(axis, name=axis.name[:60])
+    return read_axis(session, node.path, node.dimensions[d], d, node.shape[d], ())

@@ -46,16 +46,20 @@ def _selection(positions: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.int64
 def numbers(values: npt.NDArray[Any], attributes: Mapping[str, Any]) -> Numbers | None:
     """As float64, unpacked as the CF conventions (section 8.1) say, NaN where data is missing.
 
-    None for what is no number, such as text. Complex numbers become their absolute values.
+    None for what is no number, such as text. Of complex numbers the absolute values; times
+    in seconds, moments since the epoch.
     """
     kind = values.dtype.kind
     if kind == "c":
         absolute: Numbers = np.abs(values).astype(np.float64)
         return absolute
     if kind in "mM":
-        result = values.astype(np.int64).astype(np.float64)
-        result[np.isnat(values)] = np.nan
-        return result
+        # In seconds, whatever the array counts in; in two steps, to keep parts of one.
+        seconds = values.astype(f"{kind}8[s]")
+        part = (values - seconds) / np.timedelta64(1, "s")
+        times: Numbers = seconds.astype(np.int64) + part
+        times[np.isnat(values)] = np.nan
+        return times
     if kind not in "biuf":
         return None
     result = values.astype(np.float64)

@@ -10,13 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from frazil.errors import IcechunkError
 from frazil.files.info import file_at
 from frazil.model.file_arrays import OCTETS
 from frazil.paths import check_path
 from frazil.session import Session
+from frazil.web.cells import read_cells
 from frazil.web.documents import Described, describe
 from frazil.web.downloads import SHOWN, pieces, text_of
 from frazil.web.pictures import read_view
+from frazil.web.quantities import quantity_of
 from frazil.web.site import Site, integer, site_of
 from frazil.web.versions import Version
 
@@ -48,15 +51,30 @@ def tree(request: Request) -> Response:
             request, "file.html", file=described.file, preview=preview, shown=SHOWN, **shared
         )
     if described.is_array:
-        view = read_view(request, described)
-        return site.page(
-            request,
-            "array.html",
-            view=view,
-            labels=view.labels(session),
-            **shared,
-        )
+        return _array(request, site, session, described, shared)
     return _group(request, site, session, described, version, shared)
+
+
+def _array(
+    request: Request, site: Site, session: Session, node: Described, shared: dict[str, Any]
+) -> Response:
+    view = read_view(request, node)
+    cells, problem = None, ""
+    if not node.is_drawn:
+        try:
+            cells = read_cells(session, view)
+        except (IcechunkError, OSError) as error:
+            problem = str(error)
+    return site.page(
+        request,
+        "array.html",
+        view=view,
+        labels=view.labels(session),
+        cells=cells,
+        problem=problem,
+        what=quantity_of(node.name, node.data_type, node.attributes),
+        **shared,
+    )
 
 
 def download(request: Request) -> Response:

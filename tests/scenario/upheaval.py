@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from typing_extensions import override
 
 import frazil
 from frazil import PackConfig, Repository, RepositoryConfig
-from frazil.storage.base import Backend, ObjectInfo, Page
+from frazil.storage.base import Backend, Numbers, ObjectInfo, Page
 from frazil.storage.memory import MemoryBackend
 from frazil.storage.wrapper import Wrapper
 from tests.scenario.places import storage_around
@@ -53,6 +53,10 @@ class Aging(Wrapper):
     @override
     def pages(self, folder: str, *, details: bool = False) -> Iterator[Page]:
         return Backend.pages(self, folder, details=details)
+
+    @override
+    def look_at(self, folder: str, names: Sequence[str]) -> tuple[Numbers, Numbers]:
+        return Backend.look_at(self, folder, names)
 
     def once(self, operation: str, start: str, act: Callable[[], object]) -> list[bool]:
         """Act before the first request of a kind to a key that begins so; whether it was done."""

@@ -239,7 +239,7 @@ def check_with_icechunk(folder: Path, ours: list[str]) -> None:
     try:
         import icechunk
     except ImportError:
-        say("icechunk is not installed here: skipped (`pip install 'icechunk>=2'` to see it)")
+        say("icechunk 2 is not installed here: skipped. It needs Python 3.12 or newer")
         return
     if int(icechunk.__version__.split(".")[0]) < 2:
         say(f"icechunk {icechunk.__version__} cannot read repositories of spec 2: skipped")
@@ -385,6 +385,14 @@ def run(out: Path) -> None:
     size = sum(path.stat().st_size for path in files)
     print(f"\nDone. Repository: {folder} ({len(files)} files, {size / 1e6:.1f} MB)")
     print(f"      Picture:    {picture}")
+    if command := shutil.which("frazil", path=Path(sys.executable).parent):
+        print(f"      Look at it: {_near(Path(command))} log {_near(folder)} --graph")
+
+
+def _near(path: Path) -> str:
+    """A path as it is written from the current folder, if it is in there."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -24,6 +24,7 @@ from frazil.errors import (
     ErrorKind,
     FormatError,
     SessionStateError,
+    SnapshotNotFoundError,
     StorageError,
 )
 from frazil.format.history import SnapshotRecord
@@ -234,21 +235,25 @@ class Committer:
             return workspace.snapshot_id
         mark = workspace.snapshot_id, workspace.changes.mark()
         if self._stored_for_forks is None or self._stored_for_forks[0] != mark:
-            publish = partial(self._catalog.add_detached, since=self._since)
-            snapshot = self._store("fork", {}, publish, self._plan())
+            snapshot = self._store("fork", {}, self._list_for_forks, self._plan())
             self._borrowed.append(snapshot.id)
             self._stored_for_forks = mark, snapshot.id
         return self._stored_for_forks[1]
 
     def save_anonymously(self, metadata: Metadata) -> SnapshotId:
         """Store the changes as a snapshot that is not recorded anywhere."""
-        backend = self._workspace.library.backend
+        return self._store("fork", metadata, self._leave_unlisted, self._plan()).id
 
-        def publish(record: SnapshotRecord, uploads: Uploads) -> None:
-            uploads.wait()
-            backend.sync()
+    def _list_for_forks(self, record: SnapshotRecord, uploads: Uploads) -> None:
+        try:
+            self._catalog.add_detached(record, uploads, since=self._since)
+        except SnapshotNotFoundError:
+            # The base has expired, and nothing is listed after what is not.
+            self._leave_unlisted(record, uploads)
 
-        return self._store("fork", metadata, publish, self._plan()).id
+    def _leave_unlisted(self, record: SnapshotRecord, uploads: Uploads) -> None:
+        uploads.wait()
+        self._workspace.library.backend.sync()
 
     def rehearse(self, uploads: Uploads) -> None:
         """Hand what a commit stores to `uploads`, and leave it at that."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frazil.errors import ErrorKind, InternalError, SnapshotNotFoundError
 from frazil.format.history import SnapshotRecord
@@ -19,7 +19,8 @@ class Line:
     """What is on a branch since a snapshot.
 
     substitute: the commit that took the snapshot's place, None if the snapshot itself is in
-    the history of the branch; commits: those after it, oldest first.
+    the history of the branch, or was until it expired; commits: those after it, oldest first.
+    The `pruned` of the first one leaves out what does not come after the snapshot.
     """
 
     substitute: SnapshotRecord | None
@@ -36,6 +37,10 @@ def line_since(catalog: Catalog, branch: str, base: Snapshot, tip: SnapshotId) -
     for record in catalog.ancestry(tip):
         if record.id == base.id:
             return Line(None, commits[::-1])
+        if base.id in record.pruned:
+            # The base has expired, and this commit took over the logs of what followed it.
+            after = record.pruned[record.pruned.index(base.id) + 1 :]
+            return Line(None, [replace(record, pruned=after), *commits[::-1]])
         commits.append(record)
     successors = _successors(catalog, branch, base)
     for i, record in enumerate(commits):

@@ -196,8 +196,12 @@ class CatalogV1(Catalog):
 
         return record
 
+    def _check_stored(self, id_: SnapshotId) -> None:
+        """Whether a snapshot can be referred to: one that was collected may still be cached."""
+        self._library.read_snapshot(id_)
+
     def create_branch(self, name: str, target: SnapshotId) -> None:
-        self.record(target)
+        self._check_stored(target)
         try:
             self._put_ref(_branch_key(name), target, CREATE)
         except PreconditionFailed as error:
@@ -221,7 +225,7 @@ class CatalogV1(Catalog):
             raise
 
     def reset_branch(self, name: str, target: SnapshotId, expected: SnapshotId | None) -> None:
-        self.record(target)
+        self._check_stored(target)
         while True:
             tip, fetched = self._branch(name)
             check_tip(name, tip, expected)
@@ -232,7 +236,7 @@ class CatalogV1(Catalog):
                 continue  # somebody else moved it: look again
 
     def create_tag(self, name: str, target: SnapshotId) -> None:
-        self.record(target)
+        self._check_stored(target)
         try:
             self._put_ref(_tag_key(name), target, CREATE)
         except PreconditionFailed as error:

@@ -353,6 +353,8 @@ def _check_snapshot(info: RepoInfo, id_: SnapshotId) -> None:
 
 
 def _added(info: RepoInfo, record: SnapshotRecord) -> Any:
+    if record.parent is not None:
+        _check_snapshot(info, record.parent)
     if info.snapshots.find(record.id) >= 0:
         raise FormatError(f"snapshot {record.id} exists already", ErrorKind.DUPLICATE_SNAPSHOT_ID)
     return info.snapshots.add([record])

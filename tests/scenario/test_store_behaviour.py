@@ -479,7 +479,7 @@ READ_ONLY_TABLE: list[tuple[Any, ...]] = [
     ("zarr.json", READ_ONLY_STORE, None, READ_ONLY_SESSION),
     ("n/zarr.json", READ_ONLY_STORE, READ_ONLY_STORE, None),
     ("a/c/0/1", READ_ONLY_STORE, None, READ_ONLY_SESSION),
-    ("a/c/0/0", READ_ONLY_STORE, READ_ONLY_STORE, None),
+    ("a/c/0/0", READ_ONLY_STORE, READ_ONLY_STORE, READ_ONLY_SESSION),
     ("a/c/9/9", READ_ONLY_STORE, READ_ONLY_STORE, None),
     ("nope/c/0", READ_ONLY_STORE, READ_ONLY_STORE, None),
     (".zgroup", READ_ONLY_STORE, NO_KEY, None),

@@ -278,8 +278,6 @@ class Workspace(Tree):
             node = self.node(path)
             if node is None or node.kind is not NodeKind.ARRAY or not _in_grid(node, coords):
                 return
-            if self.read_only and self.locate(node, coords) is None:
-                return
             self._check_writable(ErrorKind.READ_ONLY_SESSION)
             self.changes.edits(node).set(coords, None)
 

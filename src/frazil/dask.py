@@ -166,7 +166,7 @@ def computing_meta(func: Callable[P, Any]) -> Callable[P, Any]:
 
 
 def merge_sessions_array_kwargs(
-    *sessions: Any, axis: Any = None, keepdims: Any = None
+    *sessions: Any, axis: object = None, keepdims: object = None
 ) -> ForkSession:
     """`merge_sessions` with the parameters of a reduction in Dask, which it ignores."""
     return merge_sessions(*sessions)

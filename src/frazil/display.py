@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 INDENT = "    "
 
@@ -189,6 +189,6 @@ _STYLE = """<style>
 </style>"""
 
 
-def record(names: Iterable[str], value: Any) -> tuple[Shown, ...]:
+def record(names: Iterable[str], value: object) -> tuple[Shown, ...]:
     """The named attributes of a value, as fields to show."""
     return tuple(Shown(name, getattr(value, name)) for name in names)

@@ -15,7 +15,7 @@ __all__ = ["extract_session", "merge_sessions"]
 
 
 def extract_session(
-    zarray: zarr.Array[ArrayV3Metadata], axis: Any = None, keepdims: Any = None
+    zarray: zarr.Array[ArrayV3Metadata], axis: object = None, keepdims: object = None
 ) -> Session:
     """The session behind an array; the parameters are those of a reduction in Dask."""
     session: Session = zarray.store.session  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ MOST_CHUNKS = 50_000_000
 """Larger selections are not explained: their coordinates alone take gigabytes."""
 
 
-def explain(array: zarr.Array[Any], selection: Any = ...) -> ReadEstimate:
+def explain(array: zarr.Array[Any], selection: object = ...) -> ReadEstimate:
     """How many requests, bytes and manifests reading a part of an array will take.
 
     array: of a store of this package. selection: integers, slices, and arrays of integers or
@@ -53,7 +53,7 @@ def explain(array: zarr.Array[Any], selection: Any = ...) -> ReadEstimate:
     return explain_read(workspace, workspace.array(f"/{array.path}"), index.astype(np.uint32))
 
 
-def _positions(selection: Any, shape: Sequence[int]) -> list[npt.NDArray[np.int64]]:
+def _positions(selection: object, shape: Sequence[int]) -> list[npt.NDArray[np.int64]]:
     """The positions that a selection has along each axis."""
     parts = list(selection) if isinstance(selection, tuple) else [selection]
     dots = [i for i, part in enumerate(parts) if part is Ellipsis]
@@ -65,7 +65,7 @@ def _positions(selection: Any, shape: Sequence[int]) -> list[npt.NDArray[np.int6
     return [_along(part, size) for part, size in zip(parts, shape, strict=True)]
 
 
-def _along(part: Any, size: int) -> npt.NDArray[np.int64]:
+def _along(part: object, size: int) -> npt.NDArray[np.int64]:
     if isinstance(part, slice):
         return np.arange(*part.indices(size), dtype=np.int64)
     values = np.asarray(part)

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -99,7 +98,7 @@ def _details(node: Node) -> tuple[str, int]:
     return (f"{text}, {readable(size)}" if itemsize else text), size
 
 
-def _data_type(value: Any) -> tuple[str, int]:
+def _data_type(value: object) -> tuple[str, int]:
     """The name of a Zarr data type and the bytes of an item, 0 if that is not known."""
     name = str(value["name"] if isinstance(value, dict) and "name" in value else value)
     try:

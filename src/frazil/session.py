@@ -89,7 +89,7 @@ class Session(NodeMapping, Displayed):
 
     def __setstate__(self, state: Any) -> None:
         core, snapshot_id, checksums = state
-        self.__init__((core, core.session(SnapshotId.parse(snapshot_id))))  # type: ignore[misc]
+        Session.__init__(self, (core, core.session(SnapshotId.parse(snapshot_id))))
         self.virtual_checksums = checksums
 
     def _shown(self) -> Iterable[Shown]:

@@ -33,7 +33,7 @@ class Kind:
     def __init__(self, default: object = None) -> None:
         self.default = default
 
-    def accept(self, name: str, value: Any) -> Any:
+    def accept(self, name: str, value: object) -> Any:
         """The value to store for an assigned one; TypeError or OverflowError if unfit."""
         return value
 
@@ -45,7 +45,7 @@ class Kind:
         """The value in a document."""
         return value
 
-    def decode(self, name: str, document: Any) -> Any:
+    def decode(self, name: str, document: object) -> Any:
         """The value from a document; TypeError, ValueError or OverflowError if unfit."""
         return self.accept(name, document)
 
@@ -64,13 +64,13 @@ class Integer(Kind):
             raise OverflowError(f"{name} takes {self.low} to {self.high}, not {number}")
         return number
 
-    def decode(self, name: str, document: Any) -> int:
+    def decode(self, name: str, document: object) -> int:
         if isinstance(document, bool):
             raise TypeError(f"{name} takes an integer, not a boolean")
         return self.accept(name, document)
 
 
-def _is_integer(value: Any) -> bool:
+def _is_integer(value: object) -> bool:
     return hasattr(type(value), "__index__")
 
 
@@ -126,7 +126,7 @@ class Instance(Kind, Generic[T]):
         super().__init__(default)
         self.cls = cls
 
-    def accept(self, name: str, value: Any) -> T:
+    def accept(self, name: str, value: object) -> T:
         if not isinstance(value, self.cls):
             raise TypeError(f"{name} takes {_article(self.cls)}, not {type(value).__name__}")
         return value
@@ -146,7 +146,7 @@ class Choice(Instance[Enum]):
     def encode(self, value: Enum) -> str:
         return self.names[value]
 
-    def decode(self, name: str, document: Any) -> Enum:
+    def decode(self, name: str, document: object) -> Enum:
         for member, text in self.names.items():
             if text == document:
                 return self.accept(name, member)
@@ -168,7 +168,7 @@ class Group(Instance["Settings"]):
     def encode(self, value: Settings) -> dict[str, Any]:
         return value.to_document()
 
-    def decode(self, name: str, document: Any) -> Settings:
+    def decode(self, name: str, document: object) -> Settings:
         return self.cls._decoded(name, document)
 
 
@@ -177,7 +177,7 @@ class Settings(DisplayedAsCall):
 
     __slots__ = ()
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         kind = _kinds(type(self)).get(name)
         if kind is not None and value is not None:
             value = kind.accept(f"{type(self).__name__}.{name}", value)
@@ -210,7 +210,7 @@ class Settings(DisplayedAsCall):
             ) from error
 
     @classmethod
-    def _decoded(cls, where: str, document: Any) -> Self:
+    def _decoded(cls, where: str, document: object) -> Self:
         if not isinstance(document, Mapping):
             raise TypeError(f"{where} takes a map, not {type(document).__name__}")
         values = {}

@@ -36,7 +36,7 @@ _STORES: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 class _Store(Kind):
-    def accept(self, name: str, value: Any) -> Any:
+    def accept(self, name: str, value: object) -> Any:
         if not isinstance(value, ObjectStoreConfig):
             raise TypeError(f"{name} takes an ObjectStoreConfig, not {type(value).__name__}")
         return value
@@ -44,7 +44,7 @@ class _Store(Kind):
     def encode(self, value: AnyObjectStoreConfig) -> Any:
         return value.to_document()
 
-    def decode(self, name: str, document: Any) -> AnyObjectStoreConfig:
+    def decode(self, name: str, document: object) -> AnyObjectStoreConfig:
         return ObjectStoreConfig.from_document(document)
 
 

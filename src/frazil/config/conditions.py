@@ -34,7 +34,7 @@ class _Condition:
             value = self._checked(field.name, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
 
-    def _checked(self, name: str, value: Any) -> Any:
+    def _checked(self, name: str, value: object) -> Any:
         where = f"{self._call} ({name})"
         if name in _CHECKS:
             return None if value is None and name != "axis" else _CHECKS[name].accept(where, value)
@@ -64,7 +64,7 @@ def _family(condition: _Condition) -> type[_Condition]:
     return next(base for base in bases if isinstance(condition, base))
 
 
-def conditions_of(where: str, family: type[_Condition], value: Any) -> tuple[Any, ...]:
+def conditions_of(where: str, family: type[_Condition], value: object) -> tuple[Any, ...]:
     """A sequence of conditions of one family as a tuple; TypeError if it is something else."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise TypeError(f"{where} takes a sequence, not {type(value).__name__}")
@@ -330,7 +330,7 @@ ManifestSplitDimCondition.DimensionName = SplitDimensionName
 ManifestSplitDimCondition.Any = SplitAnyDimension
 
 
-def preload_condition(where: str, document: Any) -> ManifestPreloadCondition:
+def preload_condition(where: str, document: object) -> ManifestPreloadCondition:
     """Read a preload condition; ValueError, TypeError or OverflowError if it is none."""
     key, content = _variant(where, document)
     match key:
@@ -354,7 +354,7 @@ def preload_condition(where: str, document: Any) -> ManifestPreloadCondition:
     raise ValueError(f"{where}: unknown condition {key!r}")
 
 
-def split_condition(where: str, document: Any) -> ManifestSplitCondition:
+def split_condition(where: str, document: object) -> ManifestSplitCondition:
     """Read an array condition; ValueError, TypeError or OverflowError if it is none."""
     key, content = _variant(where, document)
     match key:
@@ -370,7 +370,7 @@ def split_condition(where: str, document: Any) -> ManifestSplitCondition:
     raise ValueError(f"{where}: unknown condition {key!r}")
 
 
-def dimension_condition(where: str, document: Any) -> ManifestSplitDimCondition:
+def dimension_condition(where: str, document: object) -> ManifestSplitDimCondition:
     """Read a dimension condition; ValueError, TypeError or OverflowError if it is none."""
     key, content = _variant(where, document)
     match key:
@@ -383,7 +383,7 @@ def dimension_condition(where: str, document: Any) -> ManifestSplitDimCondition:
     raise ValueError(f"{where}: unknown condition {key!r}")
 
 
-def _variant(where: str, document: Any) -> tuple[str, Any]:
+def _variant(where: str, document: object) -> tuple[str, Any]:
     """The name and the content of an enumeration's value in a document."""
     if isinstance(document, bool):  # YAML's unquoted true and false
         return str(document).lower(), None
@@ -395,25 +395,25 @@ def _variant(where: str, document: Any) -> tuple[str, Any]:
     raise ValueError(f"{where} takes a condition, not {document!r}")
 
 
-def _list(where: str, content: Any) -> list[Any]:
+def _list(where: str, content: object) -> list[Any]:
     if isinstance(content, list):
         return content
     raise ValueError(f"{where} takes a list of conditions, not {content!r}")
 
 
-def _regex(where: str, content: Any) -> Any:
+def _regex(where: str, content: object) -> Any:
     if isinstance(content, dict) and "regex" in content:
         return content["regex"]
     raise ValueError(f"{where} lacks a regular expression: {content!r}")
 
 
-def _start(where: str, bound: Any) -> int | None:
+def _start(where: str, bound: object) -> int | None:
     """The first number inside a lower bound."""
     kind, number = _bound(where, bound)
     return number if number is None or kind == "Included" else number + 1
 
 
-def _stop(where: str, bound: Any) -> int | None:
+def _stop(where: str, bound: object) -> int | None:
     """The first number beyond an upper bound."""
     kind, number = _bound(where, bound)
     if number is None or kind == "Excluded":
@@ -422,7 +422,7 @@ def _stop(where: str, bound: Any) -> int | None:
     return None if number == U32.high else number + 1
 
 
-def _bound(where: str, bound: Any) -> tuple[str, int | None]:
+def _bound(where: str, bound: object) -> tuple[str, int | None]:
     kind, number = _variant(where, bound)
     if kind == "Unbounded":
         return kind, None

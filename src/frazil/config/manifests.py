@@ -34,7 +34,7 @@ class _PreloadIf(Instance[ManifestPreloadCondition]):
     def encode(self, value: ManifestPreloadCondition) -> Any:
         return value.document()
 
-    def decode(self, name: str, document: Any) -> ManifestPreloadCondition:
+    def decode(self, name: str, document: object) -> ManifestPreloadCondition:
         return preload_condition(name, document)
 
 
@@ -54,12 +54,12 @@ class _SplitSizes(Kind):
 
     _size = U32()
 
-    def accept(self, name: str, value: Any) -> Any:
+    def accept(self, name: str, value: object) -> Any:
         rules = _pairs(name, value)
         conditions_of(name, ManifestSplitCondition, [array for array, _ in rules])
         return [(array, self._sizes(name, sizes)) for array, sizes in rules]
 
-    def _sizes(self, name: str, value: Any) -> list[tuple[ManifestSplitDimCondition, int]]:
+    def _sizes(self, name: str, value: object) -> list[tuple[ManifestSplitDimCondition, int]]:
         sizes = _pairs(name, value)
         conditions_of(name, ManifestSplitDimCondition, [dimension for dimension, _ in sizes])
         return [(dimension, self._size.accept(name, size)) for dimension, size in sizes]
@@ -73,7 +73,7 @@ class _SplitSizes(Kind):
             for array, sizes in value
         ]
 
-    def decode(self, name: str, document: Any) -> Any:
+    def decode(self, name: str, document: object) -> Any:
         rules = []
         for array, sizes in _pairs(name, document):
             if not isinstance(sizes, list) or not all(isinstance(s, dict) for s in sizes):
@@ -93,7 +93,7 @@ class _SplitSizes(Kind):
         return rules
 
 
-def _pairs(name: str, value: Any) -> list[tuple[Any, Any]]:
+def _pairs(name: str, value: object) -> list[tuple[Any, Any]]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise TypeError(f"{name} takes a sequence of pairs, not {type(value).__name__}")
     for pair in value:

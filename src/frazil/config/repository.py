@@ -85,7 +85,7 @@ class RepoUpdateRetryConfig(Settings):
 class _Containers(Kind):
     """Virtual chunk containers by their URL prefix; a merge replaces all of them."""
 
-    def accept(self, name: str, value: Any) -> dict[str, VirtualChunkContainer]:
+    def accept(self, name: str, value: object) -> dict[str, VirtualChunkContainer]:
         if not isinstance(value, Mapping):
             raise TypeError(f"{name} takes a dict, not {type(value).__name__}")
         for one in value.values():
@@ -98,7 +98,7 @@ class _Containers(Kind):
     def encode(self, value: dict[str, VirtualChunkContainer]) -> dict[str, Any]:
         return {prefix: one.to_document() for prefix, one in value.items()}
 
-    def decode(self, name: str, document: Any) -> dict[str, VirtualChunkContainer]:
+    def decode(self, name: str, document: object) -> dict[str, VirtualChunkContainer]:
         if not isinstance(document, Mapping):
             raise TypeError(f"{name} takes a map, not {type(document).__name__}")
         return {

@@ -88,7 +88,7 @@ def pickled(get_credentials: Callable[[], object]) -> bytes:
         raise TypeError(f"get_credentials takes a function without arguments, not {kind}")
     try:
         return pickle.dumps(get_credentials)
-    except Exception as error:
+    except Exception as error:  # whatever the classes of what it refers to raise
         raise InvalidInputError(
             "get_credentials cannot be pickled, which other processes need: define the function "
             f"at the top level of a module, not inside of another one ({type(error).__name__})",

@@ -94,7 +94,7 @@ def dump_config(document: Mapping[str, Any]) -> bytes:
     return out.getvalue().encode()
 
 
-def _laid_out(value: Any, layout: _Layout | None) -> Any:
+def _laid_out(value: object, layout: _Layout | None) -> Any:
     """`value` with exactly the keys of `layout`, in its order; those of Frazil only if set."""
     if layout is None or not isinstance(value, Mapping):
         return value
@@ -107,7 +107,7 @@ def _laid_out(value: Any, layout: _Layout | None) -> Any:
     }
 
 
-def _events(value: Any, tag: str | None, path: tuple[str | int, ...]) -> Iterator[ev.Event]:
+def _events(value: object, tag: str | None, path: tuple[str | int, ...]) -> Iterator[ev.Event]:
     """The events of `value`, which lies at `path`; the path tells where enums can be."""
     if tag is None and isinstance(value, Mapping) and len(value) == 1 and _is_enum(path):
         ((name, payload),) = value.items()
@@ -189,7 +189,7 @@ def load_config(data: bytes, *, where: str) -> dict[str, Any]:
     return document
 
 
-def _quoted_bools(condition: Any) -> Any:
+def _quoted_bools(condition: object) -> Any:
     """Preload conditions may be written `true` or `"true"`; the document has the text."""
     if isinstance(condition, bool):
         return str(condition).lower()

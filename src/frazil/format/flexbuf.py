@@ -43,7 +43,7 @@ class _Value(NamedTuple):
     inline: bool
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """The bytes of one JSON value; `InvalidInputError` if it is none."""
     return _Writer().finish(normalize(value))
 
@@ -53,7 +53,7 @@ class _Writer:
         self.out = bytearray()
         self.keys: dict[str, int] = {}
 
-    def finish(self, value: Any) -> bytes:
+    def finish(self, value: object) -> bytes:
         root = self.add(value)
         width = self.slot_width(root, 0)
         self.align(width)

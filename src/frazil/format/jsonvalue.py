@@ -17,7 +17,7 @@ MAX_DEPTH = 256
 """Nested containers beyond this are neither written nor read."""
 
 
-def normalize(value: Any, *, what: str = "metadata") -> Any:
+def normalize(value: object, *, what: str = "metadata") -> Any:
     """A copy of `value` in the JSON domain, maps sorted by key; `InvalidInputError` otherwise.
 
     As the reference implementation does: tuples become lists, numbers that are not finite
@@ -26,7 +26,7 @@ def normalize(value: Any, *, what: str = "metadata") -> Any:
     return _normalize(value, what, 0)
 
 
-def _normalize(value: Any, where: str, depth: int) -> Any:
+def _normalize(value: object, where: str, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

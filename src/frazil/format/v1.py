@@ -48,7 +48,7 @@ def decode_ref(data: bytes, *, where: str) -> SnapshotId:
         ) from None
 
 
-def encode_msgpack(value: Any) -> bytes:
+def encode_msgpack(value: object) -> bytes:
     """The bytes of one JSON value; `InvalidInputError` if it is none."""
     packed: bytes = msgpack.packb(normalize(value))
     return packed
@@ -79,7 +79,7 @@ def _refuse(code: int, data: bytes) -> None:
     raise ValueError(f"it has an extension of type {code}")
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list):

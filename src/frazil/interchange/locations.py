@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from zarr.abc.store import Store
@@ -35,7 +34,7 @@ class Locator:
     base: str
 
     @classmethod
-    def of(cls, source: Any, store: Store) -> Locator:
+    def of(cls, source: object, store: Store) -> Locator:
         """For a source that has URLs; `InvalidInputError` for others."""
         if isinstance(store, LocalStore):
             root = Path(store.root).absolute()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import os
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
 
 from typing_extensions import override
 from zarr.abc.store import (
@@ -131,7 +130,7 @@ class PlainStore(Store):
         return [info.key for info in self._backend.list(folder)]
 
 
-def plain_store(place: Any, *, read_only: bool) -> Store:
+def plain_store(place: object, *, read_only: bool) -> Store:
     """The Zarr store for a store, a path or URL, or a `Storage`.
 
     URLs are those of `frazil.open`; others are left to fsspec, where that is installed.

@@ -127,7 +127,9 @@ def _merge_mapping(
     return merged
 
 
-def _merge_value(base: Any, ours: Any, theirs: Any, key: Key, conflicts: list[KeyConflict]) -> Any:
+def _merge_value(
+    base: object, ours: object, theirs: object, key: Key, conflicts: list[KeyConflict]
+) -> Any:
     if _same(ours, theirs) or _same(theirs, base):
         return ours
     if _same(ours, base):
@@ -184,12 +186,12 @@ def _conflict(key: tuple[str], base: Document, ours: Document, theirs: Document)
     return KeyConflict(key, *(document.get(key[0]) for document in (base, ours, theirs)))
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: object, b: object) -> bool:
     """Equality of JSON values, in which 1 is neither 1.0 nor true, and NaN is NaN."""
     if a is _MISSING or b is _MISSING:
         return a is b
     return a is b or json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
 
 
-def _or_none(value: Any) -> Any:
+def _or_none(value: object) -> Any:
     return None if value is _MISSING else value

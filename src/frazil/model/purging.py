@@ -133,7 +133,7 @@ def without_consolidated(document: bytes) -> bytes:
     return _dumped(content, document)
 
 
-def _dumped(content: Any, like: bytes) -> bytes:
+def _dumped(content: object, like: bytes) -> bytes:
     return json.dumps(content, indent=2 if b"\n" in like else None).encode()
 
 
@@ -266,11 +266,11 @@ def _purged_node(
     return replace(node, user_data=document, manifests=tuple(refs))
 
 
-def rename(value: Any, renamed: Renamed) -> Any:
+def rename(value: object, renamed: Renamed) -> Any:
     """A JSON value with the ids of snapshots in it as they are now."""
     texts = {str(old): str(new) for old, new in renamed.items()}
 
-    def walk(value: Any) -> Any:
+    def walk(value: object) -> Any:
         if isinstance(value, dict):
             return {name: walk(inner) for name, inner in value.items()}
         if isinstance(value, list):

@@ -99,7 +99,7 @@ def document_of_chunk(document: bytes) -> bytes | None:
     return json.dumps(alone, sort_keys=True).encode()
 
 
-def _chunk_counts(grid: Any, lengths: list[int], path: str, spec: int) -> list[int]:
+def _chunk_counts(grid: object, lengths: list[int], path: str, spec: int) -> list[int]:
     name = grid.get("name") if isinstance(grid, dict) else None
     configuration = grid.get("configuration") if isinstance(grid, dict) else None
     if not isinstance(configuration, dict):
@@ -137,7 +137,7 @@ def _rectilinear_count(length: int, axis: Any, path: str) -> int:
     return count
 
 
-def _dimension_names(names: Any, path: str) -> tuple[str | None, ...] | None:
+def _dimension_names(names: object, path: str) -> tuple[str | None, ...] | None:
     if names is None:
         return None
     if not isinstance(names, list) or not all(n is None or isinstance(n, str) for n in names):
@@ -145,7 +145,7 @@ def _dimension_names(names: Any, path: str) -> tuple[str | None, ...] | None:
     return tuple(names)
 
 
-def _is_size(value: Any) -> bool:
+def _is_size(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

@@ -28,8 +28,8 @@ class Cached(Location):
     max_bytes: int
 
     @property
-    def in_this_process(self) -> bool:  # type: ignore[override]
-        """Whether other processes cannot get there."""
+    @override
+    def in_this_process(self) -> bool:
         return self.inner.in_this_process
 
     @override

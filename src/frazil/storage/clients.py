@@ -216,7 +216,7 @@ def _made(make: Callable[[], Any], where: str) -> Any:
         return make()
     except StorageError:
         raise
-    except Exception as error:
+    except Exception as error:  # of `obstore`, or of a provider of credentials
         text = text_of(error)
     raise StorageError(f"cannot connect to {where}: {text}", ErrorKind.STORAGE_CONFIG)
 

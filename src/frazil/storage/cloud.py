@@ -18,6 +18,7 @@ from frazil.display import Shown
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.storage.base import Backend
 from frazil.storage.clients import Manner, azure_client, gcs_client, s3_client
+from frazil.storage.connections import Client
 from frazil.storage.keys import encode_key
 from frazil.storage.location import Location
 from frazil.storage.objects import ObjectBackend
@@ -69,7 +70,7 @@ class _Bucket(Location):
         """The place as a URL, for messages."""
 
     @abstractmethod
-    def connect(self, settings: StorageSettings | None, manner: Manner) -> Any:
+    def connect(self, settings: StorageSettings | None, manner: Manner) -> Client:
         """A new client for the objects."""
 
     @property

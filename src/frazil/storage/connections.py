@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from frazil.errors import StorageError
 from frazil.storage.client_errors import is_passing, text_of, translate
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
 Client: TypeAlias = "S3Store | GCSStore | AzureStore | HTTPStore | MemoryStore | LocalStore"
-Connect: TypeAlias = Callable[[Manner], Any]
+Connect: TypeAlias = "Callable[[Manner], Client]"
 """Makes a client for the objects of one place."""
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Connections:
         self._connect = connect
         self._read_headers = dict(read_headers or {})
         self._write_headers = dict(write_headers or {})
-        self._clients: dict[Any, Client] = {}
+        self._clients: dict[object, Client] = {}
         self._generation = generation()
         self._lock = ForksafeLock()
 

@@ -252,7 +252,7 @@ class LocalBackend(Backend):
                 if is_folder:
                     waiting.append(f"{folder}/{name}" if folder else name)
                 elif osfiles.is_scratch(name):
-                    with suppress(OSError):
+                    with suppress(OSError):  # gone by now, or for the next collection to remove
                         path = f"{self._folders.path(folder)}{os.sep}{name}"
                         status = os.lstat(path)
                         # Not by the time of its bytes alone: a copy in the making is a link to

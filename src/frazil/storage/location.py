@@ -8,7 +8,6 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from typing_extensions import override
 
@@ -27,8 +26,10 @@ from frazil.storage.settings import (
 class Location(ABC):
     """Where objects are, as a value that pickles."""
 
-    in_this_process: ClassVar[bool] = False
-    """Whether other processes cannot get there."""
+    @property
+    def in_this_process(self) -> bool:
+        """Whether other processes cannot get there."""
+        return False
 
     @abstractmethod
     def open(self, settings: StorageSettings | None = None) -> Backend:
@@ -94,9 +95,13 @@ class Folder(Location):
 class Memory(Location):
     """The memory of this process."""
 
-    in_this_process: ClassVar[bool] = True
     token: str
     backend: MemoryBackend = field(compare=False)
+
+    @property
+    @override
+    def in_this_process(self) -> bool:
+        return True
 
     @override
     def __reduce__(self) -> tuple[object, ...]:

@@ -12,13 +12,20 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from frazil.storage import client_errors
+from frazil.storage.connections import Client
 from frazil.storage.retry import Attempts, Patience
+
+if TYPE_CHECKING:
+    from obstore import PutMode
 
 WRITE_ID = "icechunkwriteid"
 """As Icechunk names it."""
+
+Mode: TypeAlias = "Literal['create'] | dict[str, str]"
+"""Only where there is nothing, or only over what has these tags: as `obstore` spells it."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,15 +34,15 @@ _log = logging.getLogger(__name__)
 class ConditionalPut:
     """One put of `data` to `path`, by a client that never repeats a request by itself.
 
-    reader: the client to look with. mode: as `obstore` takes it. with_id: whether objects may
+    reader: the client to look with. with_id: whether objects may
     have metadata.
     """
 
-    writer: Any
-    reader: Any
+    writer: Client
+    reader: Client
     path: str
     data: bytes
-    mode: Any
+    mode: Mode
     attributes: Mapping[str, str]
     with_id: bool
     patience: Patience
@@ -44,7 +51,7 @@ class ConditionalPut:
     def __post_init__(self) -> None:
         self.write_id = str(uuid.uuid4())
 
-    def send(self, again: Callable[[], Any] | None = None) -> Mapping[str, Any]:
+    def send(self, again: Callable[[], Mode | None] | None = None) -> Mapping[str, Any]:
         """Make the put; its `e_tag` and `version`.
 
         Raises the client's error, one for which `is_refused` holds if the condition does not.
@@ -77,12 +84,9 @@ class ConditionalPut:
         attributes = dict(self.attributes)
         if self.with_id:
             attributes[WRITE_ID] = self.write_id
+        mode = cast("PutMode", self.mode)
         made: Mapping[str, Any] = self.writer.put(
-            self.path,
-            self.data,
-            mode=self.mode,
-            attributes=attributes,
-            use_multipart=False,
+            self.path, self.data, mode=mode, attributes=attributes, use_multipart=False
         )
         return made
 

@@ -77,7 +77,7 @@ class _TextsKind(_Kind):
             object.__setattr__(self, name, _texts(f"{self._public_name} {name}", texts))
 
 
-def _texts(what: str, value: Any) -> dict[str, str] | None:
+def _texts(what: str, value: object) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -198,7 +198,7 @@ class ObjectStoreConfig(metaclass=_Kinds):
             return content
 
     @staticmethod
-    def from_document(document: Any) -> AnyObjectStoreConfig:
+    def from_document(document: object) -> AnyObjectStoreConfig:
         """Read the plain form; FormatError `config-deserialization` for anything else."""
         try:
             return _decode(document)
@@ -222,7 +222,7 @@ AnyObjectStoreConfig: TypeAlias = (
 """Any kind of storage."""
 
 
-def _decode(document: Any) -> AnyObjectStoreConfig:
+def _decode(document: object) -> AnyObjectStoreConfig:
     if document == "in_memory":
         return ObjectStoreConfig.InMemory()
     if not isinstance(document, Mapping) or len(document) != 1:
@@ -250,7 +250,7 @@ def _decode(document: Any) -> AnyObjectStoreConfig:
     raise ValueError(f"it is of an unknown kind, {tag!r}")
 
 
-def _http_content(content: Any) -> Mapping[str, Any]:
+def _http_content(content: object) -> Mapping[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, Mapping):

@@ -192,7 +192,7 @@ class ObjectBackend(Backend):
         except Exception as error:
             failure = error
         else:
-            if tags:
+            if isinstance(put.mode, dict):
                 self._with_quotes = put.mode.get("e_tag", '"').startswith('"')
             return _version(made)
         if tags and isinstance(failure, FileNotFoundError):
@@ -213,7 +213,7 @@ class ObjectBackend(Backend):
             return None
         try:
             same = _version(self._at.reader().head(path)) == _version(tags)
-        except Exception:
+        except Exception:  # whatever it is, the refusal is what is to be told
             return None
         return {**tags, "e_tag": tags["e_tag"].strip('"')} if same else None
 

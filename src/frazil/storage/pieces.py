@@ -74,7 +74,8 @@ class PieceFolder:
     """The pieces under one folder, of at most `budget` bytes in all.
 
     The bound is kept after every sixteenth of it that a process writes, so what is there can
-    exceed it by that much for each process. What was used longest ago goes first.
+    exceed it by that much for each process. What was used longest ago goes first. What the disk
+    refuses is no error: a piece that cannot be read, kept or removed is one that is not there.
     """
 
     def __init__(self, folder: str, budget: int) -> None:

@@ -200,12 +200,12 @@ def refresher_of(credentials: Refreshable) -> Refresher:
 
 def _loaded(pickled: bytes) -> Callable[[], object]:
     try:
-        function = pickle.loads(pickled)
-    except Exception as error:
+        function: object = pickle.loads(pickled)
+    except Exception as error:  # whatever the modules raise that it is from
         problem = f"{type(error).__name__}: {error}"
     else:
         if callable(function):
-            return function  # type: ignore[no-any-return]
+            return function
         problem = f"it is not a function but {type(function).__name__}"
     raise StorageError(
         "no credentials: the function that was given as get_credentials cannot be loaded in "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from typing_extensions import override
 
@@ -130,7 +130,7 @@ class S3Options(Settings):
     _public_name: ClassVar[str] = "frazil.storage.S3Options"
 
     @override
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if value is None and name in _S3_FLAGS:
             raise TypeError(f"S3Options.{name} takes a bool, not None")
         Settings.__setattr__(self, name, value)

@@ -16,13 +16,18 @@ class PurgeReport(Displayed):
     """What was removed, or in a dry run would be.
 
     target: in words; nodes: the ids of the arrays and groups that are concerned, under whatever
-    paths; snapshots: the new id of each that was written anew; chunks, bytes: distinct chunks that
-    went, with their size in the storage; virtual: references to foreign files, which are not ours
-    to delete; inline: chunks in manifests. objects_deleted, objects_rewritten: of chunks, the
-    latter without what went; manifests, logs, backups: files that were written anew or deleted.
+    paths; snapshots: the new id of each that was written anew. chunks, bytes: distinct stored
+    chunks that went as a whole, with their size in the storage, also those that nothing refers to;
+    chunks_rewritten, bytes_rewritten: distinct chunks of which only some elements went, with the
+    size that they had; inline, virtual: references to chunks in manifests and in foreign files
+    that went; virtual_rewritten: how many of those rewritten were in foreign files, their rest is
+    in the repository now. foreign_files: where they are, which are not ours to change.
+    objects_deleted, objects_rewritten: of chunks, the latter without what went; manifests, logs,
+    backups: files that were written anew or deleted. warnings: what may not have been meant.
 
     The proof: after all was done, every file of the repository was read. files_read: how many
-    of each kind; remaining: what still tells of the target, each with the key of its file;
+    of each kind; chunks_checked: those that only some elements went of, decoded once more;
+    remaining: what still tells of the target, each with the key of its file;
     unreadable: files of which nothing can be said; unattributed: chunk objects that nothing refers
     to and that do not say what is in them; same_bytes: chunks of other arrays with the checksum
     of one that went.
@@ -34,14 +39,20 @@ class PurgeReport(Displayed):
     snapshots: Mapping[str, str] = field(default_factory=dict)
     chunks: int = 0
     bytes: int = 0
+    chunks_rewritten: int = 0
+    bytes_rewritten: int = 0
     inline: int = 0
     virtual: int = 0
+    virtual_rewritten: int = 0
+    foreign_files: tuple[str, ...] = ()
     manifests: int = 0
     logs: int = 0
     objects_deleted: int = 0
     objects_rewritten: int = 0
     backups: int = 0
+    warnings: tuple[str, ...] = ()
     files_read: Mapping[str, int] = field(default_factory=dict)
+    chunks_checked: int = 0
     remaining: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     unattributed: tuple[str, ...] = ()
@@ -64,11 +75,20 @@ class PurgeReport(Displayed):
     def _shown(self) -> Iterable[Shown]:
         yield from record(("target", "dry_run", "is_clean"), self)
         yield Shown("snapshots", f"{len(self.snapshots)} written anew")
-        yield from record(("chunks", "bytes", "inline", "virtual", "manifests", "logs"), self)
+        yield from record(("chunks", "bytes", "chunks_rewritten", "bytes_rewritten"), self)
+        yield from record(("inline", "virtual", "virtual_rewritten", "manifests", "logs"), self)
         yield from record(("objects_deleted", "objects_rewritten", "backups"), self)
         read = ", ".join(f"{count} {kind}" for kind, count in self.files_read.items())
         yield Shown("files_read", read or "none yet")
-        for name in ("remaining", "unreadable", "unattributed", "same_bytes"):
+        yield from record(("chunks_checked",), self)
+        for name in (
+            "warnings",
+            "foreign_files",
+            "remaining",
+            "unreadable",
+            "unattributed",
+            "same_bytes",
+        ):
             found: tuple[str, ...] = getattr(self, name)
             lines = [*found[:_SHOWN], *[f"and {len(found) - _SHOWN} more"] * (len(found) > _SHOWN)]
             yield Shown(f"{name} ({len(found)})", "\n".join([*lines, ""]) if lines else "none")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frazil.errors import ErrorKind, InvalidInputError
 from frazil.format.chunk_refs import NATIVE, ChunkRefs
 from frazil.format.history import SnapshotRecord, SnapshotTable
 from frazil.format.manifest import Manifest
@@ -21,42 +20,14 @@ from frazil.format.snapshot import Node, NodeKind, Snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.format.updates import UpdateTable
 from frazil.ids import ManifestId, NodeId, SnapshotId
-from frazil.model.zarr_metadata import chunk_shape, has_regular_grid
+from frazil.model.purge_target import Mask, Target
+from frazil.model.replaced import Replaced
 
-Box = tuple[tuple[int, int], ...]
-"""Of chunks: (from, to exclusive) in each dimension."""
 Renamed = Mapping[SnapshotId, SnapshotId]
-Mask = npt.NDArray[np.bool_]
 _SETS = (
     *("new_groups", "new_arrays", "deleted_groups", "deleted_arrays"),
     *("updated_arrays", "updated_groups"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is removed: nodes as a whole, or of arrays the chunks in `box`, or an attribute."""
-
-    nodes: frozenset[NodeId]
-    box: Box | None = None
-    attribute: str | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether the nodes go themselves."""
-        return self.box is None and self.attribute is None
-
-    def chunks_of(self, node: NodeId, index: npt.NDArray[np.uint32]) -> Mask:
-        """Which chunks of an array, `index[n, ndim]`, go."""
-        if node not in self.nodes or self.attribute is not None:
-            return np.zeros(len(index), np.bool_)
-        if self.box is None:
-            return np.ones(len(index), np.bool_)
-        if index.shape[1] != len(self.box):
-            return np.zeros(len(index), np.bool_)
-        box = np.array(self.box, np.int64).reshape(-1, 2)
-        inside: Mask = np.all((index >= box[:, 0]) & (index < box[:, 1]), axis=1)
-        return inside
 
 
 def nodes_at(snapshot: Snapshot, path: str, *, below: bool) -> list[Node]:
@@ -66,52 +37,6 @@ def nodes_at(snapshot: Snapshot, path: str, *, below: bool) -> list[Node]:
         return [nodes.node(row) for row in nodes.rows_under(path).tolist()]
     row = nodes.find(path)
     return [] if row < 0 else [nodes.node(row)]
-
-
-def chunk_sizes(node: Node) -> tuple[int, ...]:
-    """The shape of an array's chunks; () for a group, and where they differ."""
-    regular = node.kind is NodeKind.ARRAY and has_regular_grid(node.user_data)
-    return chunk_shape(node.user_data) if regular else ()
-
-
-def chunk_box(node: Node, region: tuple[slice, ...]) -> Box:
-    """The chunks that make up a region of an array; `InvalidInputError` if it cuts through one."""
-    if node.kind is not NodeKind.ARRAY:
-        raise InvalidInputError(
-            f"{node.path} is a group: it has no regions", ErrorKind.NOT_AN_ARRAY
-        )
-    if not has_regular_grid(node.user_data):
-        raise InvalidInputError(
-            f"the chunks of {node.path} differ in size: purge all of it",
-            ErrorKind.INVALID_CHUNK_INDEX,
-        )
-    lengths, chunks = [length for length, _ in node.shape], chunk_shape(node.user_data)
-    if len(region) > len(lengths):
-        raise InvalidInputError(
-            f"{node.path} has {len(lengths)} dimensions, the region {len(region)}",
-            ErrorKind.INVALID_CHUNK_INDEX,
-        )
-    parts = [*region, *[slice(None)] * (len(lengths) - len(region))]
-    asked = [part.indices(length) for part, length in zip(parts, lengths, strict=True)]
-    if any(step != 1 or stop <= start for start, stop, step in asked):
-        raise InvalidInputError(
-            "a dimension of the region is empty or has a step", ErrorKind.INVALID_CHUNK_INDEX
-        )
-    box = tuple(
-        (start // size, -(-stop // size))
-        for (start, stop, _), size in zip(asked, chunks, strict=True)
-    )
-    whole = [
-        (first * size, min(last * size, length))
-        for (first, last), size, length in zip(box, chunks, lengths, strict=True)
-    ]
-    if [part[:2] for part in asked] != whole:
-        text = ", ".join(f"{start}:{stop}" for start, stop in whole)
-        raise InvalidInputError(
-            f"only whole chunks can be purged: the region would have to be [{text}] of {node.path}",
-            ErrorKind.INVALID_CHUNK_INDEX,
-        )
-    return box
 
 
 def without_attribute(document: bytes, name: str) -> bytes:
@@ -141,7 +66,7 @@ def tells(snapshot: Snapshot, target: Target) -> bool:
     """Whether a snapshot has one of the nodes, or the attribute at one of them."""
     for node in target.nodes:
         row = snapshot.nodes.find_id(node)
-        if row < 0 or target.box is not None:
+        if row < 0 or target.cells is not None:
             continue
         document = snapshot.nodes.document_of(row)
         if target.attribute is None or without_attribute(document, target.attribute) != document:
@@ -192,11 +117,35 @@ class Moved:
     to: npt.NDArray[np.uint64]
 
 
+def stay(node: NodeId, refs: ChunkRefs, target: Target, replaced: Replaced | None) -> Mask:
+    """Which references of a manifest stay.
+
+    replaced: what is in the place of chunks that are cut, as the snapshots that use the manifest
+    need them; None if none of these has the array: then they go.
+    """
+    gone, cut = target.chunks_of(node, refs.index), target.cut(node, refs.index)
+    if replaced is not None and cut.any():
+        cut[cut] = ~replaced.are_same(refs.take(cut))
+    kept: Mask = ~(gone | cut)
+    return kept
+
+
 def purged_refs(
-    node: NodeId, refs: ChunkRefs, target: Target, moved: Mapping[bytes, Moved]
+    node: NodeId,
+    refs: ChunkRefs,
+    target: Target,
+    replaced: Replaced | None,
+    moved: Mapping[bytes, Moved],
 ) -> ChunkRefs:
-    """The references that stay, to where their bytes are now."""
-    refs = refs.take(~target.chunks_of(node, refs.index))
+    """The references that stay, to where their bytes are now, and those to what was replaced."""
+    gone, cut = target.chunks_of(node, refs.index), target.cut(node, refs.index)
+    left = refs.take(~(gone | cut))
+    if replaced is not None and cut.any():
+        left = ChunkRefs.concat([left, replaced.instead_of(refs.take(cut))]).sorted()
+    return _moved(left, moved)
+
+
+def _moved(refs: ChunkRefs, moved: Mapping[bytes, Moved]) -> ChunkRefs:
     object_, offset = refs.object.copy(), refs.offset.copy()
     native = np.flatnonzero(refs.kind == NATIVE)
     for raw in np.unique(sort_keys(refs.object[native])):
@@ -253,7 +202,7 @@ def _purged_node(
     document = node.user_data
     if target.attribute is not None and node.id in target.nodes:
         document = without_attribute(document, target.attribute)
-    if node.kind is NodeKind.GROUP and target.box is None:
+    if node.kind is NodeKind.GROUP and target.cells is None:
         return replace(node, user_data=without_consolidated(document))
     refs = []
     for ref in node.manifests:
@@ -326,12 +275,16 @@ def unlinked(info: RepoInfo, backups: Collection[str]) -> RepoInfo:
 
 
 def purged_manifest(
-    manifest: Manifest, target: Target, id_: ManifestId, moved: Mapping[bytes, Moved]
+    manifest: Manifest,
+    target: Target,
+    id_: ManifestId,
+    replaced: Mapping[NodeId, Replaced],
+    moved: Mapping[bytes, Moved],
 ) -> Manifest:
     """The manifest under another id, without what goes."""
     arrays = {}
     for node, refs in manifest.arrays.items():
-        left = purged_refs(node, refs, target, moved)
+        left = purged_refs(node, refs, target, replaced.get(node), moved)
         if len(left):
             arrays[node] = left
     return Manifest(id_, arrays)

@@ -5,65 +5,28 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 
-from frazil.errors import InvalidInputError
 from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef
-from frazil.format.nodes import Node, NodeKind
+from frazil.format.nodes import NodeKind
 from frazil.format.transaction_log import Move, TransactionLog
 from frazil.ids import ChunkId, NodeId, SnapshotId
+from frazil.model.purge_target import Cells, Target
 from frazil.model.purging import (
     Moved,
-    Target,
-    chunk_box,
     log_tells,
     purged_log,
     purged_refs,
     rename,
+    stay,
     without_attribute,
     without_consolidated,
 )
+from frazil.model.replaced import Replaced, chunk_keys
 
 A, B = NodeId(b"a" * 8), NodeId(b"b" * 8)
 OLD, NEW = SnapshotId(b"o" * 12), SnapshotId(b"n" * 12)
 PACK, ANEW = ChunkId(b"p" * 12), ChunkId(b"q" * 12)
 INDEX = np.array([[0, 0], [0, 1], [2, 1]], np.uint32)
-
-
-def test_which_chunks_go() -> None:
-    assert Target(frozenset({A})).chunks_of(A, INDEX).all()
-    assert not Target(frozenset({A})).chunks_of(B, INDEX).any()
-    assert not Target(frozenset({A}), attribute="x").chunks_of(A, INDEX).any()
-    boxed = Target(frozenset({A}), box=((0, 2), (1, 2)))
-    assert boxed.chunks_of(A, INDEX).tolist() == [False, True, False]
-    assert not boxed.chunks_of(A, INDEX[:, :1]).any()
-    scalar = Target(frozenset({A}), box=())
-    assert scalar.chunks_of(A, np.empty((1, 0), np.uint32)).all()
-
-
-@pytest.mark.parametrize(
-    ("region", "box"),
-    [
-        ((), ((0, 3), (0, 2))),
-        ((slice(0, 4), slice(5, None)), ((0, 2), (1, 2))),
-        ((slice(4, 5),), ((2, 3), (0, 2))),
-        ((slice(-1, None), slice(-5, None)), ((2, 3), (1, 2))),
-    ],
-)
-def test_regions_of_whole_chunks(
-    region: tuple[slice, ...], box: tuple[tuple[int, int], ...]
-) -> None:
-    assert chunk_box(array(), region) == box
-
-
-def array(grid: str = "regular") -> Node:
-    document = {"chunk_grid": {"name": grid, "configuration": {"chunk_shape": [2, 5]}}}
-    return Node(A, "/a", json.dumps(document).encode(), NodeKind.ARRAY, ((5, 3), (10, 2)))
-
-
-def test_chunks_that_differ_have_no_regions() -> None:
-    with pytest.raises(InvalidInputError, match="differ in size"):
-        chunk_box(array("rectilinear"), ())
 
 
 def test_references_follow_their_bytes() -> None:
@@ -79,14 +42,36 @@ def test_references_follow_their_bytes() -> None:
     moved = {
         bytes(PACK): Moved(bytes(NEW), np.array([10, 20], np.uint64), np.array([0, 5], np.uint64))
     }
-    target = Target(frozenset({A}), box=((1, 2),))
-    after = purged_refs(A, refs, target, moved)
+    target = Target(frozenset({A}), {A: cells((1, 2))})
+    after = purged_refs(A, refs, target, None, moved)
     assert [after.row(i) for i in range(len(after))] == [
         NativeRef(ChunkId(NEW), 0, 5, 7),
         NativeRef(ANEW, 20, 6),
         InlineRef(b"x"),
     ]
-    assert len(purged_refs(B, refs, target, {})) == 4
+    assert len(purged_refs(B, refs, target, None, {})) == 4
+
+
+def test_references_to_what_was_replaced() -> None:
+    refs = ChunkRefs.of(
+        1, {(i,): NativeRef(PACK, 10 * i, 5) for i in range(4)} | {(4,): InlineRef(b"x")}
+    )
+    new = {(1,): NativeRef(ANEW, 0, 6, 3), (2,): None, (4,): InlineRef(b"yz")}
+    held = refs.take(slice(1, 5))
+    after = ChunkRefs.of(1, {(3,): refs.row(3), **new})
+    replaced = Replaced(chunk_keys(held), after, np.array([False, False, True, False]))
+    target = Target(frozenset({A}), {A: Cells(((15, 50),), (10,), ((1, 5),), ((9, 9),))})
+    assert stay(A, refs, target, replaced).tolist() == [True, False, False, True, False]
+    assert stay(A, refs, target, None).tolist() == [True, False, False, False, False]
+    left = purged_refs(A, refs, target, replaced, {})
+    assert left.index[:, 0].tolist() == [0, 1, 3, 4]
+    assert [left.row(i) for i in range(4)] == [refs.row(0), new[1,], refs.row(3), new[4,]]
+    assert len(purged_refs(A, refs, target, None, {})) == 1
+
+
+def cells(*whole: tuple[int, int]) -> Cells:
+    """Whole chunks of one element."""
+    return Cells(whole, (1,) * len(whole), whole, whole)
 
 
 def test_documents() -> None:
@@ -108,7 +93,7 @@ def test_logs() -> None:
     whole = purged_log(log, Target(frozenset({A})), NEW)
     assert (whole.id, whole.new_arrays, whole.moves) == (NEW, {B}, ())
     assert whole.updated_chunks.keys() == {B}
-    part = Target(frozenset({A}), box=((0, 1), (0, 9)))
+    part = Target(frozenset({A}), {A: cells((0, 1), (0, 9))})
     assert purged_log(log, part, NEW).updated_chunks[A].tolist() == [[2, 1]]
     assert purged_log(log, part, NEW).new_arrays == {A, B}
     assert log_tells(log, part)

@@ -5,23 +5,26 @@ The same look says what there is to do and, when it is done, that nothing is lef
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from frazil.errors import ErrorKind, FormatError, StorageError
-from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL
+from frazil.format.chunk_refs import INLINE, NATIVE, VIRTUAL, ChunkRefs
 from frazil.format.columns import row_starts
 from frazil.format.manifest import Manifest, decode_manifest
 from frazil.format.pack import TAIL_BYTES, Packed, decode_footer, footer_bytes
-from frazil.format.snapshot import Snapshot, decode_snapshot
+from frazil.format.snapshot import Node, Snapshot, decode_snapshot
 from frazil.format.transaction_log import TransactionLog, decode_transaction_log
 from frazil.ids import ChunkId, ManifestId, NodeId, ObjectId, SnapshotId
-from frazil.model.purging import Target, log_tells, tells
+from frazil.model.purge_target import Target
+from frazil.model.purging import log_tells, tells
+from frazil.model.zarr_metadata import document_of_chunk
 from frazil.progress import task
 from frazil.storage.base import Backend, ObjectInfo
 from frazil.storage.pool import map_parallel
@@ -32,29 +35,65 @@ Id = TypeVar("Id", bound=ObjectId)
 _AT_ONCE = 8
 Range = tuple[int, int]
 """Offset and length in an object."""
+Ranges = dict[bytes, dict[Range, int]]
+"""Ranges of objects, each with its checksum, 0 if that is not known."""
+
+
+class Form(NamedTuple):
+    """How the chunks of an array are encoded: what its metadata say about each of them."""
+
+    node: NodeId
+    document: str
+
+
+Reading = frozenset[Form]
+"""The arrays of a target that a snapshot has in a manifest."""
+
+
+class Version(NamedTuple):
+    """An array as a snapshot has it. shape: its lengths; manifests: where its chunks are."""
+
+    form: Form
+    path: str
+    shape: tuple[int, ...]
+    manifests: frozenset[ManifestId]
 
 
 @dataclass(slots=True)
 class Survey:
     """What tells of a target.
 
-    snapshots, logs, manifests: files that name it; ranges: where bytes of it are, with their
-    checksums (0: not known), by object; stored: the bytes of each chunk object;
-    silent: objects that nothing refers to and that do not say what is in them; inline, virtual:
-    references; same_bytes: other chunks with one of the checksums asked for.
+    snapshots, logs, manifests: files that name it; ranges: where bytes of it are; stored: the
+    bytes of each chunk object; silent: objects that nothing refers to and that do not say what is
+    in them; inline, virtual: references; foreign: the files that virtual ones lead to;
+    same_bytes: other chunks with one of the checksums asked for.
+
+    Of elements, besides: versions: the arrays in each snapshot; cut_manifests, cut_ranges: of
+    chunks that have such elements and others.
     """
 
     snapshots: set[SnapshotId] = field(default_factory=set)
     logs: set[SnapshotId] = field(default_factory=set)
     manifests: set[ManifestId] = field(default_factory=set)
-    ranges: dict[bytes, dict[Range, int]] = field(default_factory=dict)
+    ranges: Ranges = field(default_factory=dict)
     stored: dict[bytes, int] = field(default_factory=dict)
     silent: set[bytes] = field(default_factory=set)
     inline: int = 0
     virtual: int = 0
+    foreign: set[str] = field(default_factory=set)
+    versions: dict[SnapshotId, tuple[Version, ...]] = field(default_factory=dict)
+    cut_manifests: set[ManifestId] = field(default_factory=set)
+    cut_ranges: Ranges = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     same_bytes: list[str] = field(default_factory=list)
+
+    def reading(self, snapshot: SnapshotId, manifest: ManifestId) -> Reading:
+        """What a snapshot needs of a manifest, if chunks are cut that are in it."""
+        if manifest not in self.cut_manifests:
+            return frozenset()
+        held = self.versions.get(snapshot, ())
+        return frozenset(one.form for one in held if manifest in one.manifests)
 
     def remaining(self) -> list[str]:
         """The keys of all files that tell of it."""
@@ -99,8 +138,12 @@ class Surveyor:
 
         def snapshot(info: ObjectInfo, id_: SnapshotId) -> None:
             file = self._read(info.key, partial(decode_snapshot, where=info.key), found.unreadable)
-            if file is not None and tells(file, target):
+            if file is None:
+                return
+            if tells(file, target):
                 found.snapshots.add(id_)
+            if target.cells is not None:
+                self._look_at_arrays(id_, file, target, found)
 
         def log(info: ObjectInfo, id_: SnapshotId) -> None:
             decode = partial(decode_transaction_log, where=info.key)
@@ -124,6 +167,15 @@ class Surveyor:
             each("chunks", ChunkId, chunk)
         return found
 
+    def _look_at_arrays(
+        self, id_: SnapshotId, snapshot: Snapshot, target: Target, found: Survey
+    ) -> None:
+        rows = [snapshot.nodes.find_id(node) for node in sorted(target.nodes)]
+        held = tuple(_version(snapshot.nodes.node(row)) for row in rows if row >= 0)
+        if held:
+            with self._lock:
+                found.versions[id_] = held
+
     def _look_at_manifest(
         self,
         id_: ManifestId,
@@ -134,22 +186,21 @@ class Surveyor:
     ) -> None:
         for node, refs in manifest.arrays.items():
             native = refs.kind == NATIVE
-            chosen = target.chunks_of(node, refs.index)
+            chosen, cut = target.chunks_of(node, refs.index), target.cut(node, refs.index)
             with self._lock:
                 referred.update(map(bytes, np.unique(refs.object[native], axis=0)))
-            if not chosen.any():
-                continue
-            rows = np.flatnonzero(native & chosen)
-            sums = np.zeros(len(refs), np.uint64) if refs.checksum is None else refs.checksum
-            places = zip(refs.offset[rows].tolist(), refs.length[rows].tolist(), strict=True)
-            objects = map(bytes, refs.object[rows])
-            with self._lock:
-                found.manifests.add(id_)
-                found.inline += int((chosen & (refs.kind == INLINE)).sum())
-                found.virtual += int((chosen & (refs.kind == VIRTUAL)).sum())
-                for object_, place, sum_ in zip(objects, places, sums[rows].tolist(), strict=True):
-                    ranges = found.ranges.setdefault(object_, {})
-                    ranges[place] = sum_ or ranges.get(place, 0)
+                if chosen.any():
+                    found.manifests.add(id_)
+                    found.inline += int((chosen & (refs.kind == INLINE)).sum())
+                    found.virtual += int((chosen & (refs.kind == VIRTUAL)).sum())
+                    _note(found.ranges, refs.take(native & chosen))
+                if cut.any():
+                    found.cut_manifests.add(id_)
+                    _note(found.cut_ranges, refs.take(native & cut))
+                if refs.payload is not None:
+                    foreign = refs.payload.take((chosen | cut) & (refs.kind == VIRTUAL))
+                    urls = (foreign[i] or b"" for i in range(len(foreign)))
+                    found.foreign.update(url.decode(errors="surrogateescape") for url in urls)
 
     def _look_at_object(
         self,
@@ -167,23 +218,33 @@ class Surveyor:
                     found.silent.add(id_)
             return
         starts = row_starts(packed.rank)
-        chosen = np.zeros(len(packed), np.bool_)
+        chosen, cut = np.zeros((2, len(packed)), np.bool_)
         for node in target.nodes:
             own = (packed.node == np.frombuffer(node, np.uint8)).all(axis=1)
             for rank in np.unique(packed.rank[own]).tolist():
                 of_rank = np.flatnonzero(own & (packed.rank == rank))
                 index = packed.coords[starts[of_rank][:, None] + np.arange(rank)]
                 chosen[of_rank] = target.chunks_of(node, index)
-        rows = np.flatnonzero(chosen)
-        places = zip(packed.offset[rows].tolist(), packed.length[rows].tolist(), strict=True)
-        alike = ~chosen & np.isin(packed.checksum, np.array([*removed], np.uint64))
+                cut[of_rank] = target.cut(node, index)
+        alike = ~(chosen | cut) & np.isin(packed.checksum, np.array([*removed], np.uint64))
         with self._lock:
             for row in np.flatnonzero(alike).tolist():
                 node = NodeId(packed.node[row].tobytes())
                 place = tuple(packed.coords[starts[row] : starts[row] + packed.rank[row]].tolist())
                 found.same_bytes.append(f"{info.key}: chunk {place} of array {node}")
-            for place, sum_ in zip(places, packed.checksum[rows].tolist(), strict=True):
-                found.ranges.setdefault(bytes(id_), {})[place] = sum_
+            for ranges, rows in ((found.ranges, chosen), (found.cut_ranges, cut)):
+                if rows.any():
+                    ranges.setdefault(bytes(id_), {}).update(
+                        zip(
+                            zip(
+                                packed.offset[rows].tolist(),
+                                packed.length[rows].tolist(),
+                                strict=True,
+                            ),
+                            packed.checksum[rows].tolist(),
+                            strict=True,
+                        )
+                    )
 
     def _footer(self, info: ObjectInfo, unreadable: list[str]) -> Packed | None:
         """What the object says is in it; None if it does not say."""
@@ -225,3 +286,23 @@ class Surveyor:
             if error.kind != ErrorKind.OBJECT_NOT_FOUND:
                 raise
         return None
+
+
+def _version(node: Node) -> Version:
+    document = document_of_chunk(node.user_data)
+    assert document is not None  # chunks of one size were asked for
+    return Version(
+        Form(node.id, sys.intern(document.decode())),
+        node.path,
+        tuple(length for length, _ in node.shape),
+        frozenset(ref.id for ref in node.manifests),
+    )
+
+
+def _note(ranges: Ranges, refs: ChunkRefs) -> None:
+    """Add where native chunks are."""
+    sums = np.zeros(len(refs), np.uint64) if refs.checksum is None else refs.checksum
+    places = zip(refs.offset.tolist(), refs.length.tolist(), strict=True)
+    for object_, place, sum_ in zip(map(bytes, refs.object), places, sums.tolist(), strict=True):
+        known = ranges.setdefault(object_, {})
+        known[place] = sum_ or known.get(place, 0)

@@ -300,12 +300,18 @@ def test_after_a_migration(backend: MemoryBackend) -> None:
         with repo.edit("main", f"commit {i}") as tree:
             tree["t"] = np.arange(100) + i
             tree["names"] = SECRET + i
+    with pytest.raises(FormatError, match="spec 2"):
+        repo.purge("t", region=slice(10, 20))
     repo = frazil.upgrade_icechunk_repository(repo, dry_run=False)
+    assert repo.purge("t", region=slice(10, 20), dry_run=False).is_clean
     report = repo.purge("names", dry_run=False)
     assert report.is_clean, report
     assert repo.verify("data").is_healthy
     assert list(repo.at()) == ["t"]
-    assert repo.at()["t"][0] == 2
+    for i, commit in enumerate(reversed([*repo.ancestry(branch="main")][:3])):
+        expected = np.arange(100) + i
+        expected[10:20] = 0
+        assert repo.at(snapshot_id=commit.id)["t"][:].tolist() == expected.tolist()
 
 
 def test_virtual_chunks_are_told_of(tmp_path: object) -> None:

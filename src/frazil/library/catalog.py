@@ -192,6 +192,6 @@ def needs_spec_2(what: str) -> FormatError:
     """The error for what spec 1 repositories do not have."""
     return FormatError(
         f"{what} needs a spec 2 repository, and this one is spec 1: "
-        "migrate it with upgrade_icechunk_repository",
+        "migrate it with upgrade_icechunk_repository, or frazil migrate",
         ErrorKind.UNSUPPORTED_SPEC_VERSION,
     )

@@ -86,10 +86,8 @@ KINDS: dict[str, tuple[Callable[[], np.ndarray[Any, Any]], dict[str, Any]]] = {
     "zstd": (lambda: numbers("f4"), {"compressors": ZstdCodec(level=3, checksum=True)}),
     "blosc": (lambda: numbers("i2"), {"compressors": BloscCodec(cname="lz4")}),
     "gzip": (lambda: numbers("u1"), {"compressors": GzipCodec()}),
-    "filters": (
-        lambda: numbers("i4"),
-        {"filters": [TransposeCodec(order=(1, 0)), Delta(dtype="<i4")]},
-    ),
+    "delta": (lambda: numbers("i4"), {"filters": Delta(dtype="<i4")}),
+    "transposed": (lambda: numbers("i4"), {"filters": TransposeCodec(order=(1, 0))}),
     "big-endian": (lambda: numbers(">f8"), {"serializer": BytesCodec(endian="big")}),
     "shards": (lambda: numbers("i8"), {"chunks": (2, 5), "shards": (4, 5)}),
     "one-shard": (lambda: numbers("i8"), {"chunks": (1, 1), "shards": (12, 10)}),

@@ -85,7 +85,9 @@ class _Bench:
             raise ValueError(_words(error)) from error
         wanted[part] = self.filled[part]
         if not _same(after, wanted):
-            raise ValueError("they lose precision, and would alter the elements that stay")
+            raise ValueError(
+                "they do not return what they are given, and would alter the elements that stay"
+            )
         return bytes(self._files[self._key].to_bytes())
 
 

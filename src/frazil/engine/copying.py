@@ -13,6 +13,7 @@ from frazil.engine.census import Budget
 from frazil.engine.inventory import Numbers, sizes_of
 from frazil.errors import ErrorKind, StorageError
 from frazil.model.keys import Keys, format_ids
+from frazil.model.listed import SortedIds
 from frazil.progress import task
 from frazil.runner import Place, run
 from frazil.storage import Storage, StorageSettings
@@ -103,7 +104,10 @@ class Copier:
         Raises `StorageError` if the source lacks one, or if the target does not have all of
         them in their size afterwards.
         """
-        found, wanted = sizes_of(self._target, folder, ids), self._at_source(folder, ids)
+        found, wanted = (
+            _sizes(self._target, folder, ids),
+            self._at_source(folder, ids),
+        )
         present = found != _ABSENT
         if final:
             present &= (found == wanted) | (wanted == _ABSENT)
@@ -134,21 +138,25 @@ class Copier:
 
     def missing(self, folder: str, ids: Keys) -> npt.NDArray[np.bool_]:
         """Which of these objects the target does not have."""
-        return np.asarray(sizes_of(self._target, folder, ids) == _ABSENT)
+        return np.asarray(_sizes(self._target, folder, ids) == _ABSENT)
 
     def _at_source(self, folder: str, ids: Keys) -> Numbers:
         try:
-            return sizes_of(self._source, folder, ids)
+            return _sizes(self._source, folder, ids)
         except StorageError:  # web servers, for example, have no lists
             return np.full(len(ids), _ABSENT, np.int64)
 
     def _check(self, folder: str, ids: Keys, sizes: list[int]) -> None:
         if not len(ids):
             return
-        arrived = sizes_of(self._target, folder, ids)
+        arrived = _sizes(self._target, folder, ids)
         lost = np.flatnonzero(arrived != np.array(sizes, np.int64))
         if len(lost):
             raise _not_arrived(f"{folder}/{name}" for name in format_ids(ids[lost[:3]]))
+
+
+def _sizes(backend: Backend, folder: str, ids: Keys) -> Numbers:
+    return sizes_of(backend, folder, SortedIds.of(ids))
 
 
 def _batches(keys: list[str], sizes: list[int]) -> Iterator[list[str]]:

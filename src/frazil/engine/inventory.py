@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.format.ragged import sort_keys
-from frazil.model.keys import Keys, format_ids, parse_ids
+from frazil.model.keys import format_ids, parse_ids
 from frazil.model.listed import Found, Listed, RawIds, SortedIds, raw_rows
 from frazil.model.sweep import Objects
 from frazil.model.window import Window
@@ -37,12 +37,11 @@ def stored(backend: Backend, folder: str) -> Iterator[Objects]:
             yield Objects(sort_keys(page.ids), page.size, page.created)
 
 
-def sizes_of(backend: Backend, folder: str, ids: Keys) -> Numbers:
+def sizes_of(backend: Backend, folder: str, wanted: SortedIds) -> Numbers:
     """The sizes in bytes of these objects of a folder, -1 for those that are not there."""
-    if len(ids) <= _FEW:
-        return backend.look_at(folder, format_ids(ids))[0]
-    sizes = np.full(len(ids), -1, np.int64)
-    wanted = SortedIds.of(ids)
+    if len(wanted) <= _FEW:
+        return backend.look_at(folder, format_ids(wanted.take(slice(None))))[0]
+    sizes = np.full(len(wanted), -1, np.int64)
     for objects in stored(backend, folder):
         rows = wanted.find(objects.raw())
         here = rows >= 0

@@ -32,13 +32,14 @@ the memory is taken. Bytes and strings, which are not copied here, may be shared
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from frazil.errors import ErrorKind, FormatError
-from frazil.format.columns import ByteColumn, fixed_rows, gather_bytes
+from frazil.format.columns import ByteColumn, gather_bytes
 
 Positions = npt.NDArray[np.int64]
 
@@ -48,6 +49,8 @@ _SLACK = 1 << 16
 _UTF8_BLOCK = 1 << 22
 _FEW = 24
 """Rows up to which Python's own numbers are faster than arrays."""
+_BLOCK = 1 << 16
+"""Rows whose positions are worked out at a time: these take more than what is read there."""
 _NONE: Final[Positions] = np.empty(0, np.int64)
 _U32 = struct.Struct("<I").unpack_from
 _PLAIN: Final = {"u1": "<B", "<u2": "<H", "<u4": "<I", "<i4": "<i", "<u8": "<Q"}
@@ -116,22 +119,28 @@ class Buffer:
         fields: tuple[int, ...] = struct.unpack_from(f"<{size // 2 - 2}H", self.bytes, at + 4)
         return fields
 
-    def gather(self, at: Positions, dtype: npt.DTypeLike, name: str) -> npt.NDArray[Any]:
-        """The scalars or structs at these positions, which need no alignment."""
+    def gather(
+        self, at: Positions, dtype: npt.DTypeLike, name: str, ahead: int = 0
+    ) -> npt.NDArray[Any]:
+        """The scalars or structs `ahead` of these positions, which need no alignment."""
         dtype = np.dtype(dtype)
         if not len(at):
             return np.empty(0, dtype)
         if len(at) <= _FEW:
             size, data = dtype.itemsize, self.bytes
-            places = at.tolist()
+            places = [place + ahead for place in at.tolist()]
             if min(places) < 0 or max(places) + size > len(data):
                 raise self.outside(name, max(places, key=abs))
             return np.frombuffer(bytearray().join([data[p : p + size] for p in places]), dtype)
-        self.check(at, dtype.itemsize, name)
-        # One item per byte position, overlapping: the index picks among them.
-        count = len(self.data) - dtype.itemsize + 1
-        items: npt.NDArray[Any] = np.ndarray((count,), dtype, self.data, strides=(1,))
-        return items[at]
+        found = np.empty(len(at), dtype)
+        for block in blocks(len(at)):
+            own = at[block] + ahead
+            self.check(own, dtype.itemsize, name)
+            # One item per byte position, overlapping: the index picks among them.
+            count = len(self.data) - dtype.itemsize + 1
+            items: npt.NDArray[Any] = np.ndarray((count,), dtype, self.data, strides=(1,))
+            found[block] = items[own]
+        return found
 
     def check(self, at: Positions, size: int | Positions, name: str) -> None:
         """All of `[at, at + size)` must lie in the buffer."""
@@ -180,6 +189,11 @@ class Buffer:
             row = stop
 
 
+def blocks(count: int, first: int = 0) -> Iterator[slice]:
+    """The rows from `first` to `count`, some at a time."""
+    return (slice(start, start + _BLOCK) for start in range(first, count, _BLOCK))
+
+
 def _is_utf8(text: bytes) -> bool:
     try:
         text.decode()
@@ -204,10 +218,16 @@ class Tables:
         if not len(at):
             self._common = ()
             return
-        vtables = at - buffer.gather(at, "<i4", name)
-        if bool((vtables == vtables[0]).all()):
-            self._common = buffer.vtable(int(vtables[0]), name)
+        vtables = at[:_BLOCK] - buffer.gather(at[:_BLOCK], "<i4", name)
+        first = vtables[0]
+        if bool((vtables == first).all()) and all(
+            bool((at[block] - buffer.gather(at[block], "<i4", name) == first).all())
+            for block in blocks(len(at), _BLOCK)
+        ):
+            self._common = buffer.vtable(int(first), name)
             return
+        if len(at) > _BLOCK:
+            vtables = at - buffer.gather(at, "<i4", name)
         # Writers share vtables, so neighbours mostly have the same one: keep runs of them.
         ends = np.flatnonzero(vtables[1:] != vtables[:-1]) + 1
         self._runs = np.diff(ends, prepend=0, append=len(at))
@@ -258,11 +278,14 @@ class Tables:
 
     def has(self, slot: Slot) -> npt.NDArray[np.bool_]:
         """bool[n]: which rows have the field."""
-        present = self._fields(slot, required=False)[1]
-        return np.ones(len(self.at), np.bool_) if present is None else present
+        offset = self._offset(slot)
+        return np.full(len(self.at), offset != 0) if isinstance(offset, int) else offset != 0
 
     def scalar(self, slot: Slot, dtype: npt.DTypeLike, default: int = 0) -> npt.NDArray[Any]:
         """The field in all rows, the schema's default where it is absent: array [n]."""
+        offset = self._offset(slot)
+        if isinstance(offset, int) and offset:
+            return self.buffer.gather(self.at, dtype, slot.name, offset)
         at, present = self._fields(slot, required=False)
         values = self.buffer.gather(at, dtype, slot.name)
         if present is None:
@@ -273,9 +296,12 @@ class Tables:
 
     def struct(self, slot: Slot, size: int, *, required: bool = True) -> npt.NDArray[np.uint8]:
         """uint8[n, size]: the bytes of a struct such as an id, zeros where it is absent."""
+        offset, kind = self._offset(slot), f"V{size}"
+        if isinstance(offset, int) and offset:
+            found = self.buffer.gather(self.at, kind, slot.name, offset)
+            return found.view(np.uint8).reshape(len(self.at), size)
         at, present = self._fields(slot, required)
-        self.buffer.check(at, size, slot.name)
-        values = fixed_rows(self.buffer.data, at, size)
+        values = self.buffer.gather(at, kind, slot.name).view(np.uint8).reshape(len(at), size)
         if present is None:
             return values
         filled = np.zeros((len(self.at), size), np.uint8)
@@ -320,6 +346,15 @@ class Tables:
         dtype = np.dtype(dtype)
         if not len(self.at):
             return np.empty(0, dtype), _NONE
+        if len(self.at) > _BLOCK:
+            parts = [
+                self.take(block).items(slot, dtype, required=required)
+                for block in blocks(len(self.at))
+            ]
+            return (
+                np.concatenate([items for items, _ in parts]),
+                np.concatenate([counts for _, counts in parts]),
+            )
         start, count, present = self._vectors(slot, dtype.itemsize, required)
         size = count * dtype.itemsize
         self.buffer.spend(int(size.sum()), slot.name)

@@ -90,21 +90,25 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
     References and arrays that are out of order are sorted. `FormatError` if the file is
     damaged, or names an array or a chunk twice.
     """
-    header, body = unwrap(data, FileType.MANIFEST, where=where)
+    return decode_body(*unwrap(data, FileType.MANIFEST, where=where), where=where)
+
+
+def decode_body(header: Header, body: bytes, *, where: str) -> Manifest:
+    """As `decode_manifest`, of what is in the file, for whoever has let go of its bytes."""
     root = read_root(body, where=where)
     arrays = root.tables(_ARRAYS)
     tables, counts = arrays.tables(_REFS)
+    index, ranks = _decode_indexes(root, tables)
+    ascending = _ascending(index, ranks)
     refs, compressed = _decode_refs(root, tables)
-    index, first, ranks = _decode_indexes(root, tables)
-    ascending = _ascending(index, first, ranks)
     nodes = _decode_nodes(root, arrays)
     found: dict[NodeId, ChunkRefs] = {}
-    stop = 0
+    stop = at = 0
     for node, count in zip(nodes, counts.tolist(), strict=True):
         start, stop = stop, stop + count
         if not count:
             continue
-        ndim, at = int(ranks[start]), int(first[start])
+        ndim = int(ranks[start])
         if bool((ranks[start:stop] != ndim).any()):
             raise root.buffer.fail(f"array {node} has chunk indexes of different ranks")
         own = index[at : at + count * ndim].reshape(count, ndim)
@@ -114,6 +118,7 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
             if not rows.is_sorted():
                 raise root.buffer.fail(f"array {node} lists a chunk twice")
         found[node] = rows
+        at += count * ndim
     id_ = ManifestId(root.struct(_ID, ManifestId.SIZE))
     dictionary = len(root.blob(_DICTIONARY)) if root.has(_DICTIONARY) else None
     return Manifest(id_, dict(sorted(found.items())), header, compressed, dictionary)
@@ -207,18 +212,18 @@ def _decode_nodes(root: Table, arrays: Tables) -> list[NodeId]:
 
 def _decode_indexes(
     root: Table, tables: Tables
-) -> tuple[npt.NDArray[np.uint32], Positions, Positions]:
-    """The numbers of all indexes end to end, and of each index the first and their count."""
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+    """The numbers of all indexes end to end, and how many each index has."""
     index, ranks = tables.items(_INDEX, "<u4")
     if int(ranks.max(initial=0)) > _MAX_RANK:
         raise root.buffer.fail(f"{_INDEX.name}: rank {int(ranks.max())} exceeds {_MAX_RANK}")
     if int(index.max(initial=0)) == _NO_CHUNK:
         raise root.buffer.fail(f"{_INDEX.name}: no chunk grid reaches {_NO_CHUNK}")
-    return index, row_starts(ranks), ranks
+    return index, ranks.astype(np.uint8)
 
 
 def _ascending(
-    index: npt.NDArray[np.uint32], first: Positions, ranks: Positions
+    index: npt.NDArray[np.uint32], ranks: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.bool_]:
     """bool[n]: whether each index is greater than the one before it, if of the same rank.
 
@@ -227,19 +232,19 @@ def _ascending(
     ascending = np.zeros(len(ranks), np.bool_)
     present = np.flatnonzero(np.bincount(ranks)).tolist()
     for rank in present:
+        rows: npt.NDArray[np.intp] | slice
         if len(present) == 1:
-            rows = np.arange(len(ranks))
-            table = index.reshape(len(ranks), rank)
+            rows, table = slice(None), index.reshape(len(ranks), rank)
         else:
             rows = np.flatnonzero(ranks == rank)
-            table = index[first[rows, None] + np.arange(rank)]
-        greater = np.zeros(len(rows) - 1, np.bool_)
-        equal = np.ones(len(rows) - 1, np.bool_)
+            table = index[row_starts(ranks.astype(np.int64))[rows, None] + np.arange(rank)]
+        greater = np.zeros(len(table) - 1, np.bool_)
+        equal = np.ones(len(table) - 1, np.bool_)
         for axis in range(rank):
             here, before = table[1:, axis], table[:-1, axis]
             greater |= equal & (here > before)
             equal &= here == before
-        ascending[rows[1:]] = greater
+        ascending[rows] = np.append(False, greater)
     return ascending
 
 

@@ -59,6 +59,14 @@ class SortedIds:
     def __len__(self) -> int:
         return len(self.head)
 
+    def take(self, rows: npt.NDArray[np.int64] | slice) -> Keys:
+        """The ids of some rows: S12[n]."""
+        head, tail = self.head[rows], self.tail[rows]
+        raw = np.empty((len(head), 12), np.uint8)
+        raw[:, :8] = head.astype(">u8").view(np.uint8).reshape(-1, 8)
+        raw[:, 8:] = tail.astype(">u4").view(np.uint8).reshape(-1, 4)
+        return sort_keys(raw)
+
     def find(self, ids: RawIds) -> npt.NDArray[np.int64]:
         """The row of each of these ids, -1 where it is not here."""
         rows = np.full(len(ids), -1, np.int64)
@@ -124,10 +132,7 @@ class Listed:
 
     def ids(self, rows: npt.NDArray[np.int64]) -> Keys:
         """The ids of some rows: S12[n]."""
-        raw = np.empty((len(rows), 12), np.uint8)
-        raw[:, :8] = self._ids.head[rows].astype(">u8").view(np.uint8).reshape(-1, 8)
-        raw[:, 8:] = self._ids.tail[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
-        return sort_keys(raw)
+        return self._ids.take(rows)
 
 
 def ordered(ids: RawIds) -> tuple[npt.NDArray[np.int64], Mask]:
@@ -156,15 +161,18 @@ def raw_rows(keys: Keys) -> RawIds:
     return np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), 12)
 
 
+def tails(ids: RawIds) -> npt.NDArray[np.uint32]:
+    """The last 4 bytes of ids as numbers."""
+    return np.ascontiguousarray(ids[:, 8:]).view(">u4").astype(np.uint32).reshape(-1)
+
+
 def heads(ids: RawIds) -> npt.NDArray[np.uint64]:
     """The first 8 bytes of ids as numbers, in the order of the ids."""
     return np.ascontiguousarray(ids[:, :8]).view(">u8").astype(np.uint64).reshape(-1)
 
 
 def _split(ids: RawIds) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
-    head = heads(ids)
-    tail = np.ascontiguousarray(ids[:, 8:]).view(">u4").astype(np.uint32).reshape(-1)
-    return head, tail
+    return heads(ids), tails(ids)
 
 
 def _column(

@@ -165,7 +165,7 @@ class Maintenance(RepositoryBase):
         branch, tag: only what these lead to; path: only this node and those below; since: only
         snapshots from then on; sample: the share of chunk objects that "data" reads, above 0.
 
-        max_memory: bytes that references may take, 160 each; if there are more, manifests are
+        max_memory: bytes that references may take, 96 each; if there are more, manifests are
         read several times. resume: a local file in which progress is noted; a verification that
         was interrupted goes on from there: it looks at what it began with, reads no chunk object
         twice, and all other files again. The file is removed at the end. on: a Dask client or an

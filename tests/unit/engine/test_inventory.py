@@ -11,6 +11,7 @@ import pytest
 from frazil.engine import inventory
 from frazil.engine.inventory import list_folders, look_at, look_at_ids, sizes_of, stored
 from frazil.ids import ChunkId
+from frazil.model.listed import SortedIds
 from frazil.model.sweep import Objects
 from frazil.storage.base import Backend
 from frazil.storage.local import LocalBackend
@@ -51,10 +52,10 @@ def test_sizes_of_what_is_there(
 ) -> None:
     monkeypatch.setattr(inventory, "_FEW", few)
     put(backend, 6)
-    ids = np.array([bytes(id_of(number)) for number in range(1, 9)], "S12")
+    ids = SortedIds.of(np.array([bytes(id_of(number)) for number in range(1, 9)], "S12"))
     assert sizes_of(backend, "chunks", ids).tolist() == [-1, 2, -1, 4, -1, 6, -1, 8]
     assert sizes_of(backend, "nothing", ids).tolist() == [-1] * 8
-    assert sizes_of(backend, "chunks", ids[:0]).tolist() == []
+    assert sizes_of(backend, "chunks", SortedIds(ids.head[:0], ids.tail[:0])).tolist() == []
 
 
 def test_all_that_is_stored(backend: Backend) -> None:

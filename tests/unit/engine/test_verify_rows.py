@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from frazil.engine.verification.objects import evenly
-from frazil.engine.verification.rows import END, Window, distinct, object_of, objects_of, rows_of
-from frazil.format.chunk_refs import ChunkRefs, InlineRef, NativeRef
+from frazil.engine.verification.objects import Objects, evenly
+from frazil.engine.verification.rows import (
+    BYTES_PER_ROW,
+    END,
+    Window,
+    distinct,
+    object_of,
+    objects_of,
+    rows_of,
+    starts_of,
+)
+from frazil.format.chunk_refs import NATIVE, ChunkRefs, InlineRef, NativeRef
 from frazil.ids import ChunkId
 
 
@@ -32,7 +42,8 @@ def test_ids_come_back() -> None:
     rows = rows_of(refs, 3, 0, END)
     assert len(rows) == 20
     assert [object_of(row) for row in rows] == [refs.row(i).object for i in range(20)]  # type: ignore[union-attr]
-    assert objects_of(rows).tolist() == [bytes(object_of(row)).rstrip(b"\0") for row in rows]
+    objects = objects_of(rows, np.arange(20)).take(slice(None))
+    assert objects.tolist() == [bytes(object_of(row)).rstrip(b"\0") for row in rows]
     assert set(rows["source"].tolist()) == {3}
     middle = int(np.sort(rows["high"])[10])
     assert (rows_of(refs, 3, middle, END)["high"] >= middle).all()
@@ -78,3 +89,25 @@ def test_samples_are_even() -> None:
     whole = evenly(0, 100, 0.13)
     parts = [evenly(a, 20, 0.13) for a in range(0, 100, 20)]
     assert np.concatenate(parts).tolist() == whole.tolist()
+
+
+def test_a_row_takes_no_more_than_is_said() -> None:
+    n = 200_000
+    ids = np.random.default_rng(1).integers(0, 256, (n, 12), "u1")
+    ids[: n // 2, :11] = 7  # half of them in few objects: sorted by all that they say
+    numbers = np.arange(n, dtype=np.uint64)
+    index, kind = numbers[:, None].astype("u4"), np.full(n, NATIVE, "u1")
+    refs = ChunkRefs(index, kind, ids, numbers, np.ones(n, np.uint64))
+    window = Window(0, n)
+    tracemalloc.start()
+    for start in range(0, n, 50_000):
+        window.add(rows_of(refs.take(slice(start, start + 50_000)), 0, 0, END))
+    rows = window.rows()
+    starts = starts_of(rows)
+    wanted = objects_of(rows, starts)
+    objects = Objects(rows, starts, np.full(len(starts), 1 << 40))
+    assert len(wanted) == len(objects)
+    assert objects.check()[0] == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < n * BYTES_PER_ROW

@@ -73,7 +73,7 @@ def losses(core: RepositoryCore, branch: str, look: Look, spared: Iterable[Manif
     """What of the tip of a branch is lost.
 
     look: whether the bytes of chunks are looked at. spared: manifests that are not given up.
-    The references of the version are in memory, 160 bytes each.
+    The references of the version are in memory, 96 bytes each.
     """
     tip, library = core.catalog.writable_tip(branch), core.library
     since = core.catalog.moment()

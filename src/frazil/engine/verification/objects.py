@@ -17,6 +17,7 @@ from frazil.verification import FindingKind
 
 _STEP_BYTES = 32 * 1024 * 1024
 _STEP_OBJECTS = 128
+_ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class Objects:
     def of(cls, backend: Backend, rows: Rows) -> Objects:
         """Look for the objects of sorted references."""
         starts = starts_of(rows)
-        ids = objects_of(rows[starts])
-        return cls(rows, starts, sizes_of(backend, "chunks", ids))
+        return cls(rows, starts, sizes_of(backend, "chunks", objects_of(rows, starts)))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -53,8 +53,23 @@ class Objects:
         """The number of the object of each reference."""
         return np.repeat(np.arange(len(self)), self._stops() - self.starts)
 
+    def _parts(self) -> Iterator[tuple[int, Objects]]:
+        """Some of them at a time, and the number of the first: columns for all take memory."""
+        first = 0
+        while first < len(self):
+            start = int(self.starts[first])
+            stop = int(np.searchsorted(self.starts, start + _ROWS_AT_ONCE))
+            rows = self.rows[start : self.chunks_before(stop)]
+            part = slice(first, stop)
+            yield first, Objects(rows, self.starts[part] - start, self.sizes[part])
+            first = stop
+
     def unreadable(self) -> npt.NDArray[np.bool_]:
         """Which references lead to an object that is missing, or beyond its end."""
+        parts = (part._unreadable() for _, part in self._parts())
+        return np.concatenate([np.empty(0, np.bool_), *parts])
+
+    def _unreadable(self) -> npt.NDArray[np.bool_]:
         of = self.object_of_row
         size = np.maximum(self.sizes, 0).astype(np.uint64)[of]
         offset, length = self.rows["offset"], self.rows["length"]
@@ -63,10 +78,18 @@ class Objects:
 
     def check(self) -> tuple[list[tuple[int, Found]], npt.NDArray[np.bool_]]:
         """What is wrong with places and sizes, by object; and which objects can be read."""
+        found: list[tuple[int, Found]] = []
+        readable = np.empty(len(self), np.bool_)
+        for first, part in self._parts():
+            wrong, readable[first : first + len(part)] = part._check()
+            found += [(first + i, one) for i, one in wrong]
+        return found, readable
+
+    def _check(self) -> tuple[list[tuple[int, Found]], npt.NDArray[np.bool_]]:
         rows, of = self.rows, self.object_of_row
         offset, length = rows["offset"], rows["length"]
         missing = self.sizes < 0
-        beyond = self.unreadable() & ~missing[of]
+        beyond = self._unreadable() & ~missing[of]
         readable = ~missing
         readable[of[beyond]] = False
         # Of the same place there may be two rows, whose checksums contradict each other.

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.format.chunk_refs import NATIVE, ChunkRefs
+from frazil.format.flatbuf import blocks
 from frazil.ids import ChunkId
+from frazil.model.listed import SortedIds, heads, tails
 
 Rows = npt.NDArray[np.void]
 
@@ -27,30 +29,34 @@ ROW = np.dtype(
 )
 """A reference: the id of its object as two numbers, its place, the checksum (0: none), the
 number of its array and manifest, and its row among the references there."""
-BYTES_PER_ROW = 160
-"""What a reference takes while references are being sorted."""
+_COLUMNS = ("high", "low", "offset", "length", "checksum", "source", "row")
+BYTES_PER_ROW = 96
+"""What a reference takes at most: while references are being sorted, and looked at."""
 END = 1 << 64
 """Beyond all values of `high`."""
-_FRESH = 65_536
+_BLOCK = 65_536
 
 
 def rows_of(refs: ChunkRefs, source: int, start: int, stop: int) -> Rows:
     """The native references of an array with `start` <= high < `stop`."""
     if start >= stop:
         return np.empty(0, ROW)
-    raw = np.ascontiguousarray(refs.object)
-    high = raw[:, :8].copy().view(">u8").reshape(-1)
     chosen = refs.kind == NATIVE
     if start or stop < END:
-        chosen &= (high >= start) & (high <= stop - 1)
-    at = np.flatnonzero(chosen)
-    rows = np.zeros(len(at), ROW)
-    rows["high"] = high[at]
-    rows["low"] = raw[at, 8:].copy().view(">u4").reshape(-1)
-    rows["offset"], rows["length"] = refs.offset[at], refs.length[at]
-    if refs.checksum is not None:
-        rows["checksum"] = refs.checksum[at]
-    rows["source"], rows["row"] = source, at
+        for block in blocks(len(refs)):
+            high = heads(refs.object[block])
+            chosen[block] &= (high >= start) & (high <= stop - 1)
+    rows = np.empty(int(np.count_nonzero(chosen)), ROW)
+    done = 0
+    for block in blocks(len(refs)):
+        at = np.flatnonzero(chosen[block]) + block.start
+        part = rows[done : done + len(at)]
+        done += len(at)
+        ids = refs.object[at]
+        part["high"], part["low"] = heads(ids), tails(ids)
+        part["offset"], part["length"] = refs.offset[at], refs.length[at]
+        part["checksum"] = 0 if refs.checksum is None else refs.checksum[at]
+        part["source"], part["row"] = source, at
     return rows
 
 
@@ -59,38 +65,56 @@ def object_of(row: np.void) -> ChunkId:
     return ChunkId(int(row["high"]).to_bytes(8, "big") + int(row["low"]).to_bytes(4, "big"))
 
 
-def objects_of(rows: Rows) -> npt.NDArray[np.bytes_]:
-    """S12[n]: the object of each row."""
-    raw = np.empty(len(rows), np.dtype([("high", ">u8"), ("low", ">u4")]))
-    raw["high"], raw["low"] = rows["high"], rows["low"]
-    return raw.view("S12")
+def objects_of(rows: Rows, starts: npt.NDArray[np.intp]) -> SortedIds:
+    """The objects that begin there in sorted rows."""
+    return SortedIds(rows["high"][starts], rows["low"][starts])
 
 
 def starts_of(rows: Rows) -> npt.NDArray[np.intp]:
     """Where each object begins in sorted rows."""
-    first = np.ones(len(rows), np.bool_)
-    high, low = rows["high"], rows["low"]
-    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    return np.flatnonzero(first)
+    return np.flatnonzero(np.append(True, ~_same(rows, ("high", "low")))[: len(rows)])
 
 
 def distinct(rows: Rows) -> Rows:
     """Each place once, by object and offset; twice or more if its checksums differ.
 
-    Of the same place those with a checksum stay.
+    Of the same place those with a checksum stay. The memory of `rows` is used: they are no more
+    what they were.
     """
-    order = np.lexsort(
-        (rows["checksum"], rows["length"], rows["offset"], rows["low"], rows["high"])
-    )
-    rows = rows[order]
-    same = np.ones(max(len(rows) - 1, 0), np.bool_)
-    for name in ("high", "low", "offset", "length"):
-        same &= rows[name][1:] == rows[name][:-1]
+    # Column by column, as a second copy of the rows would be most of the memory.
+    order = _order(rows)
+    for name in _COLUMNS:
+        rows[name] = rows[name][order]
+    del order
     # Zeros come first: one is left out if another row of the same place follows.
-    again = same & ((rows["checksum"][1:] == rows["checksum"][:-1]) | (rows["checksum"][:-1] == 0))
-    last = np.ones(len(rows), np.bool_)
-    last[:-1] = ~again
-    return rows[last]
+    checksum = rows["checksum"]
+    again = (checksum[1:] == checksum[:-1]) | (checksum[:-1] == 0)
+    again &= _same(rows, ("high", "low", "offset", "length"))
+    if not again.any():
+        return rows
+    last = np.append(~again, True)
+    count = int(np.count_nonzero(last))
+    for name in _COLUMNS:
+        rows[name][:count] = rows[name][last]
+    return rows[:count]
+
+
+def _same(rows: Rows, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Which rows, the first excepted, have in these columns what the row before has."""
+    same = np.ones(max(len(rows) - 1, 0), np.bool_)
+    for name in names:
+        same &= rows[name][1:] == rows[name][:-1]
+    return same
+
+
+def _order(rows: Rows) -> npt.NDArray[np.intp]:
+    """What sorts rows by object, place and checksum."""
+    if not _same(rows, ("high",)).any():
+        order = np.argsort(rows["high"])
+        high = rows["high"][order]
+        if not (high[1:] == high[:-1]).any():
+            return order
+    return np.lexsort([rows[name] for name in ("checksum", "length", "offset", "low", "high")])
 
 
 class Window:
@@ -103,9 +127,9 @@ class Window:
         self.start = start
         self.stop = END
         self._limit = max(limit, 1)
-        self._merged = np.empty(0, ROW)
-        self._fresh: list[Rows] = []
-        self._count = 0
+        self._rows = np.empty(0, ROW)
+        self._merged = 0
+        """So many of the rows are sorted, and each there once."""
 
     def add(self, rows: Rows) -> None:
         """Take more, those beyond `stop` excepted."""
@@ -113,20 +137,26 @@ class Window:
             rows = rows[rows["high"] < self.stop]
         if not len(rows):
             return
-        self._fresh.append(rows)
-        self._count += len(rows)
-        held = len(self._merged)
-        if self._count > max(held, _FRESH) or self._count + held > self._limit:
+        held = len(self._rows)
+        if held:
+            self._rows.resize(held + len(rows), refcheck=False)
+            self._rows[held:] = rows
+        else:
+            self._rows = rows.copy() if rows.base is not None else rows
+        fresh = len(self._rows) - self._merged
+        if fresh > max(self._merged, _BLOCK) or len(self._rows) > self._limit:
             self._merge()
 
     def rows(self) -> Rows:
         """What is held, sorted."""
         self._merge()
-        return self._merged
+        return self._rows
 
     def _merge(self) -> None:
-        rows = distinct(np.concatenate([self._merged, *self._fresh]))
-        self._fresh, self._count = [], 0
+        if self._merged == len(self._rows):
+            return
+        rows = distinct(self._rows)
+        self._merged = len(rows)
         if len(rows) > self._limit:
             high = rows["high"]
             # Half of it, so that this is not needed at once again; an object stays whole.
@@ -136,5 +166,8 @@ class Window:
             )
             if at < len(rows):
                 self.stop = int(high[at])
-                rows = rows[:at].copy()
-        self._merged = rows
+                self._merged = at
+            del high
+        # What is left lies at the beginning of what there was, of which nobody has a view then.
+        del rows
+        self._rows.resize(self._merged, refcheck=False)

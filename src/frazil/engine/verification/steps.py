@@ -16,11 +16,11 @@ import numpy as np
 
 from frazil.engine.copying import End
 from frazil.engine.packs import chunk_key
-from frazil.engine.verification.rows import ROW, Rows, object_of, rows_of, starts_of
+from frazil.engine.verification.rows import Rows, object_of, rows_of, starts_of
 from frazil.errors import ErrorKind, FormatError, StorageError
 from frazil.format.chunk_refs import INLINE, ChunkRefs
-from frazil.format.header import has_checksum
-from frazil.format.manifest import Manifest, decode_manifest
+from frazil.format.header import FileType, has_checksum, unwrap
+from frazil.format.manifest import Manifest, decode_body, decode_manifest
 from frazil.format.manifest_digest import digest_of
 from frazil.format.pack import checksum, decode_footer, footer_bytes
 from frazil.format.snapshot import (
@@ -105,8 +105,13 @@ def read_file(
     backend: Backend, key: str, decode: Callable[[bytes], T], found: list[Found]
 ) -> T | None:
     """A file; None, and a finding, if it is missing or damaged."""
+    return attempt(lambda: decode(backend.get(key)), key, found)
+
+
+def attempt(read: Callable[[], T], key: str, found: list[Found]) -> T | None:
+    """What `read` returns; None, and a finding, if the file is missing or damaged."""
     try:
-        return decode(backend.get(key))
+        return read()
     except FormatError as error:
         found.append(Found(FindingKind.UNREADABLE, key, error.message))
     except StorageError as error:
@@ -235,7 +240,7 @@ class ManifestsFound:
     """
 
     count: int
-    rows: Rows
+    rows: list[Rows]
     found: list[Found]
     decoded: int = 0
     unchecked: int = 0
@@ -245,60 +250,66 @@ def check_manifests(look: Look, step: tuple[Range, Sequence[ManifestItem]]) -> M
     """Read these manifests."""
     wanted, items = step
     backend = look.end.open()
-    result = ManifestsFound(len(items), np.empty(0, ROW), [])
-    parts: list[Rows] = []
+    result = ManifestsFound(len(items), [], [])
     for item in items:
         key = f"manifests/{item.id}"
         found: list[Found] = []
-        read = read_file(
-            backend,
-            key,
-            lambda data, where=key: (data, decode_manifest(data, where=where)),  # type: ignore[misc]
-            found,
-        )
-        if read is not None:
-            data, manifest = read
-            parts += _check_manifest(look, item, data, manifest, wanted, result, found)
+        file = attempt(partial(_read_manifest, backend, key), key, found)
+        if file is not None:
+            _check_manifest(look, item, file, wanted, result, found)
         if not wanted.again:
             result.found += found
-    result.rows = np.concatenate([result.rows, *parts])
     return result
+
+
+class _File(NamedTuple):
+    """A manifest; the bytes of its file; whether these have a checksum, which was right then."""
+
+    manifest: Manifest
+    nbytes: int
+    has_checksum: bool
+
+
+def _read_manifest(backend: Backend, key: str) -> _File:
+    data = backend.get(key)
+    header, body = unwrap(data, FileType.MANIFEST, where=key)
+    nbytes, guarded = len(data), has_checksum(data)
+    del data  # before much more memory is needed
+    return _File(decode_body(header, body, where=key), nbytes, guarded)
 
 
 def _check_manifest(
     look: Look,
     item: ManifestItem,
-    data: bytes,
-    manifest: Manifest,
+    file: _File,
     wanted: Range,
     result: ManifestsFound,
     found: list[Found],
-) -> list[Rows]:
+) -> None:
     key, claims, info = f"manifests/{item.id}", item.claims, item.claims.info
+    manifest = file.manifest
     if manifest.id != item.id:
         found.append(Found(FindingKind.MISPLACED, key, f"it is manifest {manifest.id}"))
-        return []
+        return
     by = f"snapshot {claims.snapshot} says"
     disagreements = []
-    if 0 < info.size_bytes < len(data):
-        disagreements.append(f"it has {len(data)} bytes, and {by} {info.size_bytes}")
+    if 0 < info.size_bytes < file.nbytes:
+        disagreements.append(f"it has {file.nbytes} bytes, and {by} {info.size_bytes}")
     count = sum(map(len, manifest.arrays.values()))
     if count != info.num_refs:
         disagreements.append(f"it has {count} references, and {by} {info.num_refs}")
     elif info.digest and digest_of(manifest.arrays) != info.digest:
         disagreements.append(f"its references are not those that were written, {by} so")
-    rows = []
     for number, node in enumerate(sorted(claims.arrays), item.first_source):
         claim, refs = claims.arrays[node], manifest.arrays.get(node)
         if refs is None or refs.ndim != claim.rank:
             text = f"it has no references of {claim.path} that fit its rank, and {by} so"
             disagreements.append(text)
             continue
-        rows.append(rows_of(refs, number, wanted.start, wanted.stop))
-        if look.decode is not None and not wanted.again and not has_checksum(data):
+        result.rows.append(rows_of(refs, number, wanted.start, wanted.stop))
+        if look.decode is not None and not wanted.again and not file.has_checksum:
             _check_inline(look.decode, key, claim, refs, result, found)
     found += [Found(FindingKind.DISAGREES, key, text) for text in disagreements]
-    return rows
 
 
 def _check_inline(

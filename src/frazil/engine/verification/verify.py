@@ -270,7 +270,9 @@ class _Verifier:
             # The range becomes narrower as the pass goes on.
             steps = ((Range(start, window.stop, again), batch) for batch in _batches(items))
             for result in run(step, steps, on=self._on, ahead=self._ahead):
-                window.add(result.rows)
+                for rows in result.rows:
+                    window.add(rows)
+                result.rows.clear()
                 self._note(result.found)
                 decoded, unchecked = self._inline
                 self._inline = decoded + result.decoded, unchecked + result.unchecked

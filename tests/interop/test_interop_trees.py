@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import numpy as np
@@ -15,29 +14,10 @@ from zarr.core.sync import sync
 from tests.interop.libraries import FRAZIL, REAL, SPECS, Library, both_orders, every_spec
 from tests.interop.place import Place
 from tests.interop.view import tree
+from tests.scenario.trees import array, group
 
 # In the order of their bytes, in which `/` comes after a space, `!`, `-` and `.`.
 NAMES = ["A", "a", "a b", "a!", "a-b", "a.b", "a0", "c", "z", "é", "Ünïcode", "温度", "\U0001f9ca"]
-
-
-def group_document(**attributes: Any) -> bytes:
-    return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}).encode()
-
-
-def array_document(*shape: int) -> bytes:
-    grid = {"name": "regular", "configuration": {"chunk_shape": [1] * len(shape)}}
-    return json.dumps(
-        {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": shape,
-            "data_type": "uint8",
-            "chunk_grid": grid,
-            "chunk_key_encoding": {"name": "default"},
-            "fill_value": 0,
-            "codecs": [{"name": "bytes"}],
-        }
-    ).encode()
 
 
 def put(store: Any, items: dict[str, bytes]) -> None:
@@ -89,10 +69,10 @@ def test_names_of_all_sorts(place: Place, spec: int, first: Library, second: Lib
 @both_orders
 def test_a_deep_tree(place: Place, spec: int, first: Library, second: Library) -> None:
     paths = ["/".join(f"level-{i}" for i in range(depth)) for depth in range(1, 81)]
-    documents = {f"{path}/zarr.json": group_document(depth=i) for i, path in enumerate(paths)}
-    commit(place.create(first, spec), "deep", {"zarr.json": group_document(), **documents})
+    documents = {f"{path}/zarr.json": group(depth=i) for i, path in enumerate(paths)}
+    commit(place.create(first, spec), "deep", {"zarr.json": group(), **documents})
     deepest = f"{paths[-1]}/array"
-    items = {f"{deepest}/zarr.json": array_document(2, 2), f"{deepest}/c/1/0": b"\x2a"}
+    items = {f"{deepest}/zarr.json": array([2, 2]), f"{deepest}/c/1/0": b"\x2a"}
     commit(place.open(second), "deeper", items)
     root = zarr.open_group(place.open(first).readonly_session("main").store, mode="r")
     np.testing.assert_array_equal(root[deepest][...], [[0, 0], [42, 0]])
@@ -102,11 +82,11 @@ def test_a_deep_tree(place: Place, spec: int, first: Library, second: Library) -
 
 @both_orders
 def test_two_thousand_nodes(place: Place, first: Library, second: Library) -> None:
-    items = {"zarr.json": group_document()}
+    items = {"zarr.json": group()}
     for i in range(40):
-        items[f"group-{i:02}/zarr.json"] = group_document(i=i)
+        items[f"group-{i:02}/zarr.json"] = group(i=i)
         for j in range(49):
-            items[f"group-{i:02}/{j}/zarr.json"] = array_document(4) if j == 7 else group_document()
+            items[f"group-{i:02}/{j}/zarr.json"] = array([4]) if j == 7 else group()
         items[f"group-{i:02}/7/c/2"] = bytes([i])
     commit(place.create(first, SPECS[-1]), "many", items)
 
@@ -134,11 +114,11 @@ def test_two_thousand_nodes(place: Place, first: Library, second: Library) -> No
 def test_nodes_without_parents_or_root(
     place: Place, spec: int, first: Library, second: Library
 ) -> None:
-    commit(place.create(first, spec), "orphan", {"x/y/zarr.json": group_document(x=1)})
-    items = {"x/y/z/zarr.json": array_document(2), "x/y/z/c/0": b"a"}
+    commit(place.create(first, spec), "orphan", {"x/y/zarr.json": group(x=1)})
+    items = {"x/y/z/zarr.json": array([2]), "x/y/z/c/0": b"a"}
     commit(place.open(second), "below", items)
-    commit(place.open(first), "below an array", {"x/y/z/w/zarr.json": group_document()})
-    commit(place.open(second), "root", {"zarr.json": array_document(3), "c/2": b"z"})
+    commit(place.open(first), "below an array", {"x/y/z/w/zarr.json": group()})
+    commit(place.open(second), "root", {"zarr.json": array([3]), "c/2": b"z"})
     place.check()
 
 
@@ -150,13 +130,13 @@ def test_clearing_and_beginning_again(
     commit(
         place.create(first, spec),
         "all",
-        {"zarr.json": group_document(), "a/zarr.json": array_document(2), "a/c/0": b"1"},
+        {"zarr.json": group(), "a/zarr.json": array([2]), "a/c/0": b"1"},
     )
     session = place.open(second).writable_session("main")
     sync(session.store.clear())
     session.commit("nothing")
     assert tree(place.open(first).readonly_session("main")) == {}
-    commit(place.open(first), "again", {"a/zarr.json": array_document(2), "a/c/1": b"2"})
+    commit(place.open(first), "again", {"a/zarr.json": array([2]), "a/c/1": b"2"})
     place.check()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteReques
 from zarr.core.buffer import Buffer, cpu, default_buffer_prototype
 
 import frazil
+from tests.scenario import trees
 
 pytestmark = pytest.mark.skipif(
     icechunk.__version__.startswith("1."), reason="errors have no kinds before icechunk 2"
@@ -25,19 +25,7 @@ BAD_INDEX = ("InvalidInputError", "invalid-chunk-index")
 
 
 def array(shape: list[int]) -> bytes:
-    grid = {"name": "regular", "configuration": {"chunk_shape": [2] * len(shape)}}
-    return json.dumps(
-        {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": shape,
-            "data_type": "uint8",
-            "chunk_grid": grid,
-            "chunk_key_encoding": {"name": "default"},
-            "fill_value": 0,
-            "codecs": [{"name": "bytes"}],
-        }
-    ).encode()
+    return trees.array(shape, [2] * len(shape))
 
 
 async def everything(iterator: Any) -> list[str]:

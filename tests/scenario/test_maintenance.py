@@ -325,21 +325,22 @@ def test_what_rewriting_refuses(repo: Repository, spec: int) -> None:
 
 
 class Meanwhile(Wrapper):
-    """Does something else before the first put of a snapshot."""
+    """Does something else, once, before an operation on a folder."""
 
-    def __init__(self) -> None:
-        super().__init__(MemoryBackend())
+    def __init__(self, inner: MemoryBackend, operation: str, folder: str) -> None:
+        super().__init__(inner)
         self.action: Any = None
+        self._awaited = operation, folder
 
     def request(self, operation: str, key: str, call: Any, sent: int = 0) -> Any:
-        if operation == "put" and key.startswith("snapshots/") and self.action is not None:
+        if self.action is not None and (operation, key.partition("/")[0]) == self._awaited:
             action, self.action = self.action, None
             action()
         return super().request(operation, key, call, sent)
 
 
 def test_rewriting_while_others_commit(spec: int) -> None:
-    backend = Meanwhile()
+    backend = Meanwhile(MemoryBackend(), "put", "snapshots")
     storage = storage_around(backend)
     grid(Repository.create(storage, spec_version=spec))
     repo = Repository.open(storage, split(4))
@@ -435,20 +436,6 @@ def test_what_cannot_be_deleted_is_reported(spec: int) -> None:
     check(storage_around(inner))
 
 
-class DuringMarking(Wrapper):
-    """Does something else once, when the first manifest is read."""
-
-    def __init__(self, inner: MemoryBackend) -> None:
-        super().__init__(inner)
-        self.action: Any = None
-
-    def request(self, operation: str, key: str, call: Any, sent: int = 0) -> Any:
-        if operation == "get" and key.startswith("manifests/") and self.action is not None:
-            action, self.action = self.action, None
-            action()
-        return super().request(operation, key, call, sent)
-
-
 def test_a_lost_commit_that_is_repeated_during_a_collection(spec: int) -> None:
     """The new commit is young, but refers to chunks that are old and were not needed before."""
     inner = MemoryBackend()
@@ -458,7 +445,7 @@ def test_a_lost_commit_that_is_repeated_during_a_collection(spec: int) -> None:
     repo.create_branch("side", repo.lookup_branch("main"))
     lost = commit(repo, 1, "side")
     repo.delete_branch("side")
-    backend = DuringMarking(inner)
+    backend = Meanwhile(inner, "get", "manifests")
     collecting = Repository.open(storage_around(backend))
     backend.action = lambda: Repository.open(storage).cherry_pick(lost, "main")
     collecting.garbage_collect(future())
@@ -493,7 +480,7 @@ def test_references_that_appear_during_a_collection_count(spec: int, what: str) 
                 other.create_branch("back", lost)
                 commit(other, 5, "back")
 
-    backend = DuringMarking(inner)
+    backend = Meanwhile(inner, "get", "manifests")
     repo = Repository.open(storage_around(backend))
     backend.action = action
     summary = repo.garbage_collect(datetime.now(UTC) if what == "commit" else future())

@@ -73,13 +73,6 @@ def _renamed(nodes: NodeTable, source: str, target: str) -> NodeTable:
     return replace(nodes, rows=rows, heap=np.concatenate([nodes.heap, paths.heap]))
 
 
-def replay(nodes: NodeTable, moves: Iterable[tuple[str, str]]) -> NodeTable:
-    """The nodes after these moves, one after the other; raises as `move`."""
-    for source, target in moves:
-        nodes = move(nodes, source, target)
-    return nodes
-
-
 def net_moves(before: NodeTable, after: NodeTable) -> tuple[Move, ...]:
     """One move for each node whose path differs, by destination, segment by segment.
 

@@ -113,7 +113,6 @@ SNAPSHOT = np.dtype([("id", "S12"), ("stored_at", "<i8"), ("digest", "<u8")])
 """A snapshot: when its file was stored (us since the epoch), and a digest of its parts."""
 Snapshots = npt.NDArray[np.void]
 """SNAPSHOT[n], sorted by id, each once."""
-NO_SNAPSHOTS: Snapshots = np.empty(0, SNAPSHOT)
 
 
 class Tally:

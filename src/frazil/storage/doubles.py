@@ -15,8 +15,8 @@ from typing import TypeVar
 from typing_extensions import override
 
 from frazil.errors import ErrorKind, StorageError
-from frazil.storage.base import Backend, Fetched
-from frazil.storage.wrapper import Wrapper
+from frazil.storage.base import Backend
+from frazil.storage.wrapper import Wrapper, bytes_of
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Counting(Wrapper):
             self.requests[what] += 1
         response = call()
         with self._lock:
-            self.sizes[what] += sent + _size(response)
+            self.sizes[what] += sent + bytes_of(response)
         return response
 
     def reset(self) -> None:
@@ -53,18 +53,6 @@ class Counting(Wrapper):
         with self._lock:
             self.requests.clear()
             self.sizes.clear()
-
-
-def _size(response: object) -> int:
-    match response:
-        case bytes():
-            return len(response)
-        case Fetched(data=data):
-            return len(data)
-        case list():
-            return sum(len(piece) for piece in response)
-        case _:
-            return 0
 
 
 class Slow(Wrapper):

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from frazil.storage.base import Backend, Fetched, Numbers
+from frazil.storage.base import Backend, Numbers
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.gate import Gate
-from frazil.storage.wrapper import Wrapper
+from frazil.storage.wrapper import Wrapper, bytes_of
 from frazil.telemetry import Span, effort, span
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Metered(Wrapper):
             try:
                 with self._gate.passed():
                     response = call()
-                received = _size(response)
+                received = bytes_of(response)
                 return response
             finally:
                 self._count(told, operation, received, sent)
@@ -95,15 +95,3 @@ class Metered(Wrapper):
     @override
     def sync(self) -> None:
         self.inner.sync()
-
-
-def _size(response: object) -> int:
-    match response:
-        case bytes():
-            return len(response)
-        case Fetched(data=data):
-            return len(data)
-        case list():
-            return sum(map(len, response))
-        case _:
-            return 0

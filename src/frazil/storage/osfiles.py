@@ -144,7 +144,8 @@ def _patiently(act: Callable[..., None], *paths: str) -> None:
     # Windows refuses while any other process has the file open, which takes a moment.
     for pause in (0.001, 0.005, 0.02, 0.1, 0.5) if WINDOWS else ():
         try:
-            return act(*paths)
+            act(*paths)
+            return
         except PermissionError:
             time.sleep(pause)
     act(*paths)

@@ -127,3 +127,16 @@ class Wrapper(Backend):
     @override
     def conditional(self) -> bool:
         return self.inner.conditional
+
+
+def bytes_of(response: object) -> int:
+    """How many bytes of objects a response brings."""
+    match response:
+        case bytes():
+            return len(response)
+        case Fetched(data=data):
+            return len(data)
+        case list():
+            return sum(map(len, response))
+        case _:
+            return 0

@@ -20,7 +20,7 @@ from frazil.hooks.validators.units import measure
         ("1", "%"),
         ("1", "kg kg-1"),
         ("mol m-3", "mmol/l"),
-        ("m3 s-1", "cubic" if False else "Sv" if False else "m3/s"),
+        ("m3 s-1", "m3/s"),
         ("days", "milliseconds"),
         ("degrees_north", "radian"),
         ("1e-3", ""),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from frazil.errors import AlreadyExistsError, IcechunkError, NodeNotFoundError, 
 from frazil.format.snapshot import ManifestRef, Node, NodeKind, NodeTable
 from frazil.format.transaction_log import Move, TransactionLog
 from frazil.ids import ManifestId, NodeId, SnapshotId
-from frazil.model.moves import compound, move, net_moves, replay
+from frazil.model.moves import compound, move, net_moves
 
 PATHS = ("/", "/a", "/a-b", "/a/b", "/a/b/c", "/a/é", "/x", "/x/y")
 ARRAYS = ("/a/b/c", "/x/y")
@@ -35,6 +37,13 @@ def table(paths: tuple[str, ...] = PATHS) -> NodeTable:
 
 def paths(nodes: NodeTable) -> list[str]:
     return [nodes.path_of(row) for row in range(len(nodes))]
+
+
+def replay(nodes: NodeTable, moves: Iterable[tuple[str, str]]) -> NodeTable:
+    """The nodes after these moves, one after the other."""
+    for source, target in moves:
+        nodes = move(nodes, source, target)
+    return nodes
 
 
 def test_a_node_moves_with_all_below_it_and_stays_what_it_is() -> None:

@@ -1,7 +1,7 @@
 """Objects in a bucket, through clients of `obstore`.
 
 The condition of a `put` is one of the request itself, so it holds against every writer, and
-its outcome is known even where an answer gets lost (`lost_answers`).
+its outcome is known even where an answer gets lost (`conditional_put`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from frazil.storage.base import (
     Version,
 )
 from frazil.storage.client_errors import is_passing, translate
+from frazil.storage.conditional_put import ConditionalPut
 from frazil.storage.connections import Connect, Connections
 from frazil.storage.fork import ForksafeLock
 from frazil.storage.keys import decode_key, encode_key, folder_prefix
-from frazil.storage.lost_answers import ConditionalPut
 from frazil.storage.object_reads import read_from, read_ranges, read_unless
 from frazil.storage.object_writes import delete_all, overwrite
 from frazil.storage.retry import Attempts

@@ -42,8 +42,9 @@ def test_a_conflict_is_listed_and_can_be_settled(frazil_cli: Cli) -> None:
         zarr.open_array(store, path="t2m")[120:130] = 1.0
     done = frazil_cli("frazil merge weather calibrated")
     assert done.code == 1
-    assert done.err.count("\n") == 2
-    assert "/t2m: Chunk double update (1 chunks)" in done.err
+    assert done.err.count("\n") == 3
+    assert "/t2m: Chunk double update (1 chunk)" in done.err
+    assert "--prefer" in done.err
     assert frazil_cli("frazil merge weather calibrated --prefer ours").code == 0
     assert (values("weather", "t2m")[120:130] == 1).all()
     frazil_cli("frazil reset weather main main~1 --yes")

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import frazil
-from frazil.cli import _ended_by_interrupts, main
+from frazil.cli import interrupts, main
 from frazil.cli.exits import Exit, code_of
 from frazil.storage.osfiles import storage_error
 from tests.cli.conftest import Done
@@ -89,11 +90,32 @@ def test_an_archived_repository(frazil_cli: Cli, here: Path) -> None:
     assert frazil_cli("frazil log weather").code == 0
 
 
+@pytest.fixture
+def of_python(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Interrupts as Python handles them, and none that was seen."""
+    monkeypatch.setattr(interrupts, "_seen", False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("of_python")
 def test_an_interrupt_before_a_command_runs_ends_the_process() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with _ended_by_interrupts():
+    with interrupts.ending_the_process():
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) == before
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("of_python")
+def test_an_interrupt_that_an_import_swallowed() -> None:
+    failed = RecursionError("maximum recursion depth exceeded")
+    with interrupts.ending_the_process():
+        pass
+    assert code_of(interrupts.cause_of(failed)) == Exit.DEFECT
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert code_of(interrupts.cause_of(failed)) == Exit.INTERRUPTED
 
 
 def test_characters_that_the_output_cannot_show(here: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_lost_list_of_commits(frazil_cli: Cli, here: Path) -> None:
     (here / "weather" / "repo").unlink()
     assert frazil_cli("frazil log weather").code == Exit.NOT_FOUND
     told = frazil_cli("frazil repair weather --dry-run")
-    assert (told.code, "would be the list" in told.out) == (0, True)
+    assert (told.code, "repo would be restored from overwritten" in told.out) == (0, True)
     assert not (here / "weather" / "repo").exists()
     assert frazil_cli("frazil repair weather").code == Exit.USAGE  # nobody to ask in a pipe
     done = frazil_cli("frazil repair weather --yes --json").document

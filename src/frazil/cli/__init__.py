@@ -4,6 +4,7 @@
     commands.py      how a command is declared, with its example
     arguments.py     arguments that many commands have
     exits.py         exit codes, and one line for each error
+    interrupts.py    Ctrl-C
     output.py        text, tables and JSON
     demo.py          the repository of `frazil demo`
 
@@ -34,15 +35,14 @@ Starting has to be fast, so nothing here imports the rest of the package before 
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from frazil.cli.interrupts import ending_the_process
 
 
 def main() -> None:
     """Run the program with the arguments of the process."""
-    with _ended_by_interrupts():
+    with ending_the_process():
         try:
             from frazil.cli.app import program
         except ModuleNotFoundError as error:
@@ -54,15 +54,3 @@ def main() -> None:
             )
         run = program()
     run(prog_name="frazil")
-
-
-@contextmanager
-def _ended_by_interrupts() -> Iterator[None]:
-    """While modules are imported, an interrupt ends the process at once, without a traceback."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

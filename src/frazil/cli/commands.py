@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import typer
 
 from frazil.cli.exits import report
+from frazil.cli.interrupts import cause_of
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -71,6 +72,6 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except (Exception, KeyboardInterrupt) as error:
-            raise typer.Exit(report(error)) from None
+            raise typer.Exit(report(cause_of(error))) from None
 
     return run

@@ -7,7 +7,7 @@ import sys
 import traceback
 from enum import IntEnum
 
-from frazil.cli.output import one_line
+from frazil.cli.output import one_line, plural
 from frazil.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -54,6 +54,8 @@ MEANINGS = {
 
 def code_of(error: BaseException) -> Exit:
     """The exit code for an error."""
+    if isinstance(error, KeyboardInterrupt):  # maybe within an import, so nothing is imported
+        return Exit.INTERRUPTED
     from frazil.storage.base import AccessDenied
 
     match error:
@@ -76,8 +78,6 @@ def code_of(error: BaseException) -> Exit:
             return Exit.USAGE
         case OSError():
             return Exit.STORAGE
-        case KeyboardInterrupt():
-            return Exit.INTERRUPTED
         case _:
             return Exit.DEFECT
 
@@ -94,10 +94,17 @@ def report(error: BaseException) -> Exit:
     if isinstance(error, RebaseFailedError):
         for conflict in error.conflicts:
             chunks = conflict.conflicted_chunks
-            count = f" ({len(chunks)} chunks)" if chunks else ""
+            count = f" ({plural(len(chunks), 'chunk')})" if chunks else ""
             where = one_line(conflict.path)
             print(f"  {where}: {conflict.conflict_type}{count}", file=sys.stderr)
+        print(_WITH_CONFLICTS, file=sys.stderr)
     return code
+
+
+_WITH_CONFLICTS = (
+    "nothing was changed; merge, cherry-pick and revert settle chunks with --prefer, "
+    "solvers in Python the rest"
+)
 
 
 def _line(error: BaseException, code: Exit) -> str:
@@ -108,4 +115,7 @@ def _line(error: BaseException, code: Exit) -> str:
         text = f"{one_line(error.what)} was refused"
     if code is Exit.DEFECT:
         return f"internal error: {type(error).__name__}: {text}; FRAZIL_DEBUG=1 shows where"
+    unknown = ErrorKind.UNSUPPORTED_SPEC_VERSION
+    if code is Exit.DAMAGED and getattr(error, "kind", None) != unknown:
+        return f"{text}; frazil repair --dry-run says what can be mended"
     return text

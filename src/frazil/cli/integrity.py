@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
@@ -86,6 +87,8 @@ def verify(
                 "  not tried": found.unchecked or None,
             }
         )
+        if not found.is_healthy:
+            say(f"to see what can be mended: frazil repair {shlex.quote(url)} --dry-run")
     if not found.is_healthy:
         raise typer.Exit(Exit.FINDING)
 
@@ -146,7 +149,7 @@ def repair(
     facts(
         {
             "  damaged file": found.kept,
-            "  not in the history": list(found.lost_snapshots) or None,
+            "  not in the history": "\n".join(found.lost_snapshots) or None,
             "  commit": found.snapshot,
         }
     )
@@ -160,7 +163,7 @@ def _plan(found: RepairReport) -> list[str]:
     lines = []
     if found.restored is not None:
         lost = plural(len(found.lost_snapshots), "commit")
-        lines.append(f"{found.restored} {will} the list of commits; {lost} not in the history")
+        lines.append(f"repo {will} restored from {found.restored}; {lost} not in that history")
     for one in found.manifests:
         lines.append(
             f"manifest {one.id}, {plural(one.chunks, 'chunk')} of {', '.join(one.arrays)}, "

@@ -20,7 +20,7 @@ Prefer = Annotated[
     typer.Option(
         "--prefer",
         metavar="SIDE",
-        help="Settle conflicts: ours, as the branch has it, or theirs, what is brought to it.",
+        help="Of chunks that both changed: ours, as the branch has them, or theirs.",
     ),
 ]
 

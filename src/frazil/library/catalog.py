@@ -41,6 +41,13 @@ class Catalog(ABC):
         """
         return nullcontext()
 
+    def at_once(self) -> Catalog:
+        """One whose reads all see the repository as it is now, where one request reads all of it.
+
+        For what asks for several things, and does it soon.
+        """
+        return self
+
     @abstractmethod
     def notes(self) -> dict[str, Any]:
         """What Frazil has written down about the repository: JSON values by name."""

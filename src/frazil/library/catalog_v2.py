@@ -218,6 +218,11 @@ class CatalogV2(Catalog):
         finally:
             self._as_read = False
 
+    def at_once(self) -> Catalog:
+        other = CatalogV2(self._library)
+        other._state, other._as_read = self._load(), True
+        return other
+
     def identity(self) -> UUID:
         return self.known_identity() or self._load().identity
 

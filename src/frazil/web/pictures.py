@@ -16,12 +16,14 @@ from frazil.web.figures import Look, extent_of, heat_map, line_plot, notes_of
 from frazil.web.quantities import Quantity, quantity_of
 from frazil.web.sampling import Sample, sample
 from frazil.web.site import integer
-from frazil.web.values import Numbers, numbers, read_at
+from frazil.web.values import Numbers, Parts, numbers, read_at
 
 _SMALL_SHARD = 1024 * 1024
 """Bytes of elements."""
 NARROW, HALF, WIDE = 380, 500, 860
 """Widths of pictures."""
+LINE_POINTS, MAP_POINTS = 2 * WIDE, 3 * WIDE // 4
+"""As many elements along each dimension are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,15 @@ def look_of(request: Request) -> Look:
     return Look(width, request.query_params.get("theme") == "dark")
 
 
-def plan(view: View, look: Look) -> Sample:
-    """Which elements to read; `InvalidInputError` where there are none, or chunks too large."""
+def plan(view: View) -> Sample:
+    """Which elements to read, for pictures of all widths the same.
+
+    `InvalidInputError` where there are none, or chunks are too large.
+    """
     node = view.node
     if any(length == 0 for length in node.shape):
         raise InvalidInputError("This array has no elements.", ErrorKind.UNKNOWN)
-    enough = 4 * look.width if view.y is None else look.width * 3 // 4
+    enough = LINE_POINTS if view.y is None else MAP_POINTS
     points = [enough] * len(view.shown)
     itemsize = max(1, node.itemsize)
     # What is stored together is one request: small shards are read as a whole.
@@ -117,11 +122,18 @@ def plan(view: View, look: Look) -> Sample:
     return sample(node.shape, parts, itemsize, view.shown, points, view.at)
 
 
-def read_part(session: Session, view: View, taken: Sample) -> Numbers:
+def read_part(parts: Parts, session: Session, view: View, taken: Sample) -> Numbers:
     """The numbers of a view, in the order of the array's dimensions, those not drawn left out.
 
+    parts: what was read before; what is returned is kept there, and not to be changed.
     `InvalidInputError` for what cannot be drawn.
     """
+    places = tuple(positions.tobytes() for positions in taken.positions)
+    key = (session.snapshot_id, view.node.path, view.shown, places)
+    return parts.load(key, lambda: _read(session, view, taken))
+
+
+def _read(session: Session, view: View, taken: Sample) -> Numbers:
     node = view.node
     values = numbers(read_at(session, node.path, taken.positions), node.attributes)
     if values is None:
@@ -131,20 +143,24 @@ def read_part(session: Session, view: View, taken: Sample) -> Numbers:
     return values.reshape([len(taken.positions[d]) for d in view.shown])
 
 
-def draw(session: Session, view: View, look: Look, beside: tuple[Session, View] | None) -> str:
+def draw(
+    parts: Parts, session: Session, view: View, look: Look, beside: tuple[Session, View] | None
+) -> str:
     """The picture of a view; beside: another version, for which the same colours are to do."""
-    taken = plan(view, look)
-    values = read_part(session, view, taken)
+    taken = plan(view)
+    values = read_part(parts, session, view, taken)
     extent = extent_of(values, diverging=False)
     if beside is not None:
-        other = read_part(*beside, plan(beside[1], look))
+        other = read_part(parts, *beside, plan(beside[1]))
         ends = extent, extent_of(other, diverging=False)
         if np.isfinite(other).any() and np.isfinite(values).any():
             extent = min(low for low, _ in ends), max(high for _, high in ends)
     return _drawn(session, view, look, values, taken, extent, diverging=False)
 
 
-def draw_difference(sessions: tuple[Session, Session], views: tuple[View, View], look: Look) -> str:
+def draw_difference(
+    parts: Parts, sessions: tuple[Session, Session], views: tuple[View, View], look: Look
+) -> str:
     """The picture of the second minus the first of two versions, as far as both have elements."""
     shapes = [view.node.shape for view in views]
     if len(shapes[0]) != len(shapes[1]):
@@ -163,9 +179,10 @@ def draw_difference(sessions: tuple[Session, Session], views: tuple[View, View],
         )
         for view in views
     )
-    plan(before, look)
-    taken = plan(after, look)
-    old, new = read_part(sessions[0], before, taken), read_part(sessions[1], after, taken)
+    plan(before)
+    taken = plan(after)
+    old = read_part(parts, sessions[0], before, taken)
+    new = read_part(parts, sessions[1], after, taken)
     difference = new - old
     # Where both miss a number there is no difference; where one does, it is unknown.
     difference[np.isnan(new) & np.isnan(old)] = 0.0

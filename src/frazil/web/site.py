@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 
 from frazil._version import __version__
 from frazil.ids import SnapshotId
+from frazil.library.cache import Cache
 from frazil.library.catalog import Catalog
 from frazil.notebook import readable
 from frazil.repository import Repository
@@ -24,8 +25,11 @@ from frazil.storage import Storage
 from frazil.verification import VerifyReport
 from frazil.web.commits import Commits, read_commits
 from frazil.web.lanes import lanes
+from frazil.web.values import Parts
 from frazil.web.versions import Version, find_version, usual_version
 
+PARTS = 64 * 1024 * 1024
+"""Bytes of elements that are kept."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,6 +43,8 @@ class Site:
         """What the forms hold that change something, and no other site knows."""
         self.verified: VerifyReport | None = None
         """The last verification that was made here."""
+        self.parts: Parts = Cache(PARTS, lambda values: values.nbytes)
+        """What pictures were made of: light and dark, and side by side, it is the same."""
         self._commits: Commits | None = None
         self._templates = Environment(
             loader=PackageLoader("frazil.web"),
@@ -63,20 +69,24 @@ class Site:
             site=self, name=name_of(repo.storage), version_of_frazil=__version__
         )
 
-    @property
-    def catalog(self) -> Catalog:
-        """Branches, tags and snapshots."""
-        return self.repo._core.catalog
+    def catalog(self, request: Request) -> Catalog:
+        """Branches, tags and snapshots, as they are when a page first asks."""
+        state = request.state
+        if not hasattr(state, "catalog"):
+            state.catalog = self.repo._core.catalog.at_once()
+        found: Catalog = state.catalog
+        return found
 
-    def commits(self) -> Commits:
+    def commits(self, request: Request) -> Commits:
         """The history as it is now."""
-        self._commits = read_commits(self.catalog, self._commits)
+        self._commits = read_commits(self.catalog(request), self._commits)
         return self._commits
 
     def version(self, request: Request, name: str = "at") -> Version:
         """The version that a parameter names, or the usual one."""
         text = request.query_params.get(name, "")
-        return find_version(self.catalog, text) if text else usual_version(self.catalog)
+        catalog = self.catalog(request)
+        return find_version(catalog, text) if text else usual_version(catalog)
 
     def session(self, version: Version) -> Session:
         """A view of a version."""

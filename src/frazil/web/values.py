@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from frazil.errors import ErrorKind, FormatError, IcechunkError
+from frazil.library.cache import Cache
 from frazil.nodes import attribute_number
 from frazil.session import Session
 
 Numbers = npt.NDArray[np.float64]
+Parts = Cache[tuple[object, ...], Numbers]
+"""Numbers by what they were read from, which never changes."""
 
 
 def read_at(

@@ -29,7 +29,7 @@ def figure(request: Request) -> Response:
         if request.query_params.get("beside"):
             other = site.session(site.version(request, "beside"))
             beside = other, read_view(request, describe(other._array(path)))
-        picture = draw(session, read_view(request, describe(node)), look, beside)
+        picture = draw(site.parts, session, read_view(request, describe(node)), look, beside)
     except (IcechunkError, OSError) as error:
         picture = message(str(error), look)
     return svg(picture)
@@ -45,7 +45,7 @@ def difference(request: Request) -> Response:
         old, new = (
             read_view(request, describe(session._array(path))) for session in (before, after)
         )
-        picture = draw_difference((before, after), (old, new), look)
+        picture = draw_difference(site.parts, (before, after), (old, new), look)
     except (IcechunkError, OSError) as error:
         picture = message(str(error), look)
     return svg(picture)
@@ -73,7 +73,7 @@ def chunks(request: Request) -> Response:
     try:
         part = slice_of(session, node, view.y, view.x, at)
         if commits:
-            ancestry = site.catalog.ancestry(version.id)
+            ancestry = site.catalog(request).ancestry(version.id)
             found = by_commit(site.repo._core.library, part, ancestry)
         else:
             found = by_kind(part)
@@ -90,5 +90,5 @@ def chunks(request: Request) -> Response:
         found=found,
         problem=problem,
         by_commit=commits,
-        **choices(site),
+        **choices(site, request),
     )

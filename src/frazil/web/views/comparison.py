@@ -32,7 +32,7 @@ def comparison(request: Request) -> Response:
         after=after,
         sections=sections,
         counted=counted,
-        **choices(site),
+        **choices(site, request),
     )
 
 
@@ -40,8 +40,8 @@ def _before(request: Request, site: Site, after: Version) -> Version:
     """The version to compare with: the one before, unless told."""
     if request.query_params.get("before"):
         return site.version(request, "before")
-    parent = site.catalog.record(after.id).parent
-    return after if parent is None else find_version(site.catalog, f"snapshot:{parent}")
+    parent = site.catalog(request).record(after.id).parent
+    return after if parent is None else find_version(site.catalog(request), f"snapshot:{parent}")
 
 
 def _arrays(request: Request, site: Site, before: Version, after: Version, path: str) -> Response:
@@ -66,5 +66,5 @@ def _arrays(request: Request, site: Site, before: Version, after: Version, path:
         there=there,
         view=view,
         labels=view.labels(session),
-        **choices(site),
+        **choices(site, request),
     )

@@ -23,11 +23,11 @@ PAGE = 50
 def history(request: Request) -> Response:
     """The graph of commits, newest first, with branches and tags."""
     site = site_of(request)
-    commits = site.commits()
+    commits = site.commits(request)
     start = integer(request, "start", 0, 0, max(0, len(commits) - 1))
     wanted = request.query_params.get("to", "")
     if wanted:
-        place = commits.place(find_version(site.catalog, wanted).id)
+        place = commits.place(find_version(site.catalog(request), wanted).id)
         start = 0 if place is None else place - place % PAGE
     page = commits.page(start, PAGE)
     return site.page(
@@ -45,7 +45,7 @@ def history(request: Request) -> Response:
 def commit(request: Request) -> Response:
     """One commit: what it says of itself, and what it changed."""
     site = site_of(request)
-    record = site.catalog.record(SnapshotId.parse(request.query_params.get("id", "")))
+    record = site.catalog(request).record(SnapshotId.parse(request.query_params.get("id", "")))
     sections: list[Section] = []
     problem = ""
     if record.parent is not None:
@@ -53,7 +53,7 @@ def commit(request: Request) -> Response:
             sections = sections_of(_changes(request, record.parent, record.id))
         except IcechunkError as error:
             problem = error.message
-    branches, tags = site.commits().names.get(record.id, ((), ()))
+    branches, tags = site.commits(request).names.get(record.id, ((), ()))
     metadata = {key: value for key, value in record.metadata.items() if key != OWN_KEY}
     return site.page(
         request,

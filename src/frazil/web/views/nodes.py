@@ -42,7 +42,7 @@ def tree(request: Request) -> Response:
         "node": described,
         "crumbs": crumbs(described.path),
         "attributes": [(key, _written(value)) for key, value in described.attributes.items()],
-        **choices(site),
+        **choices(site, request),
     }
     if described.file is not None:
         shared["attributes"] = [(k, _written(v)) for k, v in described.file.attributes.items()]
@@ -141,9 +141,9 @@ CHOICES = 500
 """As many names are offered of branches and of tags."""
 
 
-def choices(site: Site) -> dict[str, Any]:
+def choices(site: Site, request: Request) -> dict[str, Any]:
     """The branches and tags to choose from."""
-    catalog = site.catalog
+    catalog = site.catalog(request)
     return {
         "branches": sorted(catalog.branches())[:CHOICES],
         "tags": sorted(catalog.tags())[:CHOICES],

@@ -48,7 +48,7 @@ CHANGES: dict[tuple[str, str], Change] = {
 def names(request: Request) -> Response:
     """The branches and tags, with forms to change them."""
     site = site_of(request)
-    commits = site.commits()
+    commits = site.commits(request)
     return site.page(
         request,
         "names.html",

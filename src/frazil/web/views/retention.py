@@ -28,7 +28,7 @@ def retention(request: Request) -> Response:
     asked = request.query_params.get("preview") == "1"
     plan, garbage, problem = None, None, ""
     try:
-        if policy is not None and (asked or _is_quick(site)):
+        if policy is not None and (asked or _is_quick(site, request)):
             plan = site.repo.apply_retention(dry_run=True)
     except IcechunkError as error:
         problem = error.message
@@ -57,9 +57,9 @@ def retention(request: Request) -> Response:
     )
 
 
-def _is_quick(site: Site) -> bool:
+def _is_quick(site: Site, request: Request) -> bool:
     """Whether the history is at hand, and short."""
-    catalog = site.catalog
+    catalog = site.catalog(request)
     return isinstance(catalog, CatalogV2) and len(catalog.info().snapshots) <= QUICK_SNAPSHOTS
 
 

@@ -69,7 +69,7 @@ def storage(request: Request) -> Response:
         objects=objects,
         use=None if statistics is None else statistics.objects,
         problem=problem,
-        **choices(site),
+        **choices(site, request),
     )
 
 

@@ -216,7 +216,10 @@ def _time_marks(
         found = list(numbers.astype(f"M8[{unit}]").astype("M8[us]"))
         found = [moment for moment in found if start <= moment <= stop]
         break
-    return [(moment, _moment(moment).strftime(_FORMATS[unit])) for moment in found]
+    texts = [_moment(moment).strftime(_FORMATS[unit]) for moment in found]
+    if texts and unit in ("s", "m"):  # nothing else says of which day they are
+        texts[0] = f"{_moment(found[0]):%d %b %Y} {texts[0]}"
+    return list(zip(found, texts, strict=True))
 
 
 def _moment(time: np.datetime64) -> datetime:

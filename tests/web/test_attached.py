@@ -49,7 +49,7 @@ def test_a_file_is_shown_as_a_file(site: TestClient) -> None:
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert hashlib.sha256(b"<script>alert(1)</script>").hexdigest() in text
-    assert "<td>Ada</td>" in text
+    assert "<div>Ada</div>" in text
     assert 'name="y"' not in text  # no sliders of an array
     assert "first 64.0 KiB" in page(site, "long.txt")
     assert "first 64" not in text

@@ -26,7 +26,7 @@ def classes(page: str) -> list[str]:
 def test_a_map_of_chunks_by_kind(site: TestClient) -> None:
     page = site.get("/chunks", params={"path": AIR, "x": 0, "y": "none"}).text
     assert classes(page) == ["g1", "g1", "g1", "g0"]
-    assert "3 chunks of 4" in page
+    assert "3 of 4 chunks" in page
 
 
 def test_kinds_of_chunks() -> None:
@@ -65,7 +65,7 @@ def test_many_chunks_share_cells() -> None:
         array[:3, :6] = 1
     page = TestClient(app(repo), base_url=HERE).get("/chunks", params={"path": "/a"}).text
     assert "each cell stands for 3 × 6" in page
-    assert "18 chunks of 50" in page
+    assert "18 of 50" in page
     assert classes(page).count("g3") == 1
 
 

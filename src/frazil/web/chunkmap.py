@@ -25,10 +25,12 @@ from frazil.session import Session
 from frazil.storage.pool import map_parallel
 from frazil.web.markup import element
 
-REFERENCES = 2_000_000
+REFERENCES = 5_000_000
 """As many references may be in the manifests that are read."""
 ROWS, COLUMNS = 48, 96
 """Cells of the picture; with more chunks, several share a cell."""
+FOLD = 60
+"""A line of more chunks goes on in the next."""
 COMMITS = 64
 """So many commits are looked at for the one that wrote a chunk."""
 SHOWN_COMMITS = 7
@@ -38,6 +40,7 @@ NONE, MIXED, OLDER = 0, 254, 255
 """Groups of a chunk that there is not, of several in a cell, of an unknown commit."""
 
 Groups = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +65,46 @@ class Slice:
     dims: tuple[int | None, int | None]
     grid: tuple[int, int]
 
-    def places(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """The row and the column of each reference."""
-        none = np.zeros(len(self.refs), np.uint32)
-        row, column = (none if d is None else self.refs.index[:, d] for d in self.dims)
+    @property
+    def is_folded(self) -> bool:
+        """Whether the chunks are one line, and longer than one of the picture."""
+        return min(self.grid) == 1 and max(self.grid) > FOLD
+
+    def places(self) -> tuple[Places, Places]:
+        """The row and the column of each reference in the grid."""
+        none = np.zeros(len(self.refs), np.int64)
+        row, column = (
+            none if d is None else self.refs.index[:, d].astype(np.int64) for d in self.dims
+        )
         return row, column
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkMap:
     """cells: uint8[row, column], the group of the chunks in each cell; per_cell: chunks along
-    rows and columns in one; grid: chunks along rows and columns."""
+    rows and columns in one; grid: chunks along rows and columns; is_folded: whether the rows are
+    parts of one line."""
 
     cells: Groups
     per_cell: tuple[int, int]
     grid: tuple[int, int]
+    is_folded: bool
     kinds: tuple[Kind, ...]
     commits: tuple[tuple[SnapshotRecord, int, int], ...] = ()
     """The commits that wrote chunks: record, group, number of chunks."""
     older: int = 0
     """Chunks that none of the commits looked at has written."""
+
+    @property
+    def named(self) -> tuple[tuple[SnapshotRecord, int, int], ...]:
+        """The commits that have a colour of their own."""
+        own = SHOWN_COMMITS - (len(self.commits) > SHOWN_COMMITS)
+        return self.commits[:own]
+
+    @property
+    def others(self) -> tuple[tuple[SnapshotRecord, int, int], ...]:
+        """Those that share the last one."""
+        return self.commits[len(self.named) :]
 
     @property
     def total(self) -> int:
@@ -99,12 +122,11 @@ class ChunkMap:
         size = max(6, min(28, 840 // max(1, columns), 420 // max(1, rows)))
         gap = 1 if size > 7 else 0
         body = []
-        for row in range(rows):
-            line = self.cells[row]
+        for row, line in enumerate(self._lines()):
             # Cells of one group that are side by side are one shape where no gap is between.
-            starts = np.flatnonzero(np.diff(line, prepend=-1) != 0) if not gap else range(columns)
-            stops = [*list(starts)[1:], columns]
-            for start, stop in zip(starts, stops, strict=True):
+            alike = np.diff(line, prepend=-1) != 0 if not gap else np.ones(len(line), np.bool_)
+            starts = np.flatnonzero(alike).tolist()
+            for start, stop in zip(starts, [*starts[1:], len(line)], strict=True):
                 width = (stop - start) * size - gap
                 body.append(
                     element(
@@ -117,6 +139,13 @@ class ChunkMap:
             viewBox=f"0 0 {columns * size} {rows * size}",
             **{"class": "chunks", "aria-label": f"{self.present} of {self.total} chunks exist"},
         )  # fmt: skip
+
+    def _lines(self) -> list[Groups]:
+        """The rows of the picture; a folded line has its end in the last."""
+        lines = list(self.cells)
+        if self.is_folded and lines:
+            lines[-1] = lines[-1][: -(-self.total // self.per_cell[1]) - (len(lines) - 1) * FOLD]
+        return lines
 
 
 def slice_of(
@@ -144,7 +173,8 @@ def slice_of(
     total = sum(table.get(manifest.id).num_refs for manifest in reached)
     if total > REFERENCES:
         raise InvalidInputError(
-            f"The manifests of these chunks have {total:,} references: too many to show at once.",
+            f"The manifests of these chunks have {total:,} references: too many to show at once. "
+            "Show a line of them: choose none for Upright.",
             ErrorKind.UNKNOWN,
         )
     found = [ChunkRefs.empty(len(counts))]
@@ -162,7 +192,7 @@ def by_kind(part: Slice) -> ChunkMap:
         for group, name in KINDS.items()
         if (mask := part.refs.kind == group).any()
     )
-    return ChunkMap(cells, per_cell, part.grid, kinds)
+    return ChunkMap(cells, per_cell, part.grid, part.is_folded, kinds)
 
 
 def by_commit(library: Library, part: Slice, ancestry: Iterable[SnapshotRecord]) -> ChunkMap:
@@ -190,17 +220,23 @@ def by_commit(library: Library, part: Slice, ancestry: Iterable[SnapshotRecord])
     )
     cells, per_cell = _cells(part, groups[which].astype(np.uint8))
     older = int(counts[:known].sum())
-    return ChunkMap(cells, per_cell, part.grid, by_kind(part).kinds, commits, older)
+    kinds = by_kind(part).kinds
+    return ChunkMap(cells, per_cell, part.grid, part.is_folded, kinds, commits, older)
 
 
 def _cells(part: Slice, group: Groups) -> tuple[Groups, tuple[int, int]]:
     """The group of each cell of the picture: that of its chunks, or `MIXED`."""
-    rows, columns = part.grid
-    per = (max(1, -(-rows // ROWS)), max(1, -(-columns // COLUMNS)))
-    shape = (max(1, -(-rows // per[0])), max(1, -(-columns // per[1])))
-    low, high = np.full(shape, 255, np.uint8), np.zeros(shape, np.uint8)
     row, column = part.places()
-    at = (row // per[0], column // per[1])
+    if part.is_folded:
+        per = (1, -(-max(part.grid) // (ROWS * FOLD)))
+        shape = (-(-max(part.grid) // (per[1] * FOLD)), FOLD)
+        at = np.divmod((row + column) // per[1], FOLD)
+    else:
+        rows, columns = part.grid
+        per = (max(1, -(-rows // ROWS)), max(1, -(-columns // COLUMNS)))
+        shape = (max(1, -(-rows // per[0])), max(1, -(-columns // per[1])))
+        at = (row // per[0], column // per[1])
+    low, high = np.full(shape, 255, np.uint8), np.zeros(shape, np.uint8)
     np.minimum.at(low, at, group)
     np.maximum.at(high, at, group)
     return np.where(low <= high, np.where(low == high, low, MIXED), NONE).astype(np.uint8), per

@@ -78,6 +78,11 @@ class Commits:
         rows: list[int] = self.order[found].tolist()
         return rows
 
+    def record(self, id_: SnapshotId) -> SnapshotRecord | None:
+        """What a snapshot says of itself, None for one that is not known."""
+        row = self.table.find(id_)
+        return self.table.record(row) if row >= 0 else None
+
     def place(self, id_: SnapshotId) -> int | None:
         """Where a snapshot is in the order."""
         row = self.table.find(id_)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from frazil.errors import (
     AlreadyExistsError,
@@ -24,6 +24,7 @@ from frazil.errors import (
     SessionStateError,
     SnapshotNotFoundError,
 )
+from frazil.web.safety import HEADERS
 from frazil.web.site import site_of
 
 
@@ -100,6 +101,10 @@ def _known(request: Request, error: Exception) -> Response:
     return _page(request, status_of(error), error.message, advice_for(error))
 
 
+def _storage(request: Request, error: Exception) -> Response:
+    return _page(request, 500, f"The storage cannot be read: {error}", _HEALTH)
+
+
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     page = _page(request, error.status_code, error.detail)
@@ -114,4 +119,17 @@ def _page(request: Request, status: int, text: str, advice: Advice = _START) -> 
     )
 
 
-HANDLERS: Mapping[Any, Any] = {IcechunkError: _known, HTTPException: _http}
+def _unknown(request: Request, error: Exception) -> Response:
+    """A defect: the traceback is where the explorer was started, and says more to nobody here."""
+    text = "This page has a defect. The terminal in which the explorer runs has the details."
+    answer = PlainTextResponse(text, 500)
+    answer.headers.update(HEADERS)
+    return answer
+
+
+HANDLERS: Mapping[Any, Any] = {
+    IcechunkError: _known,
+    HTTPException: _http,
+    OSError: _storage,
+    Exception: _unknown,
+}

@@ -28,6 +28,8 @@ from frazil.web.lanes import lanes
 from frazil.web.values import Parts
 from frazil.web.versions import Version, find_version, usual_version
 
+LONGEST = 50_000
+"""Characters of a value that are shown."""
 PARTS = 64 * 1024 * 1024
 """Bytes of elements that are kept."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +65,7 @@ class Site:
             headline=headline,
             brief=brief,
             capital=capital,
+            shortly=shortly,
             breakable=breakable,
         )
         self._templates.globals.update(
@@ -172,6 +175,12 @@ def brief(id_: object) -> str:
 def capital(words: str) -> str:
     """A sentence with a capital, as sentences have it that stand alone, unless a name is first."""
     return words[:1].upper() + words[1:] if words.partition(" ")[0].isalpha() else words
+
+
+def shortly(words: str) -> str:
+    """A text, but not more than a page can bear."""
+    more = len(words) - LONGEST
+    return words if more <= 0 else f"{words[:LONGEST]}… and {number(more)} more characters"
 
 
 def name_of(storage: Storage) -> str:

@@ -121,6 +121,7 @@ def _group(
         "group.html",
         children=children,
         inside=inside,
+        has_arrays=any(child.is_array and child.file is None for child in children),
         total=len(names),
         searched=searched,
         start=start,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -11,9 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from frazil.format.history import SnapshotRecord
+from frazil.ids import SnapshotId
 from frazil.repository import Repository
-from frazil.web.site import link, site_of
+from frazil.web.commits import Commits
+from frazil.web.site import integer, link, site_of
 
+PAGE, MANY = 100, 12
+"""Names of a kind on a page; of more names than that, one can be looked for."""
 FORM_BYTES = 64 * 1024
 """More is no form of this site."""
 
@@ -45,16 +51,52 @@ CHANGES: dict[tuple[str, str], Change] = {
 """All that can be changed in the explorer: kind and action."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A page of branches or of tags: name and what it leads to, None where that is not known.
+
+    total: how many there are that have what was looked for in their name; start: of the first.
+    """
+
+    kind: str
+    title: str
+    listed: list[tuple[str, SnapshotId, SnapshotRecord | None]]
+    total: int
+    start: int
+
+
 def names(request: Request) -> Response:
     """The branches and tags, with forms to change them."""
     site = site_of(request)
     commits = site.commits(request)
+    searched = request.query_params.get("find", "").strip()
     return site.page(
         request,
         "names.html",
-        branches=sorted(commits.branches.items()),
-        tags=sorted(commits.tags.items()),
+        lists=[
+            _page(request, commits, "branch", "Branches", commits.branches, searched),
+            _page(request, commits, "tag", "Tags", commits.tags, searched),
+        ],
+        many=len(commits.branches) + len(commits.tags) > MANY,
+        searched=searched,
         target=site.version(request),
+        size=PAGE,
+    )
+
+
+def _page(
+    request: Request,
+    commits: Commits,
+    kind: str,
+    title: str,
+    refs: Mapping[str, SnapshotId],
+    searched: str,
+) -> Named:
+    found = sorted(name for name in refs if searched.lower() in name.lower())
+    start = integer(request, kind, 0, 0, max(0, len(found) - 1))
+    shown = [(name, refs[name]) for name in found[start : start + PAGE]]
+    return Named(
+        kind, title, [(name, id_, commits.record(id_)) for name, id_ in shown], len(found), start
     )
 
 

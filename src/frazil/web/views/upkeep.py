@@ -45,20 +45,21 @@ def storage(request: Request) -> Response:
     version = site.version(request)
     session = site.session(version)
     measure = request.query_params.get("measure") == "1"
-    arrays = by_array(session) if measure or is_quick(session) else None
-    start = integer(request, "start", 0, 0, max(0, len(arrays or ()) - 1))
     backend = site.repo._core.library.backend
-    problem, objects, statistics = "", None, None
-    if measure:
-        try:
+    problem, arrays, objects, statistics = "", None, None, None
+    try:
+        arrays = by_array(session) if measure or is_quick(session) else None
+        if measure:
             objects = stored(backend)
             statistics = site.repo.statistics(objects=True)
-        except IcechunkError as error:
-            problem = error.message
+    except IcechunkError as error:
+        problem = error.message
+    start = integer(request, "start", 0, 0, max(0, len(arrays or ()) - 1))
     return site.page(
         request,
         "storage.html",
         version=version,
+        manifests=session._workspace.base.manifests,
         arrays=None if arrays is None else arrays[start : start + PAGE],
         count=len(arrays or ()),
         most=max((use.total for use in arrays or ()), default=0),

@@ -78,7 +78,8 @@ class Growth:
         top = max(most, marks[-1][0])
         span = int((stop - start).astype(np.int64))
         x = _LEFT + inner * (time - start).astype(np.int64) / span
-        body = [_legend(sizes, ink)]
+        legend, more = _legend(sizes, ink, width)
+        body: list[str] = []
         for size, label in marks:
             y = _TOP + _HEIGHT * (1 - size / top)
             body.append(_line(_LEFT, y, _LEFT + inner, y, ink.rule))
@@ -97,12 +98,12 @@ class Growth:
             body.append(_line(at, bottom, at, bottom + 4, ink.text))
             anchor = "end" if at > width - 50 else "middle"
             body.append(_text(at, bottom + 19, label, ink.text, anchor))
-        height = bottom + _BOTTOM
+        height = bottom + _BOTTOM + more
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}" font-family="ui-sans-serif, system-ui, sans-serif" '
             f'font-size="12" role="img"><title>Bytes of chunks over time</title>'
-            f"{''.join(body)}</svg>"
+            f'{legend}<g transform="translate(0 {more})">{"".join(body)}</g></svg>'
         )
 
 
@@ -245,15 +246,19 @@ def _area(
     return "".join([*there, *back, "Z"])
 
 
-def _legend(sizes: npt.NDArray[np.int64], ink: Ink) -> str:
-    found, at = [], float(_LEFT)
+def _legend(sizes: npt.NDArray[np.int64], ink: Ink, width: int) -> tuple[str, int]:
+    """What the colours are, and pixels that it takes below its first line."""
+    found, at, y = [], float(_LEFT), 0
     for colour, name, kind in zip(COLOURS, KINDS, sizes, strict=True):
         if kind.any():
             words = f"{name} {readable(int(kind[-1]))}"
-            found.append(f'<rect x="{at:.0f}" y="9" width="11" height="11" fill="{colour}"/>')
-            found.append(_text(at + 17, 19, words, ink.text, "start"))
-            at += 17 + 6.6 * len(words) + 22
-    return "".join(found) or _text(_LEFT, 19, "no chunks yet", ink.text, "start")
+            room = 17 + 6.6 * len(words)
+            if at > _LEFT and at + room > width:
+                at, y = float(_LEFT), y + 18
+            found.append(f'<rect x="{at:.0f}" y="{y + 9}" width="11" height="11" fill="{colour}"/>')
+            found.append(_text(at + 17, y + 19, words, ink.text, "start"))
+            at += room + 22
+    return "".join(found) or _text(_LEFT, 19, "no chunks yet", ink.text, "start"), y
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:

@@ -121,3 +121,11 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InvalidInputError, match="needs matplotlib"):
         drawn("c.png")
+
+
+def test_what_colours_are_fits_into_narrow_pictures() -> None:
+    growth = Growth(np.array(["2024-01-01", "2024-02-01"], "M8[us]"), np.full((3, 2), 1 << 20))
+    wide, narrow = growth.svg(width=860), growth.svg(width=380)
+    assert wide.count('y="9" width="11"') == 3
+    assert narrow.count('y="9" width="11"') == 1
+    assert narrow.count('y="27" width="11"') == 2

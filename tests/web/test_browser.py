@@ -155,7 +155,7 @@ def test_a_slider_moves_the_picture(browser: Any, address: str) -> None:
         page.wait_for_url("**i0=1**")
         assert page.inner_text("output") != before
         assert "1 of 239" in page.inner_text("output")
-        page.click("a[aria-label=after]")
+        page.click("a[aria-label^=after]")
         page.wait_for_url("**i0=2**")
         assert page.input_value("#i0") == "2"
         assert "i0=2" in page.get_attribute("figure img", "src")
@@ -168,7 +168,7 @@ def test_a_slider_moves_the_picture(browser: Any, address: str) -> None:
 def test_it_works_without_scripts(browser: Any, address: str) -> None:
     with window(browser, address, java_script_enabled=False) as page:
         page.goto(f"{address}/tree?path={AIR}")
-        page.click("a[aria-label=after]")
+        page.click("a[aria-label^=after]")
         assert "1 of 239" in page.inner_text("output")
         page.select_option("select[name=at]", "tag:release-1")
         page.click("form.version button")

@@ -151,6 +151,7 @@ def test_what_is_known_is_not_sent_again(files: TestClient, folder: Path, key: s
         "chunks/..\\..\\outside",
         "chunks/%00",
         "chunks/%ff",
+        "chunks/" + "x" * 256,
         "",
     ],
 )

@@ -55,6 +55,14 @@ def test_without_the_token_nothing_is_shown(filled: frazil.Repository) -> None:
     assert site.get("/").status_code == 200  # with the cookie
 
 
+def test_explorers_on_one_host_do_not_share_a_cookie(filled: frazil.Repository) -> None:
+    jars = []
+    for token in ("one", "two"):
+        site = TestClient(app(filled, token=token), base_url=HERE, follow_redirects=False)
+        jars.append(site.get(f"/?token={token}").headers["set-cookie"].partition("=")[0])
+    assert len(set(jars)) == 2
+
+
 def test_no_way_out_by_the_token(filled: frazil.Repository) -> None:
     site = TestClient(app(filled, token="t"), base_url=HERE, follow_redirects=False)
     target = site.get("http://127.0.0.1//evil.example/?token=t").headers["location"]

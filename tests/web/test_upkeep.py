@@ -138,6 +138,25 @@ def test_names_are_made_and_deleted(repo: frazil.Repository) -> None:
     assert repo.list_tags() == set()
 
 
+def test_many_names_are_on_several_pages(repo: frazil.Repository) -> None:
+    tip = repo.lookup_branch("main")
+    for number in range(103):
+        repo.create_tag(f"t{number:03}", tip)
+    site = TestClient(app(repo), base_url=HERE)
+    page = site.get("/names").text
+    assert "t099" in page
+    assert "t100" not in page
+    assert "Numbers" in page, "the newest commit"
+    assert "/names?tag=100#tag" in page
+    rest = site.get("/names", params={"tag": 100}).text
+    assert "t102" in rest
+    assert ">main<" in rest
+    found = site.get("/names", params={"find": "T01"}).text
+    assert "t010" in found
+    assert "t020" not in found
+    assert "None has such a name." in found
+
+
 def test_other_sites_change_nothing(repo: frazil.Repository) -> None:
     site = TestClient(app(repo, write=True), base_url=HERE)
     form = {

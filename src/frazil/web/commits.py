@@ -97,6 +97,11 @@ class Commit:
     record: SnapshotRecord
     place: Place
 
+    @property
+    def merged(self) -> tuple[SnapshotId, ...]:
+        """What it brought in beside its parent."""
+        return tuple(merge_parents(self.record.metadata))
+
 
 def read_commits(catalog: Catalog, known: Commits | None) -> Commits:
     """The history as it is now; `known` if that is still it."""

@@ -91,6 +91,8 @@ class Guard:
         self.token = token
         self.methods = {"GET", "HEAD", "POST"} if write else {"GET", "HEAD"}
         self.cookie = hashlib.sha256(f"frazil cookie {token}".encode()).hexdigest()
+        # Browsers send cookies to all ports of a host: each explorer has a name of its own.
+        self.name = f"{COOKIE}_{hashlib.sha256(self.cookie.encode()).hexdigest()[:8]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other kinds of connection than HTTP are not for this server."""
@@ -127,7 +129,7 @@ class Guard:
         if self.token is None:
             return None
         cookies = cookie_parser(headers.get("cookie", ""))
-        if _same(cookies.get(COOKIE, ""), self.cookie):
+        if _same(cookies.get(self.name, ""), self.cookie):
             return None
         kind, _, credential = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and _same(credential.strip(), self.token):
@@ -140,7 +142,7 @@ class Guard:
             rest = urlencode([(name, value) for name, value in query if name != "token"])
             target = "/" + scope["path"].lstrip("/") + (f"?{rest}" if rest else "")
             answer = RedirectResponse(target, 303)
-            answer.set_cookie(COOKIE, self.cookie, httponly=True, samesite="strict")
+            answer.set_cookie(self.name, self.cookie, httponly=True, samesite="strict")
             return answer
         return PlainTextResponse(
             "This server asks for the token that it printed when it was started: "

@@ -186,7 +186,10 @@ def shortly(words: str) -> str:
 def name_of(storage: Storage) -> str:
     """What a repository is called among others: the last part of its place, if it has one."""
     shown = {one.name: str(one.value or "") for one in storage._shown()}
-    places = (shown.get(part, "") for part in ("prefix", "path", "url", "container", "bucket"))
+    places = (
+        shown.get(part, "").partition("?")[0]
+        for part in ("prefix", "path", "url", "container", "bucket")
+    )
     return next((place.rstrip("/").rpartition("/")[2] for place in places if place), "")
 
 

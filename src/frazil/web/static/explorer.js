@@ -26,6 +26,7 @@ async function show(address) {
   let text;
   try {
     const answer = await fetch(address);
+    if (!answer.ok) throw new Error(answer.statusText);
     text = await answer.text();
   } catch {
     location.assign(address);

@@ -25,6 +25,8 @@ from frazil.web.site import site_of
 PIECE = 4 * 1024 * 1024
 """Bytes that are read, and held, at a time."""
 
+LONGEST = 255
+"""Characters of a name; of more, none is a file's."""
 _FOLDERS = frozenset({"chunks", "manifests", "overwritten", "snapshots", "transactions", "refs"})
 _SINGLE = frozenset({"repo", "config.yaml"})
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
@@ -76,7 +78,8 @@ def _key(request: Request) -> str:
     folder, slash, name = key.partition("/")
     segments = key.split("/")
     known = key in _SINGLE or (folder in _FOLDERS and slash and name)
-    if not known or any(part in ("", ".", "..") for part in segments) or "\\" in key:
+    odd = any(part in ("", ".", "..") or len(part) > LONGEST for part in segments)
+    if not known or odd or "\\" in key:
         raise HTTPException(404, "There is no such file in a repository.")
     return key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -58,11 +59,45 @@ def run(program: str, *arguments: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_reading_and_writing_imports_nothing_that_only_other_work_needs(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """What a program has imported that reads and writes an array."""
+    return run(READ_AND_WRITE, str(tmp_path_factory.mktemp("program") / "r"))
+
+
+def test_reading_and_writing_imports_nothing_that_only_other_work_needs(loaded: set[str]) -> None:
     """Import inside the function that needs it what is listed above, and what imports it."""
-    loaded = run(READ_AND_WRITE, str(tmp_path / "r"))
     assert "frazil.engine.commit" in loaded
     assert sorted(loaded & {*USED_ELSEWHERE}) == []
+
+
+def in_functions(module: str) -> set[str]:
+    """The modules of the package that functions of this one import."""
+    file = _file(module)
+    assert file is not None
+    found = set()
+    for function in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom):
+                    names = (f"{node.module}.{alias.name}" for alias in node.names)
+                    found |= {name if _file(name) else str(node.module) for name in names}
+    return {name for name in found if name.startswith("frazil.")}
+
+
+def _file(module: str) -> Path | None:
+    path = Path(frazil.__file__).parent.parent.joinpath(*module.split("."))
+    return next((p for p in (path / "__init__.py", path.with_suffix(".py")) if p.exists()), None)
+
+
+def test_an_import_inside_a_function_spares_programs_something(loaded: set[str]) -> None:
+    """Where it doesn't, import at the top."""
+    ours = {name for name in loaded if name.startswith("frazil")}
+    found = {(name, other) for name in ours for other in in_functions(name) if other in loaded}
+    # When Zarr opens an array; some programs only look at what there is.
+    switch = "frazil.store.pipeline.switch"
+    found -= {(switch, "frazil.store.store"), (switch, "frazil.store.pipeline.pipeline")}
+    assert found == set()
 
 
 def test_the_package_alone_imports_neither_zarr_nor_numpy() -> None:

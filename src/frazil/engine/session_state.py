@@ -24,6 +24,7 @@ from frazil.errors import ErrorKind, IcechunkError, SessionStateError, StorageEr
 from frazil.ids import SnapshotId
 from frazil.library.catalog import Catalog, needs_spec_2
 from frazil.library.catalog_v2 import CatalogV2
+from frazil.model.descent import with_own
 from frazil.model.flags import MOVE_NODE, check_enabled
 from frazil.model.moments import Collected, Moment
 from frazil.storage.base import Backend
@@ -212,7 +213,6 @@ class SessionState:
     def save(self) -> SnapshotId:
         """Leave the changes in the storage, see `frazil.engine.resuming`; returns their id."""
         from frazil.engine.resuming import FORK_OF
-        from frazil.model.descent import with_own
 
         with self.workspace.lock:
             base = str(self.workspace.snapshot_id)

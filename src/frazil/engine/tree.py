@@ -26,6 +26,7 @@ from frazil.format.transaction_log import Move
 from frazil.ids import ChunkId, NodeId, SnapshotId
 from frazil.library.files import Library
 from frazil.model.changes import ChangeSet
+from frazil.model.moves import move, net_moves
 from frazil.model.zarr_metadata import read_layout
 from frazil.paths import is_under, parent_of
 from frazil.storage.fork import ForksafeRLock
@@ -131,7 +132,6 @@ class Tree:
         Raises `RebaseFailedError` if nodes cannot be moved there as they were here.
         """
         from frazil.conflicts import Conflict, ConflictType
-        from frazil.model.moves import move
 
         with self.lock:
             nodes = base.nodes
@@ -321,8 +321,6 @@ class Tree:
 
     def move_node(self, source: str, target: str) -> None:
         """Move a node with all below it; see `frazil.model.moves.move` for the errors."""
-        from frazil.model.moves import move
-
         with self.lock:
             nodes = move(self.nodes, source, target)
             self._check_not_read_only(ErrorKind.READ_ONLY_SESSION)
@@ -337,8 +335,6 @@ class Tree:
 
     def net_moves(self) -> tuple[Move, ...]:
         """What came of all moves, for each node."""
-        from frazil.model.moves import net_moves
-
         return net_moves(self.base.nodes, self.nodes) if self.changes.moves else ()
 
     def clear(self) -> None:

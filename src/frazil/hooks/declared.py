@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -122,8 +123,6 @@ class Hook(Displayed):
     @property
     def does(self) -> str:
         """In a line: `validator cf`, `command python check.py`, `webhook https://...`."""
-        import shlex
-
         said = self.validator or self.webhook or shlex.join(self.command or ())
         options = f" {json.dumps(dict(self.options), sort_keys=True)}" if self.options else ""
         return f"{self.kind} {said}{options}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from frazil.format.history import described
 from frazil.ids import SnapshotId
+from frazil.model.descent import merge_parents
 from frazil.repository.base import RepositoryBase
 from frazil.storage.pool import map_parallel
 from frazil.store.iterators import AsyncCloseableIterator
@@ -64,7 +65,6 @@ class History(RepositoryBase):
         """
         from frazil.engine.revisions import reachable
         from frazil.graph import GraphRow
-        from frazil.model.descent import merge_parents
         from frazil.snapshots import AncestryGraph
 
         catalog = self._core.catalog

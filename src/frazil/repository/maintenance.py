@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frazil.errors import ErrorKind, FormatError
@@ -177,8 +178,6 @@ class Maintenance(RepositoryBase):
         another verification; `NodeNotFoundError` if no version has the path; errors of the
         storage are raised, unless they are about an object that is missing or too short.
         """
-        from pathlib import Path
-
         from frazil.engine.census import check_positive
         from frazil.engine.times import microseconds
         from frazil.engine.verification import record as verify_record

@@ -262,7 +262,7 @@ def _print_values(compared: list[ValueChanges]) -> None:
         return "-" if value is None else f"{value:.4g}"
 
     table(
-        ("ARRAY", "SHAPE", "CHANGED", "OF", "SMALLEST", "LARGEST", "MEAN", "RMS"),
+        ("ARRAY", "SHAPE", "CHANGED", "COMPARED", "SMALLEST", "LARGEST", "MEAN", "RMS"),
         [
             (
                 c.path,

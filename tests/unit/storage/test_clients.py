@@ -21,7 +21,7 @@ from frazil.credentials import (
 )
 from frazil.errors import ErrorKind, StorageError
 from frazil.storage import clients
-from frazil.storage.base import PreconditionFailed
+from frazil.storage.base import AccessDenied, PreconditionFailed
 from frazil.storage.settings import (
     ChecksumAlgorithm,
     S3Options,
@@ -252,6 +252,20 @@ def test_errors_are_translated() -> None:
     assert isinstance(error("a", mode={"e_tag": "9"}), PreconditionFailed)
     missing = clients.translate(FileNotFoundError("x"), key="k", where="the bucket")
     assert missing.kind == ErrorKind.OBJECT_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "PUT http://169.254.169.254/latest/api/token",
+        "GET http://metadata.google.internal/computeMetadata/v1/token",
+    ],
+)
+def test_where_nobody_is_signed_in(url: str) -> None:
+    text = f"Generic error: Error performing {url} in 1ms - HTTP error: error sending request"
+    error = clients.translate(GenericError(text), key="k", where="the bucket")
+    assert isinstance(error, AccessDenied)
+    assert "there are no credentials in the environment" in str(error)
 
 
 def test_messages_are_short_and_without_signatures() -> None:

@@ -19,8 +19,16 @@ Level = Literal["metadata", "objects", "data"]
 Proof = Literal["digest", "transaction logs"]
 """What proves that a manifest was built anew as it was."""
 
+Extents = tuple[tuple[int, int], ...]
+"""From and up to which chunk index, in each dimension."""
+
 _SHOWN = 10
 """Findings that a display lists."""
+
+
+def _box(extents: Extents) -> str:
+    """As a selection of chunks is written."""
+    return f"[{', '.join(f'{start}:{stop}' for start, stop in extents)}]"
 
 
 class FindingKind(StrEnum):
@@ -80,6 +88,8 @@ class Finding:
             return _REPAIR
         if self.object.startswith("manifests/") and self.kind in _REBUILT:
             return f"{_ADVICE[self.kind]}, or have Repository.repair build it anew if it can"
+        if self.object.startswith("transactions/") and self.kind in _REBUILT:
+            return f"{_ADVICE[self.kind]}, or have Repository.repair tell it from the snapshots"
         return _ADVICE[self.kind]
 
     def __str__(self) -> str:
@@ -246,17 +256,96 @@ class RebuiltManifest(Displayed):
 
 
 @dataclass(frozen=True, repr=False, slots=True)
+class RebuiltLog(Displayed):
+    """A transaction log that was lost or damaged, and told from what differs.
+
+    id: of its commit; parent: of the snapshot that was compared with the commit's, None for the
+    first, which changed nothing; created, deleted, updated (other metadata), moved: numbers of
+    nodes; chunks: of written and erased ones; uncertain: what cannot be known, in words.
+    """
+
+    id: str
+    parent: str | None
+    created: int
+    deleted: int
+    updated: int
+    moved: int
+    chunks: int
+    uncertain: tuple[str, ...]
+
+    _public_name: ClassVar[str] = "frazil.verification.RebuiltLog"
+
+    def summary(self) -> str:
+        """What the commit did, in a line."""
+        if self.parent is None:
+            return "the first commit, which changed nothing"
+        counts = {
+            "nodes created": self.created,
+            "deleted": self.deleted,
+            "with other metadata": self.updated,
+            "moved": self.moved,
+            "chunks changed": self.chunks,
+        }
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return f"{told or 'nothing'} since {self.parent}"
+
+    def _shown(self) -> Iterable[Shown]:
+        yield from record(("id", "parent", "created", "deleted", "updated", "moved"), self)
+        yield from record(("chunks", "uncertain"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class LostManifest(Displayed):
+    """A manifest that is lost or damaged and cannot be built anew.
+
+    chunks: how many it has, None if no snapshot says so; known: of how many of them other manifests
+    or footers of objects tell, though not enough to prove the whole; the others are inline chunks,
+    which are nowhere else, or in objects without footers. parts: its arrays, with the ranges
+    (start, stop) of chunk indices in which its chunks of each lie, by dimension.
+    """
+
+    id: str
+    chunks: int | None
+    known: int
+    parts: tuple[tuple[str, Extents], ...]
+
+    _public_name: ClassVar[str] = "frazil.verification.LostManifest"
+
+    def summary(self) -> str:
+        """What was in it, in a line."""
+        arrays = " and ".join(f"{path} in {_box(extents)}" for path, extents in self.parts)
+        if not arrays:
+            return "what was in it cannot be known, as the snapshots that need it are lost, too"
+        count = "chunks" if self.chunks is None else f"{self.chunks} chunks"
+        return f"{count} of {arrays}; others tell of {self.known} of them"
+
+    def _shown(self) -> Iterable[Shown]:
+        return record(("id", "chunks", "known", "parts"), self)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
 class DroppedChunks(Displayed):
-    """Chunks of an array that were given up; chunks: how many, None if nobody knows."""
+    """Chunks of an array that were given up.
+
+    chunks: how many, None if nobody knows; extents: of a lost manifest, the ranges (start, stop) of
+    chunk indices in which all chunks are given up, by dimension.
+    """
 
     array: str
     chunks: int | None
     reason: str
+    extents: Extents | None = None
 
     _public_name: ClassVar[str] = "frazil.verification.DroppedChunks"
 
+    def summary(self) -> str:
+        """What was given up, in a line."""
+        count = "all" if self.chunks is None else str(self.chunks)
+        where = "" if self.extents is None else f" in {_box(self.extents)}"
+        return f"{count} chunks of {self.array}{where}: {self.reason}"
+
     def _shown(self) -> Iterable[Shown]:
-        return record(("array", "chunks", "reason"), self)
+        return record(("array", "chunks", "reason", "extents"), self)
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -268,7 +357,8 @@ class RepairReport(Displayed):
     ids of snapshots that are stored and that the backup does not know: commits that are not in
     the history any more. manifests: those that were built anew; left: what is still wrong;
     dropped: chunks that were given up; snapshot: id of the commit that did so, None if there is
-    none.
+    none. logs: transaction logs that were told from snapshots; lost: manifests that cannot be built
+    anew, with what was in them.
     """
 
     dry_run: bool
@@ -279,13 +369,15 @@ class RepairReport(Displayed):
     left: tuple[Finding, ...] = ()
     dropped: tuple[DroppedChunks, ...] = ()
     snapshot: str | None = None
+    logs: tuple[RebuiltLog, ...] = ()
+    lost: tuple[LostManifest, ...] = ()
 
     _public_name: ClassVar[str] = "frazil.verification.RepairReport"
 
     @property
     def is_needed(self) -> bool:
         """Whether something was, or would be, changed."""
-        return bool(self.restored or self.manifests or self.dropped)
+        return bool(self.restored or self.manifests or self.logs or self.dropped)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
@@ -299,11 +391,15 @@ class RepairReport(Displayed):
                 for one in self.manifests
             ]
             yield Shown(f"manifests ({len(self.manifests)})", "\n".join([*lines, ""]))
+        if self.logs:
+            lines = [f"- {one.id}: {one.summary()}" for one in self.logs]
+            lines += [f"  uncertain: {note}" for note in _notes(self.logs)]
+            yield Shown(f"logs ({len(self.logs)})", "\n".join([*lines, ""]))
+        if self.lost:
+            lines = [f"- {one.id}: {one.summary()}" for one in self.lost]
+            yield Shown(f"lost ({len(self.lost)})", "\n".join([*lines, ""]))
         if self.dropped:
-            lines = [
-                f"- {one.array}: {'all' if one.chunks is None else one.chunks} chunks: {one.reason}"
-                for one in self.dropped
-            ]
+            lines = [f"- {one.summary()}" for one in self.dropped]
             yield Shown(f"dropped ({len(self.dropped)})", "\n".join([*lines, ""]))
             yield Shown("snapshot", self.snapshot)
         if self.left:
@@ -311,6 +407,11 @@ class RepairReport(Displayed):
             more = len(self.left) - len(lines)
             lines += [f"and {more} more"] * (more > 0)
             yield Shown(f"left ({len(self.left)})", "\n".join([*lines, ""]))
+
+
+def _notes(logs: Iterable[RebuiltLog]) -> list[str]:
+    """What is uncertain about them, each once."""
+    return list(dict.fromkeys(note for one in logs for note in one.uncertain))
 
 
 def _finding_document(one: Finding) -> dict[str, Any]:

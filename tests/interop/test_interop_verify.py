@@ -12,6 +12,7 @@ import zarr
 import frazil
 from tests.interop.libraries import FRAZIL, REAL, SPECS, needs_spec_2
 from tests.interop.place import Place
+from tests.interop.view import view
 
 
 def edit(place: Place, library: Any, i: int) -> None:
@@ -120,3 +121,24 @@ def test_the_real_library_reads_what_was_repaired(place: Place) -> None:
     for name in ("tiny", "small", "deep/large"):
         values = [zarr.open_array(one.store, path=name, mode="r")[:] for one in (real, ours)]
         np.testing.assert_array_equal(*values)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_log_that_was_told_anew_says_the_same_to_both(place: Place, spec: int) -> None:
+    place.create(REAL, spec)
+    for i, library in enumerate((REAL, FRAZIL, REAL)):
+        edit(place, library, i)
+    if spec == 2:
+        session = place.open(REAL).rearrange_session("main")
+        session.move("/small", "/deep/small")
+        session.commit("moved")
+    before = view(place.open(REAL))["diffs"]
+    ids = [info.id for info in place.open(REAL).ancestry(branch="main")][:-1]
+    assert len(ids) == 2 + spec
+    for id_ in ids:
+        (place.path / "transactions" / id_).unlink()
+    report = frazil.Repository.repair(place.open(FRAZIL).storage, dry_run=False)
+    assert {one.id for one in report.logs} == set(ids)
+    assert report.left == ()
+    assert view(place.open(REAL))["diffs"] == before
+    place.check()

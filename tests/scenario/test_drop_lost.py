@@ -11,6 +11,7 @@ from frazil import ConflictDetector, Repository
 from frazil.errors import RebaseFailedError
 from frazil.storage.memory import MemoryBackend
 from tests.scenario.places import storage_around
+from tests.scenario.trees import array, commit, group, keys
 
 SIDE, EDGE = 60, 12
 FILL = -1
@@ -131,7 +132,36 @@ def test_manifests_that_cannot_be_proven(repo: Repository, backend: MemoryBacken
     report = Repository.repair(repo.storage, drop_lost=True, dry_run=False)
     every = [(i, j) for i in range(5) for j in range(5)]
     np.testing.assert_array_equal(shown(repo, "a"), expected("a", every))
-    assert "all chunks: manifests/" in str(report)
+    assert "all chunks of /a in [0:5, 0:5]: manifests/" in str(report)
+
+
+def test_inline_chunks_that_are_nowhere_else(backend: MemoryBackend, spec: int) -> None:
+    """The report says which arrays, where, and how many; of the others nothing is given up."""
+    config = frazil.RepositoryConfig(inline_chunk_threshold_bytes=100)
+    repo = Repository.create(storage_around(backend), config, spec_version=spec)
+    commit(repo, {"": group(), "a": array([4, 9]), "b": array([5])})
+    commit(repo, {f"a/c/{i}/{i + 3}": bytes([i]) for i in (1, 2)} | {"b/c/0": b"0"})
+    id_ = commit(repo, {f"a/c/{i}/{i + 3}": b"new" for i in (2, 3)})
+    listed = {node["path"]: node for node in repo.inspect_snapshot(id_)["nodes"]}
+    (ref,) = listed["/a"]["manifest_refs"]
+    backend.delete([f"manifests/{ref['id']}"])
+    plan = Repository.repair(repo.storage)
+    assert (plan.manifests, len(plan.lost)) == ((), 1)
+    assert plan.lost[0].id == ref["id"]
+    assert plan.lost[0].chunks == 3
+    assert plan.lost[0].known == 1  # the one that the commit did not change
+    assert plan.lost[0].parts == (("/a", ((1, 4), (4, 7))),)
+    assert "3 chunks of /a in [1:4, 4:7]; others tell of 1 of them" in str(plan)
+    assert not plan.is_needed
+    done = Repository.repair(repo.storage, drop_lost=True, dry_run=False)
+    assert [(one.array, one.chunks, one.extents) for one in done.dropped] == [
+        ("/a", 3, ((1, 4), (4, 7)))
+    ]
+    session = Repository.open(repo.storage).readonly_session("main")
+    assert [key for key in keys(session) if "/c/" in key] == ["b/c/0"]
+    # What was in the version before stays as it is.
+    assert [one.id for one in done.lost] == [ref["id"]]
+    assert [one.object for one in done.left] == [f"manifests/{ref['id']}"]
 
 
 def test_what_can_be_rebuilt_is_not_dropped(repo: Repository, backend: MemoryBackend) -> None:

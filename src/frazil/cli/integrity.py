@@ -119,7 +119,9 @@ def repair(
 
     A lost or damaged list of branches and commits (the file 'repo') is replaced by its newest
     backup; the last change may be lost. Lost or damaged manifests are built anew from what is
-    left. With --drop-lost, chunks that are lost become fill values. Damaged files are kept.
+    left. Lost or damaged transaction logs are told from what differs between snapshots, and it is
+    said what cannot be known of them. With --drop-lost, chunks that are lost become fill values.
+    Damaged files are kept in overwritten/. Ends with 1 if something is still wrong.
     """
     from frazil import Repository
     from frazil.storage import storage_from_url
@@ -153,8 +155,14 @@ def repair(
             "  commit": found.snapshot,
         }
     )
+    for note in dict.fromkeys(note for log in found.logs for note in log.uncertain):
+        say(f"  uncertain of logs: {note}")
+    for manifest in found.lost:
+        say(f"  lost with manifests/{manifest.id}: {manifest.summary()}")
     for one in found.left:
         say(f"  left: {one}: {one.advice}")
+    if found.left:
+        raise typer.Exit(Exit.FINDING)
 
 
 def _plan(found: RepairReport) -> list[str]:
@@ -169,7 +177,8 @@ def _plan(found: RepairReport) -> list[str]:
             f"manifest {one.id}, {plural(one.chunks, 'chunk')} of {', '.join(one.arrays)}, "
             f"{will} built anew (by {one.proof})"
         )
+    for log in found.logs:
+        lines.append(f"transaction log {log.id} {will} told from snapshots: {log.summary()}")
     for drop in found.dropped:
-        chunks = "all chunks in it" if drop.chunks is None else plural(drop.chunks, "chunk")
-        lines.append(f"{chunks} of {drop.array} {will} given up: {drop.reason}")
+        lines.append(f"{will} given up: {drop.summary()}")
     return lines

@@ -201,6 +201,10 @@ class Library:
         """A manifest if it is in memory."""
         return self._manifests.get(id_)
 
+    def take_as_stored(self, manifest: Manifest) -> None:
+        """Answer with this manifest while it is in memory, whatever is stored under its id."""
+        self._manifests.put(manifest.id, manifest)
+
     def transaction_log(self, id_: SnapshotId) -> TransactionLog:
         """What the commit of this snapshot changed.
 

@@ -90,14 +90,15 @@ class Opening(RepositoryBase):
         branch: str = "main",
         level: Level = "objects",
     ) -> RepairReport:
-        """Mend what can be proven: the repo object, and manifests; and tell what cannot.
+        """Mend the repo object, manifests and transaction logs, as far as that can be proven.
 
         Only says what would be done, unless `dry_run` is False. A repo object that is lost,
         damaged or too old is replaced by its newest backup: the last update, of a branch, a tag
         or anything else, may be lost, as the report tells. A lost or damaged manifest is built
         anew from snapshots before and after, transaction logs, and the footers of chunk objects,
-        if there is proof that it is the same. What is replaced is kept in `overwritten/`, and
-        what is healthy is never touched.
+        if there is proof that it is the same. A lost or damaged transaction log is told from what
+        differs between the snapshot and the one before it, and the report says what cannot be known
+        of it. What is replaced is kept in `overwritten/`, and what is healthy is never touched.
 
         drop_lost: commit to `branch` a version without the chunks that are lost, which are fill
         values then; this also needs `dry_run=False`. level: how chunks are looked at, as for

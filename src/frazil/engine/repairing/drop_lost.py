@@ -23,7 +23,8 @@ from frazil.errors import ErrorKind, FormatError, StorageError
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.history import SnapshotRecord
 from frazil.format.manifest import Manifest
-from frazil.format.snapshot import ManifestInfo, ManifestRef, Node, NodeKind
+from frazil.format.ragged import sort_keys
+from frazil.format.snapshot import ManifestInfo, ManifestRef, Node, NodeKind, Snapshot
 from frazil.format.transaction_log import TransactionLog, sorted_unique
 from frazil.ids import ManifestId, NodeId, SnapshotId
 from frazil.model.moments import Moment
@@ -41,18 +42,24 @@ _READS_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What an array loses of a manifest; kept: the references that stay, None: it is lost."""
+    """What an array loses of a manifest; kept: the references that stay, None: it is lost.
+
+    count: how many chunks it loses, None if nobody knows.
+    """
 
     node: Node
     manifest: ManifestRef
     kept: ChunkRefs | None
     dropped: Index
+    count: int | None
 
     def told(self) -> DroppedChunks:
         """For the report."""
         if self.kept is None:
-            return DroppedChunks(self.node.path, None, f"manifests/{self.manifest.id} is lost")
-        return DroppedChunks(self.node.path, len(self.dropped), "their objects are lost or damaged")
+            extents = self.manifest.extents or tuple((0, count) for _, count in self.node.shape)
+            reason = f"manifests/{self.manifest.id} is lost"
+            return DroppedChunks(self.node.path, self.count, reason, extents)
+        return DroppedChunks(self.node.path, self.count, "their objects are lost or damaged")
 
 
 class Losses(NamedTuple):
@@ -93,7 +100,8 @@ def losses(core: RepositoryCore, branch: str, look: Look, spared: Iterable[Manif
                     ErrorKind.INVALID_OBJECT_SIZE,
                 ):
                     raise
-                found.append(Loss(node, manifest, None, _cells(node, manifest.extents)))
+                cells, count = _cells(node, manifest.extents), _count(base, manifest.id)
+                found.append(Loss(node, manifest, None, cells, count))
                 continue
             if refs is not None:
                 held.append(_Held(node, manifest, refs))
@@ -105,8 +113,16 @@ def losses(core: RepositoryCore, branch: str, look: Look, spared: Iterable[Manif
             kept = np.ones(len(one.refs), np.bool_)
             kept[lost] = False
             index = one.refs.index[lost]
-            found.append(Loss(one.node, one.manifest, one.refs.take(kept), index))
+            found.append(Loss(one.node, one.manifest, one.refs.take(kept), index, len(index)))
     return Losses(tip, since, found)
+
+
+def _count(base: Snapshot, id_: ManifestId) -> int | None:
+    """How many references a manifest of one array has; of several arrays nobody knows of each."""
+    at, refs = base.manifests.find(id_), sort_keys(base.nodes.refs["id"])
+    if at < 0 or int((refs == np.frombuffer(id_, "S12")).sum()) > 1:
+        return None
+    return base.manifests.info(at).num_refs
 
 
 def _cells(node: Node, box: Box) -> Index:

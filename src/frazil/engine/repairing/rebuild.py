@@ -29,7 +29,7 @@ from frazil.ids import ManifestId, NodeId, SnapshotId
 from frazil.library.catalog import Catalog
 from frazil.library.files import Library
 from frazil.model.rebuilding import completions, exclusions
-from frazil.verification import Proof, RebuiltManifest
+from frazil.verification import LostManifest, Proof, RebuiltManifest
 
 _TRIES = 4096
 _TRIED_REFS = 50_000_000
@@ -53,11 +53,12 @@ class Rebuilt:
 
 def rebuild(
     library: Library, catalog: Catalog, tips: Sequence[SnapshotId], lost: Iterable[ManifestId]
-) -> list[Rebuilt]:
-    """Those of the lost manifests that can be proven, as they are to be stored."""
+) -> tuple[list[Rebuilt], list[LostManifest]]:
+    """Those of the lost manifests that can be proven, as they are to be stored; and the others."""
     history = History(library, catalog, tips, set(lost))
     candidates: Candidates | None = None
     result: list[Rebuilt] = []
+    parts: dict[ManifestId, tuple[ManifestInfo, list[Part]]] = {}
     while history.lost:
         parts = {id_: found for id_ in sorted(history.lost) if (found := history.parts(id_))}
         if candidates is None:
@@ -74,7 +75,27 @@ def rebuild(
             history.add(one.manifest)
         candidates.leave_out_used(history)
         result += new
-    return sorted(result, key=lambda one: one.id)
+    left = [_lost(id_, parts.get(id_), candidates) for id_ in sorted(history.lost)]
+    return sorted(result, key=lambda one: one.id), left
+
+
+def _lost(
+    id_: ManifestId, told: tuple[ManifestInfo, list[Part]] | None, candidates: Candidates | None
+) -> LostManifest:
+    if told is None or candidates is None:
+        return LostManifest(str(id_), None, 0, ())
+    info, parts = told
+    known = 0
+    for part in parts:
+        one = part.drafts[0]
+        refs, rank = candidates.of(part, one)
+        known += len(completions(one.known, refs, rank, rank[:0], first=False))
+    ranges = tuple(
+        (part.node.path, box or tuple((0, count) for count in part.grid))
+        for part in parts
+        for box in part.boxes
+    )
+    return LostManifest(str(id_), info.num_refs, min(known, info.num_refs), ranges)
 
 
 def _prove(

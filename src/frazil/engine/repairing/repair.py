@@ -3,6 +3,8 @@
 - A repo object that is lost, damaged or too old: its newest backup takes its place. Each update
   leaves the state before in `overwritten/`, so that the last update is lost, and nothing else.
 - A manifest that is lost or damaged: it is built anew, see `rebuild`.
+- A transaction log that is lost or damaged: it is told from what differs between the snapshots,
+  see `logs`, and the report says what that does not tell.
 - Only if that is asked for, chunks that are lost are given up, see `drop_lost`.
 
 What is healthy is never touched, and what is replaced is kept in `overwritten/`.
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from frazil.engine.copying import End
 from frazil.engine.repairing.drop_lost import drop, losses
+from frazil.engine.repairing.logs import Retold, retell
 from frazil.engine.repairing.rebuild import Rebuilt, rebuild
 from frazil.engine.repository_core import RepositoryCore, open_, stored_spec
 from frazil.engine.verification.steps import Decodable, Look
@@ -22,12 +25,12 @@ from frazil.engine.verification.verify import Scope, verify
 from frazil.errors import ErrorKind, FormatError, RepositoryNotFoundError, StorageError
 from frazil.format.repo_info import RepoInfo, decode_repo_info
 from frazil.format.snapshot import decode_listing
-from frazil.ids import ManifestId, SnapshotId
+from frazil.ids import ManifestId, ObjectId, SnapshotId
 from frazil.library.catalog_v2 import KEY, backup_name
 from frazil.library.files import Library
 from frazil.storage import Storage
 from frazil.storage.base import CREATE, Fetched, PutMode, Update
-from frazil.verification import Finding, FindingKind, Level, RepairReport
+from frazil.verification import Finding, FindingKind, Level, LostManifest, RepairReport
 
 _MEMORY = 1024 * 1024 * 1024
 _BACKUPS = 20
@@ -63,13 +66,21 @@ def repair(storage: Storage, wish: Wish, decode: Decodable) -> RepairReport:
         if wish.dry_run and report.restored is not None:
             return report  # what else is wrong can be found out afterwards
     core = open_(storage, None, None, even_if_archived=True)
-    rebuilt, left = _repair_manifests(core, wish, decode)
-    report = replace(report, manifests=tuple(one.told for one in rebuilt), left=left)
+    mended = _repair_files(core, wish, decode)
+    report = replace(
+        report,
+        manifests=tuple(one.told for one in mended.manifests),
+        logs=tuple(one.told for one in mended.logs),
+        left=mended.left,
+        lost=mended.lost,
+    )
     if wish.drop is None:
         return report
     end = End(core.storage, core.config.storage)
     look = Look(end, "/", 0, decode if wish.level == "data" else None)
-    lost = losses(core, wish.drop, look, [one.id for one in rebuilt] if wish.dry_run else [])
+    lost = losses(
+        core, wish.drop, look, [one.id for one in mended.manifests] if wish.dry_run else []
+    )
     report = replace(report, dropped=tuple(loss.told() for loss in lost.found))
     if wish.dry_run or not lost.found:
         return report
@@ -77,48 +88,69 @@ def repair(storage: Storage, wish: Wish, decode: Decodable) -> RepairReport:
     return replace(report, snapshot=str(drop(core, wish.drop, lost)))
 
 
-def _repair_manifests(
-    core: RepositoryCore, wish: Wish, decode: Decodable
-) -> tuple[list[Rebuilt], tuple[Finding, ...]]:
-    """Build lost manifests anew; returns these, and what is wrong then."""
+@dataclass(frozen=True, slots=True)
+class _Mended:
+    """What was made anew; the manifests that cannot be; what is wrong then."""
+
+    manifests: list[Rebuilt]
+    logs: list[Retold]
+    lost: tuple[LostManifest, ...]
+    left: tuple[Finding, ...]
+
+
+def _repair_files(core: RepositoryCore, wish: Wish, decode: Decodable) -> _Mended:
+    """Make lost manifests and logs anew."""
     findings = verify(core, wish.level, Scope(), memory=_MEMORY, decode=decode).findings
     doubtful = {
-        ManifestId.parse(one.object.removeprefix("manifests/")): one.kind
+        ManifestId.parse(name): one.kind
         for one in findings
-        if one.object.startswith("manifests/") and one.kind != FindingKind.UNDECODABLE
+        if (name := _name_in("manifests/", one)) and one.kind != FindingKind.UNDECODABLE
     }
-    if not doubtful:
-        return [], findings
+    logs = [SnapshotId.parse(name) for one in findings if (name := _name_in("transactions/", one))]
+    if not doubtful and not logs:
+        return _Mended([], [], (), findings)
     tips, _ = find_tips(core.catalog, core.library.place, None, None)
-    rebuilt = [
-        one
-        for one in rebuild(core.library, core.catalog, tips, doubtful)
-        # Where two files contradict each other, only a digest tells which of them is wrong.
-        if doubtful[one.id] != FindingKind.DISAGREES or one.told.proof == "digest"
-    ]
-    keys = {f"manifests/{one.id}" for one in rebuilt}
-    if wish.dry_run:
-        return rebuilt, tuple(one for one in findings if one.object not in keys)
+    proven, lost = rebuild(core.library, core.catalog, tips, doubtful) if doubtful else ([], [])
+    # Where two files contradict each other, only a digest tells which of them is wrong.
+    disagree = {id_ for id_, kind in doubtful.items() if kind == FindingKind.DISAGREES}
+    rebuilt = [one for one in proven if one.id not in disagree or one.told.proof == "digest"]
+    lost = [one for one in lost if ManifestId.parse(one.id) not in disagree]
     for one in rebuilt:
-        _replace_manifest(core.library, one)
-    if rebuilt:
+        core.library.take_as_stored(one.manifest)
+    retold = retell(core.library, core.catalog, tips, logs)
+    if wish.dry_run:
+        keys = {f"manifests/{one.id}" for one in rebuilt}
+        keys |= {f"transactions/{one.log.id}" for one in retold}
+        left = tuple(one for one in findings if one.object not in keys)
+        return _Mended(rebuilt, retold, tuple(lost), left)
+    for one in rebuilt:
+        _keep(core.library, "manifest", f"manifests/{one.id}", one.id)
+        core.library.backend.put(f"manifests/{one.id}", one.data)
+    for told in retold:
+        _keep(core.library, "log", f"transactions/{told.log.id}", told.log.id)
+        core.library.write_log(told.log)
+    if rebuilt or retold:
         core.library.backend.sync()
         findings = verify(core, wish.level, Scope(), memory=_MEMORY, decode=decode).findings
-    return rebuilt, findings
+    return _Mended(rebuilt, retold, tuple(lost), findings)
 
 
-def _replace_manifest(library: Library, one: Rebuilt) -> None:
-    """Store it, and keep what was there."""
-    key = f"manifests/{one.id}"
+def _name_in(folder: str, finding: Finding) -> str | None:
+    """The name of the object that a finding is about, if it is in this folder."""
+    name = finding.object.removeprefix(folder)
+    return name if name != finding.object else None
+
+
+def _keep(library: Library, what: str, key: str, id_: ObjectId) -> None:
+    """Keep what is there, before it is replaced."""
     try:
         damaged = library.backend.get(key)
     except StorageError as error:
         if error.kind != ErrorKind.OBJECT_NOT_FOUND:
             raise
     else:
-        name = backup_name("damaged-manifest", library.now(), one.id)
+        name = backup_name(f"damaged-{what}", library.now(), id_)
         library.backend.put(f"overwritten/{name}", damaged)
-    library.backend.put(key, one.data)
 
 
 def repair_repo_object(library: Library, *, dry_run: bool) -> RepairReport:

@@ -114,8 +114,13 @@ def test_the_real_library_reads_what_was_repaired(place: Place) -> None:
     place.check()
     edit(place, REAL, 3)
     place.check()
-    # A lost chunk object, given up in a commit.
-    (place.path / "chunks" / next(iter(place.files("chunks")))).unlink()
+    # A lost chunk object that the newest version needs, given up in a commit.
+    for name, data in place.files("chunks").items():
+        file = place.path / "chunks" / name
+        file.unlink()
+        if frazil.Repository.repair(storage, drop_lost=True).dropped:
+            break
+        file.write_bytes(data)
     assert frazil.Repository.repair(storage, dry_run=False, drop_lost=True).dropped
     real, ours = (place.open(library).readonly_session("main") for library in (REAL, FRAZIL))
     for name in ("tiny", "small", "deep/large"):

@@ -12,11 +12,12 @@ from frazil.engine.inventory import sizes_of
 from frazil.engine.packs import chunk_key
 from frazil.engine.verification.rows import Rows, object_of, objects_of, starts_of
 from frazil.engine.verification.steps import Found, ObjectsItem, found_at
+from frazil.format.ragged import run_items
 from frazil.storage.base import Backend
 from frazil.verification import FindingKind
 
 _STEP_BYTES = 32 * 1024 * 1024
-_STEP_OBJECTS = 128
+_STEP_OBJECTS = 512
 _ROWS_AT_ONCE = 65_536
 
 
@@ -124,7 +125,8 @@ class Objects:
         stops = self._stops()
 
         def item() -> tuple[int, ObjectsItem]:
-            rows = np.concatenate([self.rows[self.starts[i] : stops[i]] for i in batch])
+            first = self.starts[batch]
+            rows = self.rows[run_items(first, stops[batch] - first)]
             sources = np.unique(rows["source"]).tolist()
             own = {source: documents[source] for source in sources if source in documents}
             return batch[-1] + 1, ObjectsItem(rows, own)

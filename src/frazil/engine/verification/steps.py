@@ -6,6 +6,7 @@ Where a chunk is in an array is told by a number, which only whoever made the pl
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,7 @@ import numpy as np
 
 from frazil.engine.copying import End
 from frazil.engine.packs import chunk_key
-from frazil.engine.verification.rows import Rows, object_of, rows_of, starts_of
+from frazil.engine.verification.rows import Rows, object_of, objects_of, rows_of, starts_of
 from frazil.errors import ErrorKind, FormatError, StorageError
 from frazil.format.chunk_refs import INLINE, ChunkRefs
 from frazil.format.header import FileType, has_checksum, unwrap
@@ -32,6 +33,7 @@ from frazil.format.snapshot import (
 )
 from frazil.format.transaction_log import decode_transaction_log
 from frazil.ids import INITIAL_SNAPSHOT, ManifestId, NodeId, SnapshotId
+from frazil.model.keys import format_ids
 from frazil.model.zarr_metadata import document_of_chunk
 from frazil.storage.base import Backend
 from frazil.storage.pool import map_parallel
@@ -43,6 +45,7 @@ Decodable = Callable[[bytes, Sequence[bytes]], list[bool]]
 """Which of some chunks can be decoded by this `zarr.json`."""
 _READS = 16
 """Objects of one step that are read at the same time."""
+_PLACE = ("offset", "length", "checksum")
 
 
 class Found(NamedTuple):
@@ -373,85 +376,111 @@ class ChunksFound:
     found: list[Found] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Checked:
+    """What came of one object; bare: rows of chunks without checksum, and their bytes."""
+
+    checked: int = 0
+    bare: list[tuple[int, bytes]] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+
+
 def check_chunks(look: Look, item: ObjectsItem) -> ChunksFound:
     """Read these objects, which are there and large enough."""
-    backend = look.end.open()
-    bounds = [*starts_of(item.rows).tolist(), len(item.rows)]
-    objects = [item.rows[a:b] for a, b in pairwise(bounds)]
+    backend, rows = look.end.open(), item.rows
+    starts = starts_of(rows)
+    names = format_ids(objects_of(rows, starts).take(slice(None)))
+    bounds = pairwise([*starts.tolist(), len(rows)])
+    places = list(zip(*(rows[name].tolist() for name in _PLACE), strict=True))
+
+    def check(one: tuple[str, tuple[int, int]]) -> _Checked:
+        name, (start, stop) = one
+        return _check_object(backend, f"chunks/{name}", rows, places, range(start, stop))
+
     total = ChunksFound()
-    for one in map_parallel(
-        lambda rows: _check_object(look, backend, rows, item.documents), objects, limit=_READS
-    ):
+    bare: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
+    # On a disk, steps are made at the same time, and that is enough.
+    limit = 1 if backend.local else _READS
+    for one in map_parallel(check, zip(names, bounds, strict=True), limit=limit):
         total.checked += one.checked
-        total.decoded += one.decoded
-        total.unchecked += one.unchecked
         total.found += one.found
+        for i, chunk in one.bare:
+            bare[int(rows["source"][i])].append((i, chunk))
+    for source, chunks in bare.items():
+        _try(look, rows, chunks, item.documents.get(source, ()), total)
     return total
 
 
 def _check_object(
-    look: Look, backend: Backend, rows: Rows, documents: dict[int, tuple[bytes, ...]]
-) -> ChunksFound:
-    result = ChunksFound()
-    key = chunk_key(object_of(rows[0]))
+    backend: Backend,
+    key: str,
+    rows: Rows,
+    places: Sequence[tuple[int, int, int]],
+    own: range,
+) -> _Checked:
+    """Read an object. places: of all rows, as plain numbers; own: which of them lead to it."""
+    result = _Checked()
+    part = slice(own.start, own.stop)
     try:
         data = backend.get(key)
     except StorageError as error:
         if error.kind != ErrorKind.OBJECT_NOT_FOUND:
             raise
-        result.found.append(found_at(FindingKind.MISSING, key, "it went away meanwhile", rows))
+        text = "it went away meanwhile"
+        result.found.append(found_at(FindingKind.MISSING, key, text, rows[part]))
         return result
-    known = _footer(key, data, rows, result.found)
+    written = any(place[2] for place in places[part])
+    known = _footer(key, data, result.found, needed=written)
     view = memoryview(data)
-    bare: dict[int, list[int]] = {}
-    for i, row in enumerate(rows):
-        start, length = int(row["offset"]), int(row["length"])
+    for i in own:
+        start, length, checksum_ = places[i]
         if known and (start, length) not in known:
             text = f"its footer knows of no chunk of {length} bytes at byte {start}"
             result.found.append(found_at(FindingKind.DISAGREES, key, text, rows[i : i + 1]))
-        written = int(row["checksum"]) or known.get((start, length), 0)
-        if not written:
-            bare.setdefault(int(row["source"]), []).append(i)
+        checksum_ = checksum_ or known.get((start, length), 0)
+        if not checksum_:
+            result.bare.append((i, bytes(view[start : start + length])))
             continue
         result.checked += 1
         is_ = checksum(view[start : start + length])
-        if is_ != written:
+        if is_ != checksum_:
             text = (
                 f"bytes {start} to {start + length} have the checksum {is_:016x}, "
-                f"{written:016x} was written"
+                f"{checksum_:016x} was written"
             )
             result.found.append(found_at(FindingKind.CORRUPTED, key, text, rows[i : i + 1]))
-    for source, at in bare.items():
-        _try(look, key, view, rows[np.array(at)], documents.get(source, ()), result)
     return result
 
 
 def _try(
     look: Look,
-    key: str,
-    view: memoryview,
     rows: Rows,
+    chunks: Sequence[tuple[int, bytes]],
     documents: Sequence[bytes],
     result: ChunksFound,
 ) -> None:
     """Decode chunks of one array that came without checksum."""
-    ends = (rows["offset"] + rows["length"]).tolist()
-    chunks = [bytes(view[a:b]) for a, b in zip(rows["offset"].tolist(), ends, strict=True)]
-    good = None if look.decode is None else _tried(look.decode, documents, chunks)
+    data = [chunk for _, chunk in chunks]
+    good = None if look.decode is None else _tried(look.decode, documents, data)
     if good is None:
-        result.unchecked += len(rows)
+        result.unchecked += len(chunks)
         return
     result.decoded += sum(good)
-    for i in np.flatnonzero(~np.array(good, np.bool_)).tolist():
-        text = f"bytes {rows['offset'][i]} to {ends[i]} cannot be decoded"
-        result.found.append(found_at(FindingKind.UNDECODABLE, key, text, rows[i : i + 1]))
+    for (i, chunk), fine in zip(chunks, good, strict=True):
+        if not fine:
+            start = int(rows["offset"][i])
+            text = f"bytes {start} to {start + len(chunk)} cannot be decoded"
+            key = chunk_key(object_of(rows[i]))
+            result.found.append(found_at(FindingKind.UNDECODABLE, key, text, rows[i : i + 1]))
 
 
-def _footer(key: str, data: bytes, rows: Rows, found: list[Found]) -> dict[tuple[int, int], int]:
-    """Checksums by place, as far as the object says."""
+def _footer(
+    key: str, data: bytes, found: list[Found], *, needed: bool
+) -> dict[tuple[int, int], int]:
+    """Checksums by place, as far as the object says; needed: whether it should say something."""
     size = footer_bytes(data)
     if not size:
-        if rows["checksum"].any():
+        if needed:
             text = "its footer is gone, or not as it was"
             found.append(Found(FindingKind.DAMAGED_FOOTER, key, text))
         return {}

@@ -79,7 +79,7 @@ def decompress_into(data: ByteColumn, memory: npt.NDArray[np.uint8], size: int) 
             if size < _LARGE:
                 place[:] = one.decompress(frame, max_output_size=size, allow_extra_data=False)
                 continue
-            if _length(frame) != end - start:
+            if frame_bytes(frame) != end - start:
                 return False
             if one.stream_reader(frame).readinto(place) != size:
                 return False
@@ -88,7 +88,7 @@ def decompress_into(data: ByteColumn, memory: npt.NDArray[np.uint8], size: int) 
     return True
 
 
-def _length(frame: memoryview) -> int:
+def frame_bytes(frame: bytes | memoryview) -> int:
     """The bytes of a frame, as its blocks tell (RFC 8878, 3.1.1.2).
 
     A reader stops when the memory is full, before it would notice that a frame is cut off in its

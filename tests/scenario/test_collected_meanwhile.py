@@ -141,7 +141,7 @@ def test_what_a_session_stored_is_about_to_go(ground: Ground) -> None:
     caught: list[frazil.ConflictError] = []
 
     def commit() -> None:
-        with pytest.raises(frazil.ConflictError, match="deletes 1 of 1 objects") as error:
+        with pytest.raises(frazil.ConflictError, match="or is about to") as error:
             session.commit("about to be lost")
         caught.append(error.value)
 
@@ -293,3 +293,65 @@ def test_a_cache_of_a_repository_that_was_open_all_the_time(ground: Ground) -> N
         short.create_tag(name, short.lookup_branch("main"))
     edited(repo).commit("from the cache")
     check(ground)
+
+
+def hours_pass(repo: Repository, hours: float = 2) -> None:
+    """By the clock of this process, as when the computer was asleep."""
+    library = repo._core.library
+    clock = library.now
+    library.now = lambda: clock() + int(hours * 3_600_000_000)
+
+
+def test_format_1_looks_after_an_hour() -> None:
+    """There, nothing tells of a collection."""
+    ground = Ground(1)
+    repo = ground.open()
+    session = edited(repo)
+    ground.upheaval()
+    hours_pass(repo)
+    session.commit("from before")
+    check(ground)
+
+
+def test_format_1_finds_lost_chunks_after_an_hour() -> None:
+    ground = Ground(1)
+    repo = ground.open()
+    session = edited(repo)
+    session._workspace.writer.flush()  # type: ignore[union-attr]
+    ground.backend.grow_old()
+    ground.collect()
+    hours_pass(repo)
+    with pytest.raises(frazil.ConflictError, match="1 of 1 objects") as caught:
+        session.commit("lost")
+    assert caught.value.kind == "repo-info-updated"
+    with pytest.raises(frazil.ConflictError, match="1 of 1 objects"):
+        session.flush("lost")
+    assert ground.is_as_before()
+    ground.check()
+
+
+def test_format_1_reads_snapshots_anew_after_an_hour() -> None:
+    ground = Ground(1)
+    repo = ground.open()
+    edited(repo)  # its base stays in memory
+    ground.upheaval()
+    hours_pass(repo)
+    edited(repo).commit("from the cache")
+    check(ground)
+
+
+@pytest.mark.parametrize("target", ["branch", "tag", "reset"])
+@pytest.mark.parametrize("spec", [1, 2])
+def test_nothing_comes_to_point_at_a_snapshot_that_is_gone(spec: int, target: str) -> None:
+    """However long it was in memory."""
+    ground = Ground(spec)
+    repo = ground.open()
+    lost = edited(repo, value=8).commit("lost")
+    before = list(repo.ancestry(branch="main"))[1].id
+    ground.open().reset_branch("main", before)
+    ground.backend.grow_old()
+    assert ground.collect().snapshots_deleted == 1
+    point = {"branch": repo.create_branch, "tag": repo.create_tag, "reset": repo.reset_branch}
+    with pytest.raises(frazil.IcechunkError, match=lost):
+        point[target]("main" if target == "reset" else "name", lost)
+    ground.check()

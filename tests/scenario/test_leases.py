@@ -182,8 +182,49 @@ def test_leases_are_renewed_while_the_block_runs(
     with caplog.at_level(logging.WARNING, "frazil.leases"):
         lease._keep()
     assert waits == [3600.0] * 3
-    assert "could not be renewed" in caplog.text
+    assert "had lapsed, and was taken again" in caplog.text
     assert before.started
+
+
+def test_commits_renew_leases_that_are_due(repo: Repository) -> None:
+    session = write(repo)
+    clock = repo._core.library.now
+    with repo.lease(hours=3) as lease:
+        (before,) = read_leases(repo._core.library)
+        repo._core.library.now = lambda: clock() + 1_800_000_000
+        session.flush("not due")
+        assert read_leases(repo._core.library) == [before]
+        repo._core.library.now = lambda: clock() + 3_700_000_000
+        write(repo, "b").commit("due")
+        (after,) = read_leases(repo._core.library)
+        assert after.renewed > before.renewed
+        assert after.started == before.started == int(lease.started.timestamp() * 1e6)
+    assert not leases(repo)
+
+
+@pytest.mark.parametrize("spec", [1, 2])
+@pytest.mark.parametrize("collected", [False, True])
+def test_a_commit_notices_that_its_lease_had_lapsed(spec: int, collected: bool) -> None:
+    """As it does when a computer was asleep."""
+    repo = Repository.create(frazil.in_memory_storage(), spec_version=spec)
+    clock = repo._core.library.now
+    with repo.lease(hours=0.01) as lease:
+        session = write(repo)
+        session._workspace.writer.flush()  # type: ignore[union-attr]
+        lapse(repo)
+        if collected:
+            other = Repository.open(repo.storage)
+            assert other.garbage_collect(future()).chunks_deleted == 1
+            assert not leases(repo)
+        repo._core.library.now = lambda: clock() + 60_000_000
+        if not collected:
+            session.commit("all is there")
+        else:
+            with pytest.raises(frazil.ConflictError, match="1 of 1 objects"):
+                session.commit("lost")
+        assert leases(repo) == {f"frazil/leases/{lease.id}"}
+        (again,) = read_leases(repo._core.library)
+        assert again.started == int(lease.started.timestamp() * 1e6)
 
 
 @pytest.mark.parametrize(

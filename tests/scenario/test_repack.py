@@ -220,30 +220,6 @@ def test_a_snapshot_that_a_branch_is_at_is_left_alone(story: Story) -> None:
     assert middle in [info.id for info in story.repo.ancestry(branch="main")]
 
 
-def test_a_branch_that_appears_meanwhile_finds_its_snapshot_as_it_was(story: Story) -> None:
-    middle = list(story.versions)[1]
-    early = story.open()
-    session = early.readonly_session(snapshot_id=middle)
-    known = session._workspace.base.manifests.ids.tolist()
-    backend = story.repo._core.library
-    original = backend.write_snapshot
-    made: list[str] = []
-
-    def write(snapshot: Any, uploads: Any = None) -> None:
-        if str(snapshot.id) == middle and not made:
-            made.append("side")
-            story.open().create_branch("side", middle)
-        original(snapshot, uploads)
-
-    backend.write_snapshot = write  # type: ignore[method-assign]
-    done = story.repo.repack(history=True)
-    assert made
-    assert done.snapshots_rewritten == 2
-    again = story.open().readonly_session("side")
-    assert again._workspace.base.manifests.ids.tolist() == known
-    story.check()
-
-
 @pytest.mark.parametrize("shape", ["whole", "part", "chunk", "many", "listing"])
 def test_a_reader_from_before_reads_on(story: Story, shape: str) -> None:
     """What it has in memory names objects that are gone."""

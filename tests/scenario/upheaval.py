@@ -23,19 +23,20 @@ HOUR = timedelta(hours=1)
 
 
 class Aging(Wrapper):
-    """What is there when `grow_old` is called was written a year before it was."""
+    """What is there when `grow_old` is called was written some time before it was."""
 
     def __init__(self) -> None:
         super().__init__(MemoryBackend())
-        self._old: set[str] = set()
+        self._ages: dict[str, timedelta] = {}
         self.before: Callable[[str, str], None] = lambda operation, key: None
 
-    def grow_old(self) -> None:
-        self._old |= {info.key for info in self.inner.list()}
+    def grow_old(self, by: timedelta = YEAR) -> None:
+        for info in self.inner.list():
+            self._ages.setdefault(info.key, by)
 
     def _aged(self, info: ObjectInfo) -> ObjectInfo:
-        old = info.key in self._old
-        return replace(info, last_modified=info.last_modified - YEAR) if old else info
+        age = self._ages.get(info.key, timedelta(0))
+        return replace(info, last_modified=info.last_modified - age)
 
     @override
     def request(self, operation: str, key: str, call: Any, sent: int = 0) -> Any:

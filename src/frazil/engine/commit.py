@@ -35,7 +35,7 @@ from frazil.library.catalog import Catalog
 from frazil.library.catalog_v2 import CatalogV2
 from frazil.library.uploads import Uploads
 from frazil.model.descent import joined
-from frazil.model.moments import Moment
+from frazil.model.moments import NEVER, Moment
 from frazil.model.moves import compound
 from frazil.model.refs import check_amendable, next_time
 from frazil.storage.pool import map_parallel
@@ -134,6 +134,10 @@ class Committer:
             approve()
         publish = partial(self._catalog.add_commit, branch, since=since)
         return self._publish(message, metadata, publish, plan)
+
+    def doubt(self) -> None:
+        """Look again before anything is made visible."""
+        self._since = NEVER
 
     def look_again(self) -> None:
         """After `Collected`: see whether the changes can still be committed, and on what.

@@ -113,11 +113,14 @@ def _lines(library: Library, tips: list[SnapshotId]) -> dict[SnapshotId, Line]:
 
 
 def apply_v1(library: Library, catalog: Catalog, plan: PlanV1) -> None:
-    """Replace snapshot files, each whole, then delete references."""
+    """Replace snapshot files, each whole, then delete references.
+
+    A repack of the history that replaces the same files keeps its changes, and these.
+    """
 
     def attach(item: tuple[SnapshotId, SnapshotId]) -> None:
         id_, parent = item
-        library.write_snapshot(replace(library.read_snapshot(id_), parent_id=parent))
+        library.replace_snapshot(id_, lambda snapshot: replace(snapshot, parent_id=parent))
         progress.step()
 
     with task("Expiring snapshots", len(plan.parents)) as progress:

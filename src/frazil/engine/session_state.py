@@ -67,6 +67,7 @@ class SessionState:
         self._committer = Committer(workspace, catalog, manifests, since, borrowed)
         self._default_metadata = dict(default_metadata)
         self._watch = watch
+        self._lapses = workspace.library.lapses
         self.family = ForkFamily()
         self._handed_over: object = None
 
@@ -267,6 +268,7 @@ class SessionState:
         self, commit: Callable[P, SnapshotId], *args: P.args, **kwargs: P.kwargs
     ) -> SnapshotId:
         """What `commit` returns; again if what it needs of the base has moved, or may be gone."""
+        self._keep_leases()
         for last in (*[False] * (TRIES - 1), True):
             try:
                 return commit(*args, **kwargs)
@@ -278,6 +280,15 @@ class SessionState:
                 if last or not self.workspace.follow(error):
                     raise
         raise AssertionError("unreachable")
+
+    def _keep_leases(self) -> None:
+        """What is about to be committed was stored under them; look at it if any had lapsed."""
+        library = self.workspace.library
+        for lease in list(library.leases):
+            lease.keep_up()
+        if self._lapses != library.lapses:
+            self._lapses = library.lapses
+            self._committer.doubt()
 
     # Checks
 

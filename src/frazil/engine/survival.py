@@ -7,13 +7,12 @@ itself, unless that is younger than the collection was told to spare, or there i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from frazil.engine.census import Census, Limits
 from frazil.engine.inventory import look_at_ids
-from frazil.engine.times import moment as told
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, SnapshotNotFoundError, StorageError
 from frazil.format.chunk_refs import NATIVE
@@ -29,7 +28,7 @@ from frazil.model.moments import Collected, Moment
 _LIMITS = Limits(snapshots=8, compressed=64 * 1024 * 1024, decoded=256 * 1024 * 1024, fetches=16)
 
 
-def look_again(workspace: Workspace, catalog: Catalog, borrowed: Iterable[SnapshotId]) -> Moment:
+def look_again(workspace: Workspace, catalog: Catalog, borrowed: Sequence[SnapshotId]) -> Moment:
     """Put the changes on what the base refers to by now; since when all of it is known to be there.
 
     borrowed: other snapshots that chunks of the changes are of. Raises `SnapshotNotFoundError` if
@@ -53,7 +52,14 @@ def look_again(workspace: Workspace, catalog: Catalog, borrowed: Iterable[Snapsh
         workspace.writer.flush()
     objects = _objects(workspace)
     if len(objects):
-        _check(workspace.library, catalog, objects, [base, *borrowed])
+        lost = going(workspace.library, catalog, objects, [base, *borrowed])
+        if lost:
+            raise Collected(
+                f"a collection of garbage has deleted {lost} of {len(objects)} objects with chunks "
+                "that this session wrote or took over, or is about to, so it cannot be committed: "
+                "write them again in a new session; collect with a longer grace period, or hold a "
+                "lease (Repository.lease) while a session takes long"
+            )
     return since
 
 
@@ -66,20 +72,20 @@ def _objects(workspace: Workspace) -> Keys:
     return found.keys()
 
 
-def _check(library: Library, catalog: Catalog, objects: Keys, ids: list[SnapshotId]) -> None:
+def going(library: Library, catalog: Catalog, objects: Keys, ids: Sequence[SnapshotId]) -> int:
+    """How many chunk objects are gone, or about to go.
+
+    ids: snapshots that they may be kept for, of which some may be gone themselves.
+    """
     stored = look_at_ids(library.backend, "chunks", raw_rows(objects))
-    missing = len(objects) - len(stored)
-    if missing:
-        raise _lost(missing, len(objects), "a collection of garbage has deleted")
-    cutoff = catalog.collected_before()
-    old = stored.before(cutoff).ids
-    if len(old):
-        # Still there, but not for long, unless a version has them that was kept.
-        known = catalog.lookup()
-        kept = _named(library, [id_ for id_ in ids if known(id_) is not None], old)
-        if len(kept) < len(old):
-            what = f"a collection of garbage of what was stored before {told(cutoff)} deletes"
-            raise _lost(len(old) - len(kept), len(objects), what)
+    lost = len(objects) - len(stored)
+    old = stored.before(catalog.collected_before()).ids
+    if not len(old):
+        return lost
+    # Still there, but not for long, unless a version has them that was kept.
+    known = catalog.lookup()
+    kept = _named(library, [id_ for id_ in ids if known(id_) is not None], old)
+    return lost + len(old) - len(kept)
 
 
 def _named(library: Library, ids: list[SnapshotId], objects: Keys) -> Keys:
@@ -93,11 +99,3 @@ def _named(library: Library, ids: list[SnapshotId], objects: Keys) -> Keys:
     census.read_snapshots(np.unique(np.array([bytes(id_) for id_ in ids], "S12")))
     census.read_manifests(census.parts(), use)
     return found.keys()
-
-
-def _lost(count: int, of: int, what: str) -> Collected:
-    return Collected(
-        f"{what} {count} of {of} objects with chunks that this session wrote or took over, so it "
-        "cannot be committed: write them again in a new session; collect with a longer grace "
-        "period, or hold a lease (Repository.lease) while a session takes long"
-    )

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
+from weakref import WeakSet
 
 from frazil.errors import ErrorKind, FormatError
 from frazil.format.history import SnapshotRecord
@@ -32,7 +33,7 @@ from frazil.library.cache import Cache, CacheUse
 from frazil.library.chunk_cache import ChunkCached, Range
 from frazil.library.uploads import Uploads
 from frazil.model.moments import Moment
-from frazil.storage.base import OVERWRITE, Backend, PutMode
+from frazil.storage.base import OVERWRITE, Backend, PreconditionFailed, PutMode, Update
 from frazil.storage.gate import Gate
 from frazil.storage.metered import Meter, Metered
 
@@ -60,6 +61,13 @@ class Budgets:
     chunks: int = 0
 
 
+class Renewable(Protocol):
+    """A lease."""
+
+    def keep_up(self) -> None:
+        """Renew it if that is due."""
+
+
 class Library:
     """Snapshots, manifests and transaction logs by id.
 
@@ -78,6 +86,10 @@ class Library:
     ) -> None:
         self.meter = Meter()
         self.generation = 0
+        self.leases: WeakSet[Renewable] = WeakSet()
+        """What this process holds against collections."""
+        self.lapses = 0
+        """How often one of them had lapsed when it was renewed."""
         self.seen: Moment | None = None
         """Since when snapshots in memory have been read at the earliest, as far as is known."""
         self._chunks: Cache[Range, bytes] = Cache(0, len)
@@ -244,6 +256,29 @@ class Library:
         else:
             self.backend.put(key, data, mode=mode)
         self._snapshots.put(snapshot.id, snapshot)
+
+    def replace_snapshot(
+        self, id_: SnapshotId, change: Callable[[Snapshot], Snapshot | None]
+    ) -> bool:
+        """Put what `change` makes of a stored snapshot in its place; whether it makes anything.
+
+        If somebody else replaces it in the same moment, `change` gets what that has left. Durable
+        when it returns.
+        """
+        key = f"snapshots/{id_}"
+        while True:
+            fetched = self.backend.fetch(key)
+            assert fetched is not None
+            after = change(_named(id_, decode_snapshot(fetched.data, where=key), key))
+            if after is None:
+                return False
+            data = encode_snapshot(after, spec=self.spec, level=self.level)
+            try:
+                self.backend.put(key, data, mode=Update(fetched.version))
+            except PreconditionFailed:
+                continue
+            self._snapshots.put(id_, after)
+            return True
 
     def write_manifest(self, manifest: Manifest, uploads: Uploads | None = None) -> ManifestInfo:
         """Store a new manifest, with `uploads` in the background.

@@ -64,6 +64,15 @@ def collected_since(info: RepoInfo, since: Moment) -> bool:
     return not np.isin(rows["kind"][: known[0]], HARMLESS).all()
 
 
+def last_collection(info: RepoInfo) -> int:
+    """When the last collection may have been (us since the epoch); 0 if there was none."""
+    rows = info.updates.rows
+    found = np.flatnonzero(~np.isin(rows["kind"], HARMLESS))
+    if len(found):
+        return int(rows["updated_at"][found[0]])
+    return 0 if info.repo_before_updates is None else int(rows["updated_at"][-1])
+
+
 def unless_collected(
     edit: Callable[[RepoInfo], tuple[RepoInfo, Update]], since: Moment | None
 ) -> Callable[[RepoInfo], tuple[RepoInfo, Update]]:

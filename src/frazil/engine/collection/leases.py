@@ -116,8 +116,18 @@ class Lease(Displayed):
 
     _public_name: ClassVar[str] = "frazil.engine.collection.leases.Lease"
 
-    def __init__(self, library: Library, seconds: float, holder: str | None = None) -> None:
-        """Take a lease that holds for `seconds` after each renewal."""
+    def __init__(
+        self,
+        library: Library,
+        seconds: float,
+        holder: str | None = None,
+        *,
+        reach: timedelta = timedelta(0),
+    ) -> None:
+        """Take a lease that holds for `seconds` after each renewal.
+
+        reach: how long before now what it keeps may have been stored.
+        """
         if not seconds > 0:
             raise ValueError(f"a lease holds for a time above 0, not {seconds} seconds")
         self._library = library
@@ -126,10 +136,12 @@ class Lease(Displayed):
         self._key = f"{FOLDER}/{library.new_id(ObjectId)}"
         self._started: int | None = None
         self._ended = threading.Event()
+        self._renewed = 0
         self._store()
         # The storage says when that was; a lease that says nothing yet starts when it was stored.
-        self._started = self._written()
+        self._started = self._written() - reach // timedelta(microseconds=1)
         self._store()
+        library.leases.add(self)
 
     @property
     def id(self) -> str:
@@ -164,9 +176,32 @@ class Lease(Displayed):
             ) from error
         self._store()
 
+    def keep_up(self) -> None:
+        """Renew it if a third of its time has gone, by the clock of this process.
+
+        If it had lapsed, as that of a computer that was asleep does, it is taken again, as of when
+        it was taken first, and `Library.lapses` says that there was a gap.
+        """
+        if self._library.now() - self._renewed > self._seconds / 3 * 1e6:
+            self._prolong()
+
+    def _prolong(self) -> None:
+        lapsed = self._library.now() - self._renewed > self._seconds * 1e6
+        try:
+            self.renew()
+        except StorageError as error:
+            if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+                raise
+            self._store()
+            lapsed = True
+        if lapsed:
+            self._library.lapses += 1
+            _LOGGER.warning("lease %s had lapsed, and was taken again", self.id)
+
     def release(self) -> None:
         """Let go of it: what is stored is protected by its age alone again."""
         self._ended.set()
+        self._library.leases.discard(self)
         self._library.backend.delete([self._key])
 
     def __enter__(self) -> Lease:
@@ -184,7 +219,7 @@ class Lease(Displayed):
     def _keep(self) -> None:
         while not self._ended.wait(self._seconds / 3):
             try:
-                self.renew()
+                self._prolong()
             except StorageError as error:
                 _LOGGER.warning("lease %s could not be renewed: %s", self.id, error.message)
 
@@ -199,7 +234,9 @@ class Lease(Displayed):
             "holder": self._holder,
             "repository": None if identity is None else str(identity),
         }
+        begun = self._library.now()
         self._library.backend.put(self._key, json.dumps(document).encode())
+        self._renewed = begun
 
     def _shown(self) -> list[Shown]:
         return [

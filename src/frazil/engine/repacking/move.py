@@ -6,8 +6,9 @@ cluster or by a repack that was interrupted and is repeated, makes one object.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -20,7 +21,7 @@ from frazil.engine.copying import End
 from frazil.engine.packs import chunk_key
 from frazil.engine.repacking.recompress import Recoder
 from frazil.engine.sources.reading import Chunk
-from frazil.errors import FormatError
+from frazil.errors import ErrorKind, FormatError, StorageError
 from frazil.format.chunk_refs import ChunkRefs, NativeRef
 from frazil.format.columns import ByteColumn, gather_bytes, row_starts
 from frazil.format.pack import TAIL_BYTES, Contents, checksums, decode_footer, footer_bytes
@@ -135,6 +136,8 @@ def build(backend: Backend, how: How, pack: Pack) -> Built:
         found = _found(backend, pack, old)
         if found is not None:
             return found
+        # Not under its id: whoever has deleted it, or is about to, goes by that.
+        pack = replace(pack, id=ChunkId(os.urandom(ChunkId.SIZE)))
     data = read_chunks(backend, refs)
     sums = checksums(data)
     if refs.checksum is not None:
@@ -242,7 +245,12 @@ def _recoded(pack: Pack, data: ByteColumn) -> tuple[ByteColumn, npt.NDArray[np.b
 def _found(backend: Backend, pack: Pack, old: npt.NDArray[np.bytes_]) -> Built | None:
     """What is in the object that an earlier attempt has stored; None if it is not that."""
     key = chunk_key(pack.id)
-    size = backend.info(key).size
+    try:
+        size = backend.info(key).size
+    except StorageError as error:
+        if error.kind != ErrorKind.OBJECT_NOT_FOUND:
+            raise
+        return None
     end = backend.get(key, start=max(0, size - _END), end=size)
     length = footer_bytes(end)
     if not TAIL_BYTES < length <= size:

@@ -12,16 +12,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+
 from frazil.engine.collection.incremental import KEY as COLLECTION
 from frazil.engine.repacking.survey import Parts, parts_of
 from frazil.engine.repository_core import RepositoryCore
+from frazil.engine.survival import going
 from frazil.errors import ConflictError, ErrorKind, StorageError
 from frazil.format.history import SnapshotRecord
 from frazil.format.manifest import Manifest
+from frazil.format.ragged import sort_keys
 from frazil.format.snapshot import ManifestInfo, Snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import ManifestId, NodeId, SnapshotId
 from frazil.library.files import Library
+from frazil.model.moments import Collected, Moment
 from frazil.model.refs import next_time
 from frazil.model.relocation import Moved, refer_to
 from frazil.progress import task
@@ -38,9 +43,15 @@ New = dict[ManifestId, ManifestInfo]
 class Relocator:
     """Writes the manifests that speak of chunks that have moved, each once."""
 
-    def __init__(self, library: Library, moved: Moved) -> None:
-        self._library = library
+    def __init__(
+        self, core: RepositoryCore, moved: Moved, since: Moment, versions: Sequence[SnapshotId]
+    ) -> None:
+        """since: before it was looked what is stored; versions: what of it may be kept for."""
+        self._core = core
+        self._library = core.library
         self._moved = moved
+        self._versions = versions
+        self.since = since
         self._known: dict[ManifestId, tuple[frozenset[NodeId], ManifestInfo | None]] = {}
 
     def manifests(self, parts: Parts) -> New:
@@ -51,6 +62,23 @@ class Relocator:
         map_parallel(lambda id_: self._write(id_, parts[id_]), missing, limit=_MANIFESTS_AT_ONCE)
         found = {id_: self._known[id_][1] for id_ in parts}
         return {id_: info for id_, info in found.items() if info is not None}
+
+    def look_again(self) -> None:
+        """After a collection: see whether the new objects are there, and write manifests anew.
+
+        Raises `Collected` if any is gone, or about to go.
+        """
+        core = self._core
+        self.since = core.catalog.new_moment()
+        objects = np.unique(sort_keys(self._moved.object))
+        lost = going(core.library, core.catalog, objects, self._versions)
+        if lost:
+            raise Collected(
+                f"a collection of garbage, which spared less than this took, has deleted {lost} of "
+                f"{len(objects)} objects that chunks were moved to, or is about to; nothing that "
+                "is needed is lost: repack again"
+            )
+        self._known.clear()
 
     def _write(self, id_: ManifestId, nodes: frozenset[NodeId]) -> None:
         nodes |= self._known.get(id_, _NOTHING)[0]
@@ -81,19 +109,23 @@ class Note:
 
 
 def commit(
-    core: RepositoryCore, branch: str, relocator: Relocator, note: Note
+    core: RepositoryCore,
+    branch: str,
+    relocator: Relocator,
+    note: Note,
+    at: frozenset[SnapshotId] = frozenset(),
 ) -> SnapshotId | None:
     """Put the tip of a branch on the new places, as a commit that changes nothing else.
 
-    What others commit meanwhile is under it. None if the tip needs nothing that has moved.
-    Raises `ConflictError` if others do not stop.
+    What others commit meanwhile is under it. None if the tip needs nothing that has moved, and is
+    none of the snapshots `at`. Raises `ConflictError` if others do not stop.
     """
     catalog, library = core.catalog, core.library
     for attempt in range(TRIES):
         tip = catalog.writable_tip(branch)
         base = library.snapshot(tip)
         new = relocator.manifests(parts_of(base))
-        if not new:
+        if not new and tip not in at:
             return None
         id_ = library.new_id(SnapshotId)
         record = SnapshotRecord(
@@ -104,51 +136,67 @@ def commit(
             metadata=note.metadata,
             pruned=(),
         )
-        nodes, manifests = refer_to(base.nodes, base.manifests, new)
+        nodes, manifests = base.nodes, base.manifests
+        if new:
+            nodes, manifests = refer_to(nodes, manifests, new)
         library.write_log(TransactionLog.union([], id=id_))
         library.write_snapshot(library.snapshot_of(record, nodes, manifests))
         try:
-            catalog.add_commit(branch, record)
+            catalog.add_commit(branch, record, since=relocator.since)
             return id_
+        except Collected:
+            if attempt == TRIES - 1:
+                raise
+            relocator.look_again()
         except ConflictError as error:
             if error.kind != ErrorKind.COMMIT_CONFLICT or attempt == TRIES - 1:
                 raise
     raise AssertionError("unreachable")
 
 
-def rewrite_older(core: RepositoryCore, ids: Sequence[SnapshotId], relocator: Relocator) -> int:
+def rewrite_older(
+    core: RepositoryCore, ids: Sequence[SnapshotId], relocator: Relocator, note: Note
+) -> tuple[int, dict[str, str]]:
     """Replace the files of those of these snapshots that need what has moved; returns how many.
 
     ids: the newest first. The oldest are done first: what is left after an interruption is
     surveyed in the order in which it was, and finds its new objects. A snapshot that a branch is
-    at is left alone, before and after: somebody may commit on top of what it was.
+    at is left alone: somebody may commit on top of what it was. A branch that comes to be at one
+    meanwhile gets a commit, as every tip does; these are returned as well.
     """
     library, count = core.library, 0
+    commits: dict[str, str] = {}
     library.backend.sync()
     with task("Rewriting snapshots", len(ids)) as progress:
         for batch in _batches(list(reversed(ids))):
             tips = set(core.catalog.branches().values())
+            try:
+                core.catalog.check_kept(relocator.since)
+            except Collected:
+                relocator.look_again()
             wanted = [id_ for id_ in batch if id_ not in tips]
             old = map_parallel(lambda id_: _stored(library, id_), wanted)
             changed = [
-                (snapshot, new)
+                snapshot
                 for snapshot in old
-                if snapshot is not None and (new := relocator.manifests(parts_of(snapshot)))
+                if snapshot is not None and relocator.manifests(parts_of(snapshot))
             ]
             if changed:
                 library.backend.sync()
-                map_parallel(lambda item: _replace(library, *item), changed)
+                map_parallel(lambda one: _replace(relocator, library, one), changed)
                 library.backend.sync()
-                tips = set(core.catalog.branches().values())
-                again = [snapshot for snapshot, _ in changed if snapshot.id in tips]
-                map_parallel(library.write_snapshot, again)
-                count += len(changed) - len(again)
+                count += len(changed)
+                done = frozenset(snapshot.id for snapshot in changed)
+                for branch, tip in core.catalog.branches().items():
+                    if tip in done:
+                        library.forget_snapshots()
+                        commits[branch] = str(commit(core, branch, relocator, note, done))
             progress.step(len(batch))
     if count:
         library.forget_snapshots()
         # What snapshots that no collection has counted needed before, only a full one finds.
         library.backend.delete([COLLECTION])
-    return count
+    return count, commits
 
 
 def _stored(library: Library, id_: SnapshotId) -> Snapshot | None:
@@ -160,9 +208,19 @@ def _stored(library: Library, id_: SnapshotId) -> Snapshot | None:
         return None  # it has expired, and was collected in this moment
 
 
-def _replace(library: Library, snapshot: Snapshot, new: New) -> None:
-    nodes, manifests = refer_to(snapshot.nodes, snapshot.manifests, new)
-    library.write_snapshot(replace(snapshot, nodes=nodes, manifests=manifests))
+def _replace(relocator: Relocator, library: Library, snapshot: Snapshot) -> None:
+    def moved(now: Snapshot) -> Snapshot | None:
+        new = relocator.manifests(parts_of(now))
+        if not new:
+            return None  # another repack has just done it
+        nodes, manifests = refer_to(now.nodes, now.manifests, new)
+        return replace(now, nodes=nodes, manifests=manifests)
+
+    if library.spec == 1:
+        # An expiration may give it another parent in this moment.
+        library.replace_snapshot(snapshot.id, moved)
+    elif (after := moved(snapshot)) is not None:
+        library.write_snapshot(after)
 
 
 def _batches(ids: list[SnapshotId]) -> Iterator[list[SnapshotId]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -42,7 +43,10 @@ from frazil.errors import ErrorKind, SnapshotNotFoundError
 from frazil.format.chunk_refs import ChunkRefs
 from frazil.format.ragged import sort_keys
 from frazil.ids import ChunkId, NodeId, SnapshotId
+from frazil.library.catalog_v2 import CatalogV2
 from frazil.model.keys import Keys
+from frazil.model.moments import last_collection
+from frazil.model.refs import CLOCK_TOLERANCE
 from frazil.model.relocation import Moved, place_keys
 from frazil.model.repacking import Chunks, Criteria, Plan, Rows, Sizes, plan
 from frazil.model.sweep import Objects
@@ -53,9 +57,9 @@ from frazil.storage.pool import map_parallel
 
 MEMORY: Final = 256 * 1024 * 1024
 """Bytes of chunks that are on their way at once, in this process."""
-RETAKEN_WITHIN: Final = 24 * 3600 * 1_000_000
-"""Objects of an interrupted repack that are younger (us) are taken up again. A collection spares
-what is younger than the longest session, and this is one."""
+RETAKEN_WITHIN: Final = timedelta(days=1)
+"""Objects of an interrupted repack that are younger are taken up again. The lease reaches back so
+far."""
 _LEASED_SECONDS: Final = 3600
 """What a repack that died has stored is kept from collections for so long."""
 _COMPARED_AT_ONCE: Final = 16
@@ -100,6 +104,7 @@ def repack(core: RepositoryCore, options: Options, on: Place | None) -> RepackSu
     if not options.dry_run:
         check_writable(core.library)
     library = core.library
+    began = core.catalog.new_moment()
     versions = _versions(core, options)
     found = survey(library, map(library.snapshot, versions), options.together)
     # After the survey: what was there then is listed now.
@@ -109,17 +114,16 @@ def repack(core: RepositoryCore, options: Options, on: Place | None) -> RepackSu
         return replace(summary, dry_run=True)
     if not len(work.plan.rows) and not len(work.plan.copies):
         return summary
-    with Lease(library, _LEASED_SECONDS):
+    with Lease(library, _LEASED_SECONDS, reach=RETAKEN_WITHIN):
         moved, summary = work.carry_out(summary, on)
-        return _publish(core, options, moved, summary)
+        return _publish(core, options, Relocator(core, moved, began, versions), summary)
 
 
 def _publish(
-    core: RepositoryCore, options: Options, moved: Moved, summary: RepackSummary
+    core: RepositoryCore, options: Options, relocator: Relocator, summary: RepackSummary
 ) -> RepackSummary:
     """Make the versions refer to what has moved."""
-    library, catalog = core.library, core.catalog
-    relocator = Relocator(library, moved)
+    catalog = core.catalog
     commits = {}
     for branch in _branches(core, options):
         if options.snapshots is None or catalog.branch(branch) in options.snapshots:
@@ -128,7 +132,9 @@ def _publish(
                 commits[branch] = str(id_)
     rewritten = 0
     if options.older:
-        rewritten = rewrite_older(core, _versions(core, options), relocator)
+        versions = _versions(core, options)
+        rewritten, more = rewrite_older(core, versions, relocator, options.note)
+        commits |= more
     return replace(summary, commits=commits, snapshots_rewritten=rewritten)
 
 
@@ -296,7 +302,7 @@ class _Work:
     def packs(self) -> Iterator[Pack]:
         """The steps."""
         library, stored = self.core.library, self.stored
-        young = stored.too_new(library.now() - RETAKEN_WITHIN)
+        young = stored.too_new(self._retaken_since())
         usable = np.union1d(young, np.intersect1d(sort_keys(self.found.object), stored.ids))
         there = np.sort(stored.ids)
         for rows in self.plan.packs():
@@ -312,6 +318,17 @@ class _Work:
             else:
                 # Somebody may be about to collect it.
                 yield Pack(library.new_id(ChunkId), sources, source, refs)
+
+    def _retaken_since(self) -> int:
+        """What was stored since then (us) by a repack that died is taken up again.
+
+        Not what a collection has seen: it may be about to delete it.
+        """
+        core = self.core
+        since = core.library.now() - RETAKEN_WITHIN // timedelta(microseconds=1)
+        if isinstance(core.catalog, CatalogV2):
+            since = max(since, last_collection(core.catalog.info()) + CLOCK_TOLERANCE)
+        return since
 
     def _contents(self, rows: Rows) -> tuple[tuple[Source, ...], npt.NDArray[np.int64], ChunkRefs]:
         found = self.found

@@ -6,7 +6,7 @@ import json
 
 import urllib3
 
-from frazil._version import __version__
+from frazil.debug import user_agent
 from frazil.hooks.declared import Hook
 from frazil.hooks.event import HookEvent
 
@@ -41,7 +41,7 @@ def call_webhook(hook: Hook, event: HookEvent) -> str | None:
                 body=json.dumps(event.to_dict(), default=str).encode(),
                 headers={
                     "Content-Type": "application/json",
-                    "User-Agent": f"frazil/{__version__}",
+                    "User-Agent": user_agent(),
                     "X-Frazil-Event": event.event,
                 },
                 timeout=urllib3.Timeout(hook.timeout),

@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from frazil._version import __version__
 from frazil.credentials import (
     AnyAzureCredential,
     AnyGcsCredential,
@@ -26,6 +25,7 @@ from frazil.credentials import (
     GcsStaticCredentials,
     S3Credentials,
 )
+from frazil.debug import user_agent
 from frazil.errors import ErrorKind, StorageError
 from frazil.storage import aws_files
 from frazil.storage.client_errors import text_of, translate
@@ -341,7 +341,7 @@ def _client_options(
 ) -> dict[str, Any]:
     timeouts = settings.timeouts
     options: dict[str, Any] = {
-        "user_agent": f"frazil/{__version__}",
+        "user_agent": user_agent(),
         "timeout": _FOREVER,
         **given,
     }

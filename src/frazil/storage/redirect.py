@@ -19,9 +19,9 @@ from urllib.parse import urljoin, urlsplit
 
 from typing_extensions import override
 
-from frazil._version import __version__
 from frazil.credentials import GcsCredentials, S3Credentials
 from frazil.credentials.secret import Confidential
+from frazil.debug import user_agent
 from frazil.display import Shown
 from frazil.errors import ErrorKind, IcechunkError, ReadOnlyError, StorageError
 from frazil.storage.base import OVERWRITE, Backend, PutMode, Version
@@ -209,7 +209,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def _answer(url: str) -> str | None:
     """The URL to which the server redirects; None if it does not."""
     attempts = Attempts(Patience(tries=3))
-    request = urllib.request.Request(url, headers={"User-Agent": f"frazil/{__version__}"})
+    request = urllib.request.Request(url, headers={"User-Agent": user_agent()})
     while True:
         passing = True
         try:

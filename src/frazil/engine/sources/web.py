@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from typing_extensions import override
 
-from frazil._version import __version__
+from frazil.debug import user_agent
 from frazil.engine.sources.source import Found, Source, Stamp, bare_etag
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.model.virtual_urls import Containers
@@ -127,7 +127,7 @@ def open_web(base: str, container: VirtualChunkContainer, settings: StorageSetti
     }
     if options.pop("allow_invalid_certificates", "false") == "true":
         pool["cert_reqs"] = "CERT_NONE"
-    headers = {"User-Agent": options.pop("user_agent", f"frazil/{__version__}")}
+    headers = {"User-Agent": options.pop("user_agent", user_agent())}
     proxy = options.pop("proxy_url", None) or _proxy_of(base)
     if options:
         raise StorageError(

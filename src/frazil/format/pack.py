@@ -36,6 +36,11 @@ _TAIL: Final = struct.Struct("<16sQIIIIQ8x8s")
 _CHECKED: Final = 40
 """Bytes of the tail that its checksum covers, after those of the body."""
 _LEVEL: Final = 1
+_ONE: Final = struct.Struct("<8sIIQQQ")
+"""The columns of one chunk but its coordinates: array, rank, its number, gap, length, checksum."""
+_NO_ARRAY: Final = "an array is not what can be"
+_NOT_FILLED: Final = "its columns do not fill it"
+_OUTSIDE: Final = "chunks lie outside of the object"
 
 checksum = xxhash.xxh3_64_intdigest
 """The checksum of a chunk's bytes: XXH3 with 64 bits, seed 0. A result of 0 counts as none."""
@@ -179,6 +184,38 @@ def decode_footer(footer: bytes, *, size: int, where: str) -> Packed:
 
     `FormatError` if it is damaged, or does not fit the object.
     """
+    return _decode_body(_body(footer, size, where), where)
+
+
+def decode_places(footer: bytes, *, size: int, where: str) -> dict[tuple[int, int], int]:
+    """As `decode_footer`: the checksum of each chunk, by its offset and length."""
+    body = _body(footer, size, where)
+    if body.chunks > 1:
+        packed = _decode_body(body, where)
+        places = zip(packed.offset.tolist(), packed.length.tolist(), strict=True)
+        return dict(zip(places, packed.checksum.tolist(), strict=True))
+    # Objects of one chunk are many, and columns of one row take ten times as long.
+    _, rank, array, gap, length, own = _ONE.unpack_from(body.plain)
+    if array or rank > _MAX_RANK:
+        raise _damaged(where, _NO_ARRAY)
+    if _ONE.size + 4 * rank != len(body.plain):
+        raise _damaged(where, _NOT_FILLED)
+    if gap + length > body.data:
+        raise _damaged(where, _OUTSIDE)
+    return {(gap, length): own}
+
+
+class _Body(NamedTuple):
+    """A body as it was before it was compressed, and what the tail says of it."""
+
+    plain: bytes
+    chunks: int
+    arrays: int
+    data: int
+    repository: bytes
+
+
+def _body(footer: bytes, size: int, where: str) -> _Body:
     if footer_bytes(footer) != len(footer):
         raise _damaged(where, "it is cut short")
     tail = footer[-TAIL_BYTES:]
@@ -188,6 +225,9 @@ def decode_footer(footer: bytes, *, size: int, where: str) -> Packed:
         raise _damaged(where, "its checksum does not agree with it")
     if data + len(footer) != size:
         raise _damaged(where, f"it speaks of {data} bytes of chunks in an object of {size} bytes")
+    # No sum of what is at most this, of MAX_CHUNKS, is beyond 2**63.
+    if data >= 1 << 42:
+        raise _damaged(where, f"no object has {data} bytes")
     least = arrays * 12 + n * 28
     if not 0 < n <= MAX_CHUNKS or not 0 < arrays <= n:
         raise _damaged(where, f"it speaks of {n} chunks of {arrays} arrays")
@@ -195,7 +235,7 @@ def decode_footer(footer: bytes, *, size: int, where: str) -> Packed:
         raise _damaged(where, f"{n} chunks cannot be described in {plain} bytes")
     if length != plain:
         body = _decompressed(body, plain, where)
-    return _decode_body(body, n, arrays, data, repository, where)
+    return _Body(body, n, arrays, data, repository)
 
 
 def _decompressed(body: bytes, plain: int, where: str) -> bytes:
@@ -208,9 +248,8 @@ def _decompressed(body: bytes, plain: int, where: str) -> bytes:
         raise _damaged(where, str(error)) from None
 
 
-def _decode_body(
-    body: bytes, n: int, arrays: int, data: int, repository: bytes, where: str
-) -> Packed:
+def _decode_body(found: _Body, where: str) -> Packed:
+    body, n, arrays, data, repository = found
     at = 0
 
     def column(dtype: str, count: int) -> npt.NDArray[np.generic]:
@@ -224,19 +263,16 @@ def _decode_body(
     array = column("<u4", n).astype(np.int64)
     gap, length, sums = (column("<u8", n).astype(np.uint64) for _ in range(3))
     if bool((array >= arrays).any()) or bool((ranks > _MAX_RANK).any()):
-        raise _damaged(where, "an array is not what can be")
+        raise _damaged(where, _NO_ARRAY)
     rank = ranks[array]
     if at + 4 * int(rank.sum()) != len(body):
-        raise _damaged(where, "its columns do not fill it")
+        raise _damaged(where, _NOT_FILLED)
     coords = column("<u4", int(rank.sum())).astype(np.uint32)
     if bool((np.maximum(gap, length) > data).any()):
-        raise _damaged(where, "a chunk lies outside of the object")
-    # Each step is at most `data`, which is less than 2**63 / MAX_CHUNKS in any real object.
-    if data >= 1 << 42:
-        raise _damaged(where, f"no object has {data} bytes")
+        raise _damaged(where, _OUTSIDE)
     end = np.cumsum(gap + length)
     if int(end[-1]) > data:
-        raise _damaged(where, "chunks lie outside of the object")
+        raise _damaged(where, _OUTSIDE)
     node = np.ascontiguousarray(ids)[array]
     return Packed(node, rank, coords, end - length, length, sums, repository, data)
 

@@ -18,6 +18,7 @@ from frazil.format.pack import (
     checksum,
     checksums,
     decode_footer,
+    decode_places,
     footer_bytes,
 )
 from frazil.ids import ChunkId, ManifestId, NodeId
@@ -73,6 +74,19 @@ def test_any_flipped_bit_is_noticed(count: int) -> None:
             decode_footer(bytes(damaged), size=size, where="chunks/x")
 
 
+def test_places_alone() -> None:
+    contents = Contents()
+    contents.add(B, (7, 2**32 - 2), 9, 5)
+    for footer, size in (several(), (one := contents.footer(), 9 + len(one))):
+        packed = decode_footer(footer, size=size, where="x")
+        places = decode_places(footer, size=size, where="x")
+        assert [*places] == list(zip(packed.offset, packed.length, strict=True))
+        assert [*places.values()] == packed.checksum.tolist()
+        with pytest.raises(FormatError, match="speaks of"):
+            decode_places(footer, size=size + 1, where="x")
+    assert places == {(0, 9): 5}
+
+
 def test_a_footer_of_another_object() -> None:
     footer, size = several()
     for wrong in (size - 1, size + 1, len(footer)):
@@ -113,8 +127,9 @@ def signed(body: bytes, plain: int, n: int, arrays: int, data: int) -> bytes:
 )
 def test_hostile_footers(body: bytes, plain: int, n: int, arrays: int, data: int) -> None:
     footer = signed(body, plain, n, arrays, data)
-    with pytest.raises(FormatError):
-        decode_footer(footer, size=data + len(footer), where="x")
+    for decode in (decode_footer, decode_places):
+        with pytest.raises(FormatError):
+            decode(footer, size=data + len(footer), where="x")
 
 
 def test_checksums_of_rows() -> None:

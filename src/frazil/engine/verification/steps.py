@@ -23,7 +23,7 @@ from frazil.format.chunk_refs import INLINE, ChunkRefs
 from frazil.format.header import FileType, has_checksum, unwrap
 from frazil.format.manifest import Manifest, decode_body, decode_manifest
 from frazil.format.manifest_digest import digest_of
-from frazil.format.pack import checksum, decode_footer, footer_bytes
+from frazil.format.pack import checksum, decode_places, footer_bytes
 from frazil.format.snapshot import (
     ManifestInfo,
     NodeKind,
@@ -485,12 +485,10 @@ def _footer(
             found.append(Found(FindingKind.DAMAGED_FOOTER, key, text))
         return {}
     try:
-        packed = decode_footer(data[-size:], size=len(data), where=key)
+        return decode_places(data[-size:], size=len(data), where=key)
     except FormatError as error:
         found.append(Found(FindingKind.DAMAGED_FOOTER, key, error.message))
         return {}
-    places = zip(packed.offset.tolist(), packed.length.tolist(), strict=True)
-    return dict(zip(places, packed.checksum.tolist(), strict=True))
 
 
 def found_at(kind: FindingKind, key: str, message: str, rows: Rows) -> Found:

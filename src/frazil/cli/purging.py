@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from frazil.cli.arguments import DryRun, Json, Url, Yes, confirm, open_repository
+from frazil.cli.arguments import DryRun, Json, Url, Virtual, Yes, confirm, open_repository
 from frazil.cli.commands import Group, command
 from frazil.cli.exits import Exit
 from frazil.cli.output import facts, note, plural, print_json, say, size
@@ -44,6 +44,7 @@ def purge(
     attribute: Annotated[
         str | None, typer.Option("--attribute", help="Only this attribute of the node.")
     ] = None,
+    virtual: Virtual = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -59,13 +60,15 @@ def purge(
         raise typer.BadParameter("give --region or --attribute, not both")
     if whole_chunks and region is None:
         raise typer.BadParameter("--whole-chunks goes with --region")
-    repo, parts = open_repository(url), None if region is None else _region(region)
+    repo, parts = open_repository(url, virtual), None if region is None else _region(region)
     run = partial(repo.purge, path, region=parts, attribute=attribute, whole_chunks=whole_chunks)
-    found = run()
+    if dry_run or not yes:
+        found = run()
     if not dry_run:
-        for warning in found.warnings:
-            note(f"frazil: {warning}")
-        confirm(_question(found), yes=yes)
+        if not yes:
+            for warning in found.warnings:
+                note(f"frazil: {warning}")
+            confirm(_question(found), yes=yes)
         found = run(dry_run=False)
     if as_json:
         print_json(found.to_dict())

@@ -81,10 +81,11 @@ class Replaced:
         """Which of these chunks, all of which are known, are as they were."""
         return self.same[self.find(chunk_keys(refs))]
 
-    def old_places(self, rows: npt.NDArray[np.bool_]) -> PlaceKeys:
-        """Where the native ones among some rows were."""
+    def native_places(self, rows: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], PlaceKeys]:
+        """Which ones of some rows were native, and where these were."""
         width = self.keys.dtype.itemsize
-        raw = np.ascontiguousarray(self.keys[rows]).view(np.uint8).reshape(-1, width)
+        raw = np.ascontiguousarray(self.keys).view(np.uint8).reshape(-1, width)
         at = width - PLACE_BYTES
-        native = np.ascontiguousarray(raw[raw[:, at - 1] == NATIVE, at:])
-        return native.view(f"S{PLACE_BYTES}").reshape(-1)
+        native = np.flatnonzero(rows & (raw[:, at - 1] == NATIVE))
+        places = np.ascontiguousarray(raw[native, at:])
+        return native, places.view(f"S{PLACE_BYTES}").reshape(-1)

@@ -32,6 +32,7 @@ class Eraser:
         """
         self._document = document
         first = _Bench(document)
+        self._lock = threading.Lock()
         self._idle = [first]
         self.nbytes: int = first.filled.nbytes
 
@@ -42,11 +43,14 @@ class Eraser:
         `ValueError` for a chunk that cannot be decoded, and for codecs that would alter its other
         elements.
         """
-        bench = self._idle.pop() if self._idle else _Bench(self._document)
+        with self._lock:
+            bench = self._idle.pop() if self._idle else None
+        bench = bench or _Bench(self._document)
         try:
             return bench.erase(chunk, tuple(slice(*side) for side in part))
         finally:
-            self._idle.append(bench)
+            with self._lock:
+                self._idle.append(bench)
 
 
 class _Bench:

@@ -51,5 +51,6 @@ def test_where_native_chunks_were() -> None:
     known = Replaced.none(2).joined(Replaced(chunk_keys(REFS), REFS, same))
     native = REFS.take(slice(0, 3))
     places = place_keys(native.object, native.offset, native.length)
-    assert known.old_places(known.same).tolist() == places[1:].tolist()
-    assert known.old_places(~known.same).tolist() == places[:1].tolist()
+    rows, found = known.native_places(known.same)
+    assert (rows.tolist(), found.tolist()) == ([1, 2], places[1:].tolist())
+    assert known.native_places(~known.same)[1].tolist() == places[:1].tolist()

@@ -36,7 +36,7 @@ from frazil.storage.pool import map_parallel
 
 _MANIFESTS = 16
 """That are in memory at a time."""
-_BATCH_BYTES = 32 * 1024 * 1024
+_BATCH_BYTES = 16 * 1024 * 1024
 _BATCH_CHUNKS = 4096
 """Encoded chunks that are in memory at a time."""
 _DECODED_BYTES = 512 * 1024 * 1024
@@ -68,23 +68,23 @@ class Erased:
     """What has become of cut chunks.
 
     replaced: by the form of their array; manifests: that have such chunks, and have to be written
-    anew; chunks, bytes: that were written anew, and the size they
-    had; new_bytes: the size they have; emptied: chunks that had nothing else; taken_over: ranges
-    of foreign files of which the rest is ours now.
+    anew; chunks, bytes: that were written anew, and the size they had; taken_over: how many of them
+    were in foreign files; dropped_inline, dropped_virtual: of these kinds, with nothing but fill
+    value then.
     """
 
     replaced: dict[Form, Replaced] = field(default_factory=dict)
     manifests: set[ManifestId] = field(default_factory=set)
     chunks: int = 0
     bytes: int = 0
-    new_bytes: int = 0
-    emptied: int = 0
     taken_over: int = 0
+    dropped_inline: int = 0
+    dropped_virtual: int = 0
 
     def places(self, *, same: bool) -> PlaceKeys:
         """Where native chunks were, of those that are as they were, or else were written anew."""
         found = [
-            one.old_places(one.same if same else ~one.same & (one.refs.kind != ABSENT))
+            one.native_places(one.same if same else ~one.same & (one.refs.kind != ABSENT))[1]
             for one in self.replaced.values()
         ]
         return np.unique(np.concatenate([np.empty(0, f"S{PLACE_BYTES}"), *found]))
@@ -203,9 +203,9 @@ class Erasing:
         erased.replaced[form] = erased.replaced[form].joined(new)
         erased.chunks += int(other.sum())
         erased.bytes += int(refs.length[other].sum())
-        erased.new_bytes += sum(len(results[i] or b"") for i in np.flatnonzero(other).tolist())
-        erased.emptied += int(empty.sum())
         erased.taken_over += int((other & (refs.kind == VIRTUAL)).sum())
+        erased.dropped_inline += int((empty & (refs.kind == INLINE)).sum())
+        erased.dropped_virtual += int((empty & (refs.kind == VIRTUAL)).sum())
 
     def _read(self, refs: ChunkRefs, path: str) -> list[bytes | None]:
         """The chunks as they are stored."""
@@ -315,6 +315,6 @@ def _impossible(what: str, form: Form, error: ValueError) -> InvalidInputError:
     return InvalidInputError(
         f"{what} cannot be taken apart here: the codecs of the array are {codecs}; {error}. "
         "Nothing has changed. Whole chunks can be purged, with all that is in them: "
-        "whole_chunks=True",
+        "whole_chunks=True, --whole-chunks",
         ErrorKind.NOT_ALLOWED,
     )

@@ -25,8 +25,8 @@ from frazil.format.snapshot import Node, decode_listing
 from frazil.ids import ManifestId, NodeId, SnapshotId
 from frazil.model import purging
 from frazil.model.keys import Keys
-from frazil.model.purge_target import Target, region_of
-from frazil.model.relocation import PlaceKeys, place_keys
+from frazil.model.purge_target import Box, Target, region_of
+from frazil.model.relocation import PLACE_BYTES, PlaceKeys, place_keys
 from frazil.progress import task
 from frazil.storage.pool import map_parallel
 
@@ -149,6 +149,7 @@ def plan(
     listed = needed_by(core, [table.id_of(row) for row in range(len(table))])
     uses, paths = readings(listed, found)
     erased = erasing.run(uses, paths)
+    _check_places(target, erased)
     needed = set[ManifestId]().union(*listed.values())
     ranges = found.ranges | {}
     for object_, places in dirty(found, erased).items():
@@ -243,6 +244,36 @@ def _needing(
     return affected
 
 
+def _check_places(target: Target, erased: Erased) -> None:
+    """Refuse chunks that are cut in several places of an array, and not in the same way.
+
+    What is in the region at one of them would stay at the other.
+    """
+    owners = [
+        (form.node, one, *one.native_places(np.ones(len(one), np.bool_)))
+        for form, one in erased.replaced.items()
+    ]
+    column = np.concatenate([np.empty(0, f"S{PLACE_BYTES}"), *(found for *_, found in owners)])
+    known, count = np.unique(column, return_counts=True)
+    shared: dict[bytes, _Uses] = {bytes(place): _Uses() for place in known[count > 1]}
+    for node, one, rows, found in owners if shared else ():
+        cells = (target.cells or {})[node]
+        for i in np.flatnonzero(np.isin(found, known[count > 1])).tolist():
+            uses, coords = shared[bytes(found[i])], tuple(one.refs.index[rows[i]].tolist())
+            uses.parts.add(cells.part(coords))
+            uses.alters |= not one.same[rows[i]]
+            if uses.alters and len(uses.parts) > 1:
+                raise _moved_within("parts", f"chunk {coords} of array {node}")
+
+
+@dataclass(slots=True)
+class _Uses:
+    """parts: what goes of a stored chunk, at the places where it is; alters: any of them."""
+
+    parts: set[Box] = field(default_factory=set)
+    alters: bool = False
+
+
 class _Spans:
     """Ranges of an object, to be asked many times."""
 
@@ -259,9 +290,13 @@ class _Spans:
 
 def _shared(object_: bytes, offset: int, chunk: Kept) -> InvalidInputError:
     place = f"bytes {offset} to {offset + chunk.length} of {chunk_key(object_)}"
+    return _moved_within(place, f"chunk {chunk.coords} of array {chunk.node}")
+
+
+def _moved_within(what: str, chunk: str) -> InvalidInputError:
     return InvalidInputError(
-        f"{place} are of a chunk that was to go, and also of chunk {chunk.coords} of array "
-        f"{chunk.node}, which stays: chunks were moved within an array. Purge a region that has "
-        "both, or all of the array",
+        f"{what} that are to go are also in {chunk}, outside of the region, in another version: "
+        "chunks were moved within an array. Nothing has changed. Purge a region that has both, or "
+        "all of the array",
         ErrorKind.NOT_ALLOWED,
     )

@@ -41,6 +41,8 @@ class Aging(Wrapper):
     @override
     def request(self, operation: str, key: str, call: Any, sent: int = 0) -> Any:
         self.before(operation, key)
+        if operation == "put":
+            self._ages.pop(key, None)
         return super().request(operation, key, call, sent)
 
     @override

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -88,6 +89,12 @@ class Census:
         # The id with the size of the file behind it: 12 and 8 bytes.
         self._manifests = KeySet(20)
         self._parts = KeySet(20)
+
+    def in_(self, library: Library) -> Census:
+        """The same snapshots, with their manifests in another place."""
+        other = copy(self)
+        other._library, other._local = library, library.backend.local
+        return other
 
     def snapshots(self) -> Keys:
         """Those that have been read, or need not be."""

@@ -7,7 +7,9 @@ was: what a storage holds under the id of an object is that object.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -15,8 +17,11 @@ from frazil.display import brief
 from frazil.engine.census import Census, Limits, manifests_of
 from frazil.engine.copying import Copier, End
 from frazil.engine.expire import check_writable
+from frazil.engine.inventory import look_at_ids
 from frazil.engine.repository_core import RepositoryCore, stored_spec
-from frazil.errors import ConflictError, ErrorKind, FormatError
+from frazil.engine.survival import objects_of
+from frazil.errors import ConflictError, ErrorKind, FormatError, StorageError
+from frazil.format.history import SnapshotTable
 from frazil.format.manifest import decode_objects
 from frazil.format.ragged import sort_keys
 from frazil.format.repo_info import RepoInfo, initial_repo_info
@@ -30,6 +35,8 @@ from frazil.library.files import Library
 from frazil.model import cloning
 from frazil.model.cloning import Selection
 from frazil.model.keys import Keys, KeySet
+from frazil.model.listed import raw_rows
+from frazil.model.moments import Collected, Moment, unless_collected
 from frazil.model.refs import MAIN, next_time
 from frazil.model.sweep import logs_to_keep
 from frazil.ops import CopySummary
@@ -38,6 +45,8 @@ from frazil.runner import Place
 from frazil.storage import Storage
 from frazil.storage.pool import map_parallel
 
+TRIES: Final = 5
+"""How often a copy begins anew because somebody collects."""
 _LIMITS = Limits(
     snapshots=32, compressed=512 * 1024 * 1024, decoded=2 * 1024 * 1024 * 1024, fetches=64
 )
@@ -59,12 +68,17 @@ def clone(
     if stored_spec(target.backend) is not None:
         raise already_there(core.spec)
     storage.check_creation()
-    copier = Copier(End(core.storage, core.config.storage), end, compare=compare, on=on)
-    if isinstance(core.catalog, CatalogV2):
-        return _clone_v2(core.library, core.catalog, target, copier, selection, depth)
-    if depth is not None:
+    catalog = core.catalog
+    if not isinstance(catalog, CatalogV2) and depth is not None:
         raise needs_spec_2("a copy of only a part of the history")
-    return _advance_v1(core, target, copier, selection, force=False)
+
+    def copy() -> CopySummary:
+        copier = Copier(End(core.storage, core.config.storage), end, compare=compare, on=on)
+        if isinstance(catalog, CatalogV2):
+            return _clone_v2(core.library, catalog, target, copier, selection, depth)
+        return _advance_v1(core, target, copier, selection, force=False)
+
+    return _undisturbed(catalog, copy)
 
 
 def sync(
@@ -90,10 +104,41 @@ def sync(
         )
     check_writable(target)
     _check_same(core.catalog, target, storage)
-    copier = Copier(End(core.storage, core.config.storage), end, compare=compare, on=on)
-    if isinstance(core.catalog, CatalogV2):
-        return _sync_v2(core.library, core.catalog, target, copier, selection, force=force)
-    return _advance_v1(core, target, copier, selection, force=force)
+    catalog = core.catalog
+
+    def copy() -> CopySummary:
+        copier = Copier(End(core.storage, core.config.storage), end, compare=compare, on=on)
+        if isinstance(catalog, CatalogV2):
+            return _sync_v2(core.library, catalog, target, copier, selection, force=force)
+        return _advance_v1(core, target, copier, selection, force=force)
+
+    return _undisturbed(catalog, copy)
+
+
+def _undisturbed(catalog: Catalog, copy: Callable[[], CopySummary]) -> CopySummary:
+    """What `copy` returns; again if somebody has collected meanwhile, at either end."""
+    for tries in range(TRIES):
+        since = catalog.new_moment()
+        try:
+            return copy()
+        except Collected:
+            if tries == TRIES - 1:
+                raise
+        except StorageError as error:
+            if error.kind != ErrorKind.OBJECT_NOT_FOUND or tries == TRIES - 1:
+                raise
+            if catalog.spec == 2 and not _collected(catalog, since):
+                raise  # it was not there before
+    raise AssertionError("unreachable")
+
+
+def _collected(catalog: Catalog, since: Moment) -> bool:
+    catalog.new_moment()
+    try:
+        catalog.check_kept(since)
+    except Collected:
+        return True
+    return False
 
 
 def _check_same(catalog: Catalog, target: Library, storage: Storage) -> None:
@@ -123,7 +168,7 @@ def _clone_v2(
     portion = replace(chosen, snapshots=cloning.history(chosen, depth))
     portion = _with_joined_logs(source, target, chosen, portion)
     table = portion.snapshots
-    _copy_snapshots(source, copier, sort_keys(table.ids), logs_to_keep(table))
+    _copy_snapshots(source, target, copier, sort_keys(table.ids), logs_to_keep(table))
     created_at = source.snapshot(INITIAL_SNAPSHOT).flushed_at
     newest = int(table.flushed_at.max(initial=created_at))
     template = initial_repo_info(created_at, next_time(target.now(), newest))
@@ -163,6 +208,7 @@ def _sync_v2(
 ) -> CopySummary:
     chosen = cloning.selected(catalog.info(), selection)
     copy = CatalogV2(target)
+    since = copy.new_moment()
     there = copy.info()
     refs = [(name, False, tip, there.branches.get(name)) for name, tip in chosen.branches.items()]
     refs += [(name, True, tip, there.tags.get(name)) for name, tip in chosen.tags.items()]
@@ -179,14 +225,44 @@ def _sync_v2(
         state, _ = edit(state)
     before, after = sort_keys(there.snapshots.ids), sort_keys(state.snapshots.ids)
     logs = np.setdiff1d(logs_to_keep(state.snapshots), logs_to_keep(there.snapshots))
-    _copy_snapshots(source, copier, np.setdiff1d(after, before), logs)
+    new = np.setdiff1d(after, before)
+    # What versions there have is safe from collections, other than what a copy that died has left.
+    kept = Census(target, _LIMITS)
+    kept.read_snapshots(np.intersect1d(_parents(state.snapshots, new), before))
+    _copy_snapshots(source, target, copier, new, logs, kept)
+    _check_stays(target, copy, copier, kept)
     for edit in edits:
-        copy.update(edit)
+        copy.update(unless_collected(edit, since))
     return _summary(
         copier,
         [name for name, is_tag in moved if not is_tag],
         [name for name, is_tag in moved if is_tag],
     )
+
+
+def _parents(table: SnapshotTable, ids: Keys) -> Keys:
+    rows = np.flatnonzero(np.isin(sort_keys(table.ids), ids))
+    parents = table.parent[rows]
+    return np.unique(sort_keys(table.ids)[parents[parents >= 0]])
+
+
+def _check_stays(target: Library, copy: CatalogV2, copier: Copier, kept: Census) -> None:
+    """Raise `ConflictError` if a collection there is about to delete what was there before."""
+    cutoff = copy.collected_before()
+    for folder, found in copier.found.items() if cutoff else ():
+        ids = found.keys()
+        if folder == "manifests":
+            ids = np.setdiff1d(ids, kept.manifests()[0])
+        old = look_at_ids(target.backend, folder, raw_rows(ids)).before(cutoff).ids
+        if folder == "chunks" and len(old):
+            old = np.setdiff1d(old, objects_of(kept, old))
+        if len(old):
+            raise ConflictError(
+                message=f"{len(old)} objects below {folder}/ at the target are left from a copy "
+                "that was interrupted or from versions that were dropped there, and a collection "
+                "there deletes them: let it come to its end, and start the copy again",
+                kind=ErrorKind.REPO_INFO_UPDATED,
+            )
 
 
 # Spec 1: the history is in the snapshot files, and an expiration changes those
@@ -209,6 +285,7 @@ def _advance_v1(
     census.follow([INITIAL_SNAPSHOT, *tips.values(), *tagged.values()])
     snapshots = census.snapshots()
     _copy_files(copier, census, snapshots, snapshots, spec=1)
+    _follow(source, target, copier, census, snapshots, snapshots, spec=1)
     if not exists:
         document = catalog.config_document()
         if document is not None:
@@ -251,13 +328,56 @@ def _is_in_line(catalog: Catalog, id_: SnapshotId, tip: SnapshotId | None) -> bo
     return tip is not None and any(record.id == id_ for record in catalog.ancestry(tip))
 
 
-def _copy_snapshots(source: Library, copier: Copier, snapshots: Keys, logs: Keys) -> None:
+def _copy_snapshots(
+    source: Library,
+    target: Library,
+    copier: Copier,
+    snapshots: Keys,
+    logs: Keys,
+    kept: Census | None = None,
+) -> None:
+    """Copy snapshots with all that they need; kept: what versions at the target have."""
     census = Census(source, _LIMITS)
     census.read_snapshots(snapshots)
-    _copy_files(copier, census, snapshots, logs, spec=2)
+    _copy_files(copier, census, snapshots, logs, kept, spec=2)
+    _follow(source, target, copier, census, snapshots, logs, kept, spec=2)
 
 
-def _copy_files(copier: Copier, census: Census, snapshots: Keys, logs: Keys, *, spec: int) -> None:
+def _follow(
+    source: Library,
+    target: Library,
+    copier: Copier,
+    census: Census,
+    snapshots: Keys,
+    logs: Keys,
+    kept: Census | None = None,
+    *,
+    spec: int,
+) -> None:
+    """Copy what the snapshots that have arrived need, if it is not what those of the census do.
+
+    A repack of the history has replaced them between the look and the copy.
+    """
+    if spec == 1:  # those that were there before are what the target needs
+        snapshots = np.setdiff1d(snapshots, copier.found["snapshots"].keys())
+    while True:
+        arrived = Census(target, _LIMITS)
+        arrived.read_snapshots(snapshots)
+        if np.isin(arrived.parts(), census.parts()).all():
+            return
+        _copy_files(copier, arrived.in_(source), snapshots, logs, kept, spec=spec)
+        census = arrived
+
+
+def _copy_files(
+    copier: Copier,
+    census: Census,
+    snapshots: Keys,
+    logs: Keys,
+    kept: Census | None = None,
+    *,
+    spec: int,
+) -> None:
     """Copy what the snapshots of a census need; nothing before what it refers to."""
     chunks, others = KeySet(), KeySet()
 
@@ -266,8 +386,12 @@ def _copy_files(copier: Copier, census: Census, snapshots: Keys, logs: Keys, *, 
         others.add(np.unique(sort_keys(decode_objects(data, where=where))))
 
     manifests, _ = census.manifests()
-    # The chunks of a manifest arrive before it: where it is, they are.
-    missing = manifests[copier.missing("manifests", manifests)]
+    if kept is None:
+        # The chunks of a manifest arrive before it: where it is, they are.
+        missing = manifests[copier.missing("manifests", manifests)]
+    else:
+        # Collections may have deleted some again, unless a version needs it.
+        missing = np.setdiff1d(manifests, kept.manifests()[0])
     parts = census.parts()
     census.read_manifests(parts[np.isin(manifests_of(parts), missing)], mark)
     needed = chunks.keys()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from frazil.engine.census import Budget
 from frazil.engine.inventory import Numbers, sizes_of
 from frazil.errors import ErrorKind, StorageError
-from frazil.model.keys import Keys, format_ids
+from frazil.model.keys import Keys, KeySet, format_ids
 from frazil.model.listed import SortedIds
 from frazil.progress import task
 from frazil.runner import Place, run
@@ -94,6 +94,8 @@ class Copier:
         self.objects = 0
         self.bytes = 0
         self.present = 0
+        self.found: dict[str, KeySet] = {}
+        """Those of each folder that were there before."""
 
     def copy(self, folder: str, ids: Keys, *, optional: bool = False, final: bool = True) -> None:
         """Copy these objects of a folder, in parallel, and check that they arrived.
@@ -112,6 +114,7 @@ class Copier:
         if final:
             present &= (found == wanted) | (wanted == _ABSENT)
         self.present += int(present.sum())
+        self.found.setdefault(folder, KeySet()).add(ids[present])
         rows = np.flatnonzero(~present)
         keys = [f"{folder}/{name}" for name in format_ids(ids[rows])]
         expected = np.where(wanted[rows] < 0, _ASSUMED, wanted[rows]).tolist()

@@ -89,13 +89,18 @@ def going(library: Library, catalog: Catalog, objects: Keys, ids: Sequence[Snaps
 
 
 def _named(library: Library, ids: list[SnapshotId], objects: Keys) -> Keys:
-    """Those of the objects that snapshots refer to."""
-    census, found = Census(library, _LIMITS), KeySet()
+    census = Census(library, _LIMITS)
+    census.read_snapshots(np.unique(np.array([bytes(id_) for id_ in ids], "S12")))
+    return objects_of(census, objects)
+
+
+def objects_of(census: Census, objects: Keys) -> Keys:
+    """Those of the chunk objects that the snapshots of a census refer to."""
+    found = KeySet()
 
     def use(data: bytes, where: str, nodes: frozenset[bytes]) -> None:
         named = sort_keys(decode_objects(data, where=where, nodes=nodes))
         found.add(np.unique(named[np.isin(named, objects)]))
 
-    census.read_snapshots(np.unique(np.array([bytes(id_) for id_ in ids], "S12")))
     census.read_manifests(census.parts(), use)
     return found.keys()

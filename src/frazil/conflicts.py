@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Final, Literal
 
+from frazil.arguments import instance_of
 from frazil.display import Displayed, Shown, record
 from frazil.types import NamedInt
 
@@ -123,6 +124,9 @@ class BasicConflictSolver(ConflictSolver):
     on_chunk_conflict: VersionSelection = VersionSelection.UseOurs
     fail_on_delete_of_updated_array: bool = False
     fail_on_delete_of_updated_group: bool = False
+
+    def __post_init__(self) -> None:
+        instance_of(VersionSelection, "on_chunk_conflict", self.on_chunk_conflict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,9 @@ class IcechunkError(Exception):
         # KeyError, a base of some subclasses, would show the repr of the text.
         return self._message
 
+    def __repr__(self) -> str:
+        return f"frazil.{type(self).__name__}(message={self._message!r}, kind={self._kind!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.__dict__.copy())
 

@@ -23,6 +23,7 @@ from copy import deepcopy
 from enum import Enum
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_type_hints
 
+from frazil.arguments import instance_of
 from frazil.display import DisplayedAsCall, Shown
 from frazil.errors import ErrorKind, FormatError
 
@@ -34,7 +35,7 @@ class Kind:
         self.default = default
 
     def accept(self, name: str, value: object) -> Any:
-        """The value to store for an assigned one; TypeError or OverflowError if unfit."""
+        """The value to store for an assigned one; TypeError, ValueError, OverflowError if unfit."""
         return value
 
     def merge(self, mine: Any, theirs: Any) -> Any:
@@ -61,7 +62,9 @@ class Integer(Kind):
         if number is None:
             raise TypeError(f"{name} takes an integer, not {type(value).__name__}")
         if not self.low <= number <= self.high:
-            raise OverflowError(f"{name} takes {self.low} to {self.high}, not {number}")
+            # As Icechunk: a zero that must not be one is a bad value, all else does not fit.
+            error = OverflowError if number else ValueError
+            raise error(f"{name} takes {self.low} to {self.high}, not {number}")
         return number
 
     def decode(self, name: str, document: object) -> int:
@@ -127,13 +130,7 @@ class Instance(Kind, Generic[T]):
         self.cls = cls
 
     def accept(self, name: str, value: object) -> T:
-        if not isinstance(value, self.cls):
-            raise TypeError(f"{name} takes {_article(self.cls)}, not {type(value).__name__}")
-        return value
-
-
-def _article(cls: type[object]) -> str:
-    return f"{'an' if cls.__name__[0] in 'AEIOUaeiou' else 'a'} {cls.__name__}"
+        return instance_of(self.cls, name, value)
 
 
 class Choice(Instance[Enum]):

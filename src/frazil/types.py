@@ -21,6 +21,10 @@ class NamedInt(IntEnum):
     def __str__(self) -> str:
         return repr(self)
 
+    def __bool__(self) -> bool:
+        # A member is a choice, and the first one no less than the others, as in Icechunk.
+        return True
+
 
 class SpecVersion(NamedInt):
     """A version of the repository format."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
+from frazil.arguments import instance_of
 from frazil.errors import InvalidInputError
 from frazil.settings import U32, U64, Instance, Kind, Settings
 from frazil.storage.object_stores import AnyObjectStoreConfig, ObjectStoreConfig
@@ -83,7 +84,8 @@ class VirtualChunkContainer(Settings):
         self, url_prefix: str, store: AnyObjectStoreConfig, name: str | None = None
     ) -> None:
         self.name = name
-        self.url_prefix = url_prefix
+        self.url_prefix = instance_of(str, "url_prefix", url_prefix)
+        instance_of(ObjectStoreConfig, "store", store)  # not None, which settings may be
         self.store = store
 
     @classmethod

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from frazil.display import literal
 from frazil.settings import U32, U64
@@ -28,6 +28,11 @@ class _Condition:
 
     _call: ClassVar[str]
     _key: ClassVar[str]
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        if not hasattr(cls, "_call"):
+            raise TypeError(f"{cls.__name__} is a base class: use one of its functions")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass

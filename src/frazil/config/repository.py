@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from frazil.arguments import instance_of
 from frazil.config.manifests import ManifestConfig
 from frazil.config.packs import PackConfig
 from frazil.display import Shown
@@ -173,9 +175,8 @@ class RepositoryConfig(Settings):
         self.max_concurrent_requests = max_concurrent_requests
         self.caching = caching
         self.storage = storage
-        self._virtual_chunk_containers = (
-            None if virtual_chunk_containers is None else dict(virtual_chunk_containers)
-        )
+        containers: Any = virtual_chunk_containers  # which is copied into a dict
+        self._virtual_chunk_containers = containers
         self.manifest = manifest
         self._previous_file = None
         self.repo_update_retries = repo_update_retries
@@ -198,7 +199,7 @@ class RepositoryConfig(Settings):
     def virtual_chunk_containers(self) -> dict[str, VirtualChunkContainer] | None:
         """The containers by URL prefix, a copy; see `set_virtual_chunk_container`."""
         containers = self._virtual_chunk_containers
-        return None if containers is None else dict(containers)
+        return deepcopy(containers)
 
     def set_virtual_chunk_container(self, cont: VirtualChunkContainer) -> None:
         """Add a container, in place of the one with its URL prefix or with its name.
@@ -206,7 +207,7 @@ class RepositoryConfig(Settings):
         Its prefix is given the "/" at the end that it may lack. ValueError for a prefix that
         does not go with the store.
         """
-        cont = checked_container(cont)
+        cont = deepcopy(checked_container(instance_of(VirtualChunkContainer, "cont", cont)))
         others = {
             prefix: other
             for prefix, other in (self._virtual_chunk_containers or {}).items()
@@ -239,7 +240,7 @@ class RepositoryConfig(Settings):
         Groups are merged field by field, except that `manifest.preload`,
         `manifest.splitting` and the virtual chunk containers replace this one's as a whole.
         """
-        return self._merged(other)
+        return self._merged(instance_of(RepositoryConfig, "other", other))
 
     def _shown(self) -> Iterable[Shown]:
         shown = {field.name: field for field in super()._shown() if field.name != "previous_file"}

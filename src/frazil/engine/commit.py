@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from frazil.arguments import instance_of
 from frazil.engine.manifests import ManifestWriter, Plan, Rewritten
 from frazil.engine.workspace import Workspace
 from frazil.errors import (
@@ -28,6 +29,7 @@ from frazil.errors import (
     StorageError,
 )
 from frazil.format.history import SnapshotRecord
+from frazil.format.jsonvalue import normalize
 from frazil.format.snapshot import Node, Snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import NodeId, SnapshotId
@@ -317,6 +319,8 @@ class Committer:
         instead_of: tuple[SnapshotRecord, TransactionLog] | None,
     ) -> tuple[Snapshot, SnapshotRecord]:
         """Hand all files of the changes to `uploads`, each as soon as it is known."""
+        instance_of(str, "message", message)
+        metadata = normalize(metadata)
         workspace, library = self._workspace, self._workspace.library
         if workspace.writer is not None:
             workspace.writer.flush()

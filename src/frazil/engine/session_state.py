@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import ParamSpec
 
+from frazil.arguments import instance_of
 from frazil.engine.commit import Committer
 from frazil.engine.forks import ForkFamily
 from frazil.engine.manifests import ManifestWriter
@@ -89,6 +90,10 @@ class SessionState:
         purpose: Purpose = COMMIT,
     ) -> SnapshotId:
         """See `Committer.commit`."""
+        if rebase_with is not None:
+            from frazil.conflicts import ConflictSolver
+
+            instance_of(ConflictSolver, "rebase_with", rebase_with)
         with span("frazil.commit") as told, self.workspace.lock:
             branch = self._branch("committed")
             told.note(branch=branch)
@@ -154,10 +159,13 @@ class SessionState:
 
     def rebase(self, solver: ConflictSolver) -> None:
         """Put the changes on the tip of the branch."""
+        from frazil.conflicts import ConflictSolver
         from frazil.engine.rebase import rebase
 
         with self.workspace.lock:
-            rebase(self.workspace, self._catalog, self._branch("rebased"), solver)
+            branch = self._branch("rebased")
+            instance_of(ConflictSolver, "solver", solver)
+            rebase(self.workspace, self._catalog, branch, solver)
 
     def move(self, source: str, target: str) -> None:
         """See `Workspace.move_node`."""

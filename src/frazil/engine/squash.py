@@ -11,6 +11,7 @@ from frazil.engine.occasions import MERGE, Occasion, Purpose, watched
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.format.history import SnapshotRecord
+from frazil.format.jsonvalue import normalize
 from frazil.format.snapshot import Snapshot
 from frazil.format.transaction_log import TransactionLog
 from frazil.ids import SnapshotId
@@ -79,7 +80,7 @@ def _store(
     snapshot, before = map_parallel(library.snapshot, [shown, parent])
     id_ = library.new_id(SnapshotId)
     now = next_time(library.now(), max(snapshot.flushed_at, before.flushed_at))
-    metadata = core.default_metadata | metadata
+    metadata = normalize(core.default_metadata | metadata)
     library.write_log(_log_between(core, before, snapshot, id_))
     record = SnapshotRecord(
         id=id_, parent=parent, flushed_at=now, message=message, metadata=metadata, pruned=()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from frazil.arguments import instance_of
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(name: str, value: datetime) -> int:
-    """Microseconds since the epoch; `TypeError` for a `name` without timezone."""
-    if value.tzinfo is None:
+    """Microseconds since the epoch; `TypeError` for a `name` that is none, or has no timezone."""
+    if instance_of(datetime, name, value).tzinfo is None:
         raise TypeError(f"{name} takes a datetime with a timezone")
     return (value - EPOCH) // timedelta(microseconds=1)
 

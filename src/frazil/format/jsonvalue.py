@@ -8,8 +8,10 @@ Every encoder takes what `normalize` returns; every decoder returns values of th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from frazil.errors import ErrorKind, InvalidInputError
 
@@ -20,13 +22,16 @@ MAX_DEPTH = 256
 def normalize(value: object, *, what: str = "metadata") -> Any:
     """A copy of `value` in the JSON domain, maps sorted by key; `InvalidInputError` otherwise.
 
-    As the reference implementation does: tuples become lists, numbers that are not finite
-    become None, and integers beyond 64 bits the nearest float.
+    As the reference implementation does: tuples and other sequences become lists, values of
+    NumPy those of Python, numbers that are not finite None, and integers beyond 64 bits the
+    nearest float.
     """
     return _normalize(value, what, 0)
 
 
 def _normalize(value: object, where: str, depth: int) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -39,7 +44,7 @@ def _normalize(value: object, where: str, depth: int) -> Any:
         return _finite(value, where)
     if depth == MAX_DEPTH:
         raise _refused(where, f"is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [_normalize(item, where, depth + 1) for item in value]
     if isinstance(value, Mapping):
         for key in value:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -155,7 +156,7 @@ class CatalogV1(Catalog):
             parent=snapshot.parent_id,
             flushed_at=snapshot.flushed_at,
             message=snapshot.message,
-            metadata=snapshot.metadata,
+            metadata=deepcopy(snapshot.metadata),  # the snapshot is shared
             pruned=(),
         )
 

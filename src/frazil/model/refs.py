@@ -21,6 +21,7 @@ from frazil.errors import (
     SnapshotNotFoundError,
 )
 from frazil.format.history import SnapshotRecord
+from frazil.format.jsonvalue import normalize
 from frazil.format.repo_info import RepoInfo
 from frazil.format.updates import Status, Update, UpdateKind
 from frazil.ids import INITIAL_SNAPSHOT, SnapshotId
@@ -266,7 +267,7 @@ def change_metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Edit:
     """Replace the repository's metadata by what `change` makes of it."""
 
     def edit(info: RepoInfo) -> tuple[RepoInfo, Update]:
-        info = replace(info, metadata=change(info.metadata))
+        info = replace(info, metadata=normalize(change(info.metadata)))
         return info, Update(UpdateKind.METADATA_CHANGED, UNSTAMPED)
 
     return edit

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from frazil.arguments import instance_of
 from frazil.config import Attribution, RepositoryConfig
 from frazil.display import brief
 from frazil.engine import repository_core
@@ -317,6 +318,8 @@ def _check(config: RepositoryConfig | None, authorize: Authorization) -> None:
 
     ValueError, TypeError, `StorageError` (`storage-other`).
     """
+    if config is not None:
+        instance_of(RepositoryConfig, "config", config)
     containers = list(((config and config.virtual_chunk_containers) or {}).values())
     for container in containers:
         if checked_container(container) is not container:

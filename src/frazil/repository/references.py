@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from frazil.arguments import instance_of
 from frazil.engine.occasions import EventName, Occasion, Purpose, watched
 from frazil.ids import SnapshotId
 from frazil.repository.base import RepositoryBase
@@ -15,6 +16,7 @@ class References(RepositoryBase):
 
     def create_branch(self, branch: str, snapshot_id: str) -> None:
         """Add a branch at a snapshot."""
+        instance_of(str, "branch", branch)
         target = SnapshotId.parse(snapshot_id)
         with self._watched("branch", "create", branch, None, target):
             self._core.catalog.create_branch(branch, target)
@@ -57,6 +59,7 @@ class References(RepositoryBase):
 
     def create_tag(self, tag: str, snapshot_id: str) -> None:
         """Give a snapshot a name for ever."""
+        instance_of(str, "tag", tag)
         target = SnapshotId.parse(snapshot_id)
         with self._watched("tag", "create", tag, None, target):
             self._core.catalog.create_tag(tag, target)

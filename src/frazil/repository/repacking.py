@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from frazil.errors import ErrorKind, InvalidInputError
+from frazil.format.jsonvalue import normalize
 from frazil.ids import SnapshotId
 from frazil.paths import check_path, is_under
 from frazil.repository.base import RepositoryBase
@@ -95,7 +96,7 @@ class Repacking(RepositoryBase):
             before=_time("written_before", written_before),
             after=_time("written_after", written_after),
             anew=None if recompress is None else Anew(recompress, recompress_saves),
-            note=Note(message, self._core.default_metadata | (metadata or {})),
+            note=Note(message, normalize(self._core.default_metadata | (metadata or {}))),
             dry_run=dry_run,
         )
         return repack(self._core, options, on)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from frazil.arguments import instance_of
 from frazil.config import Attribution, FeatureFlag, RepositoryConfig
+from frazil.format.jsonvalue import normalize
 from frazil.format.updates import Status
 from frazil.model.flags import flag_id, flags_of
 from frazil.model.refs import change_metadata, change_status, set_flag
@@ -83,16 +86,17 @@ class Settings(RepositoryBase):
 
     def set_default_commit_metadata(self, metadata: dict[str, Any]) -> None:
         """Add these values to every commit made through this object, under its own ones."""
+        given = normalize(metadata)
         self._core.default_metadata.clear()
-        self._core.default_metadata.update(metadata)
+        self._core.default_metadata.update(given)
 
     def default_commit_metadata(self) -> dict[str, Any]:
         """What `set_default_commit_metadata` has set."""
-        return dict(self._core.default_metadata)
+        return deepcopy(self._core.default_metadata)
 
     def get_metadata(self) -> dict[str, Any]:
         """The repository's own metadata, JSON values by name; spec 2 only (`FormatError`)."""
-        return dict(self._v2("repository metadata").info().metadata)
+        return deepcopy(self._v2("repository metadata").info().metadata)
 
     get_metadata_async = twin(get_metadata)
 
@@ -112,7 +116,7 @@ class Settings(RepositoryBase):
     def update_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
         """Set these names of the repository's metadata, leave the others; returns all of it."""
         edit = change_metadata(lambda old: old | metadata)
-        return dict(self._v2("repository metadata").update(edit).metadata)
+        return deepcopy(self._v2("repository metadata").update(edit).metadata)
 
     update_metadata_async = twin(update_metadata)
 
@@ -133,6 +137,7 @@ class Settings(RepositoryBase):
         """Set whether the repository takes changes; this itself is always possible."""
         from frazil.engine.times import microseconds
 
+        instance_of(RepoStatus, "status", status)
         edit = change_status(
             Status(
                 int(status.availability),
@@ -172,6 +177,8 @@ class Settings(RepositoryBase):
 
         Raises `InvalidInputError` (`invalid-feature-flag`) for a name that is not known.
         """
+        if setting is not None:
+            instance_of(bool, "setting", setting)
         self._v2("feature flags").update(set_flag(flag_id(name), setting))
 
     set_feature_flag_async = twin(set_feature_flag)

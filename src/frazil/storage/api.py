@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from typing_extensions import override
 
+from frazil.arguments import instance_of
 from frazil.display import Displayed, Shown
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.storage.base import Backend, ObjectInfo
@@ -46,7 +47,7 @@ class Storage(Displayed):
     @classmethod
     def new_local_filesystem(cls, path: str) -> Storage:
         """A folder of this machine, which is made when something is written to it."""
-        given = os.fspath(path)
+        given = instance_of(str, "path", os.fspath(path))
         if not given:
             raise InvalidInputError(
                 "the path of a local storage is empty: name a folder", ErrorKind.INVALID_PATH

@@ -140,6 +140,16 @@ def test_without_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         main()
 
 
+def test_without_a_package_that_only_some_need(
+    frazil_cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    done = frazil_cli("frazil import weather may.nc")
+    assert done.code == Exit.USAGE
+    assert done.err == "frazil: this needs xarray, which is not installed: pip install xarray\n"
+    assert code_of(ModuleNotFoundError(name="frazil.nothing")) == Exit.DEFECT
+
+
 def test_where_it_comes_from_on_request(
     frazil_cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,10 @@ def config_set(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="JSON, or text without quotes.")],
     as_json: Json = False,
 ) -> None:
-    """Store one setting with the repository."""
+    """Store one setting with the repository.
+
+    What else applies now is stored with it, as Icechunk does.
+    """
     repo = open_repository(url)
     before = _flat(repo.config.to_document()).get(key)
     config = _config(key, value)

@@ -76,10 +76,17 @@ def code_of(error: BaseException) -> Exit:
             return Exit.DEFECT
         case InvalidInputError() | SessionStateError() | ValueError():
             return Exit.USAGE
+        case ModuleNotFoundError() if _is_optional(error):
+            return Exit.USAGE
         case OSError():
             return Exit.STORAGE
         case _:
             return Exit.DEFECT
+
+
+def _is_optional(error: ModuleNotFoundError) -> bool:
+    """Whether it is a package that not everybody has, such as xarray."""
+    return error.name is not None and error.name.partition(".")[0] != "frazil"
 
 
 def report(error: BaseException) -> Exit:
@@ -113,6 +120,8 @@ def _line(error: BaseException, code: Exit) -> str:
     text = one_line(str(error)) or type(error).__name__
     if isinstance(error, HookError):
         text = f"{one_line(error.what)} was refused"
+    if isinstance(error, ModuleNotFoundError) and _is_optional(error):
+        return f"this needs {error.name}, which is not installed: pip install {error.name}"
     if code is Exit.DEFECT:
         return f"internal error: {type(error).__name__}: {text}; FRAZIL_DEBUG=1 shows where"
     unknown = ErrorKind.UNSUPPORTED_SPEC_VERSION

@@ -58,7 +58,9 @@ def log(
     path: Annotated[
         str | None, typer.Option(help="Only commits that changed this node, or one below it.")
     ] = None,
-    number: Annotated[int | None, typer.Option("-n", min=1, help="Only so many commits.")] = None,
+    number: Annotated[
+        int | None, typer.Option("-n", min=1, metavar="N", help="Only so many commits.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the history, newest first."""

@@ -303,7 +303,9 @@ def migrate(url: Url, yes: Yes = False, dry_run: DryRun = False, as_json: Json =
 @command("ops", Group.HISTORY, "frazil ops weather", "frazil ops weather -n 5 --json")
 def ops(
     url: Url,
-    number: Annotated[int | None, typer.Option("-n", min=1, help="Only so many.")] = None,
+    number: Annotated[
+        int | None, typer.Option("-n", min=1, metavar="N", help="Only so many.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what was done to the repository, newest first."""

@@ -207,9 +207,7 @@ def _update(update: Update) -> Document:
 
 
 def _update_type(update: Update) -> Document:
-    name = "".join(
-        part if part in ("GC",) else part.title() for part in update.kind.name.split("_")
-    )
+    name = "".join(part if part == "GC" else part.title() for part in update.kind.name.split("_"))
     flagged = update.kind == UpdateKind.FEATURE_FLAG_CHANGED
     shown: Document = {"type": name if flagged else f"{name}Update"}
     on_branch = update.kind in (UpdateKind.NEW_COMMIT, UpdateKind.COMMIT_AMENDED)

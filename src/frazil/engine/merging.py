@@ -28,8 +28,8 @@ from frazil.conflicts import (
 )
 from frazil.engine.commit import pause
 from frazil.engine.difference import changes_between
-from frazil.engine.occasions import MERGE, Occasion, Purpose, watched
 from frazil.engine.rebase import step, three_chunks
+from frazil.engine.ref_changes import MERGE, Purpose, RefChange, observed
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.squash import add_on_top
 from frazil.engine.workspace import Workspace
@@ -159,8 +159,8 @@ def merge(task: Task, source: SnapshotId, *, fast_forward: bool) -> SnapshotId:
             return tip
         if base == tip and fast_forward:
             forward = Purpose("merge", "fast-forward")
-            occasion = Occasion(forward, task.branch, tip, source, source, task.message)
-            with watched(core.watch, occasion):
+            change = RefChange(forward, task.branch, tip, source, source, task.message)
+            with observed(core.observer, change):
                 catalog.reset_branch(task.branch, source, tip)
             return source
         if base == tip:

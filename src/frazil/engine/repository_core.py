@@ -14,8 +14,8 @@ from frazil.config import Attribution, RepositoryConfig
 from frazil.display import brief
 from frazil.engine.access import Access, checked_access, usable_containers
 from frazil.engine.manifests import ManifestWriter
-from frazil.engine.occasions import Watch
 from frazil.engine.preloading import preload
+from frazil.engine.ref_changes import Observer
 from frazil.engine.session_state import SessionState
 from frazil.engine.sources.reading import VirtualSources
 from frazil.engine.sources.table import SourceTable
@@ -78,7 +78,7 @@ class RepositoryCore:
         self.attribution = attribution
         self.default_metadata = default_metadata
         self.access: Access = {}
-        self.watch: Watch | None = None
+        self.observer: Observer | None = None
         self.library = library or Library(storage.backend(config.storage), spec=spec)
         self.catalog: Catalog = CatalogV1(self.library) if spec == 1 else CatalogV2(self.library)
         self.library.identity = self.catalog.known_identity
@@ -212,7 +212,7 @@ class RepositoryCore:
             default_metadata=self.default_metadata,
             since=since,
             borrowed=borrowed,
-            watch=self.watch,
+            observer=self.observer,
         )
 
     def preview(self, workspace: Workspace) -> SessionState:

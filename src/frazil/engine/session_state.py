@@ -19,7 +19,7 @@ from frazil.arguments import instance_of
 from frazil.engine.commit import Committer
 from frazil.engine.forks import ForkFamily
 from frazil.engine.manifests import ManifestWriter
-from frazil.engine.occasions import COMMIT, Approval, Purpose, Watch
+from frazil.engine.ref_changes import COMMIT, Approval, Observer, Purpose
 from frazil.engine.workspace import Workspace
 from frazil.errors import ErrorKind, IcechunkError, SessionStateError, StorageError
 from frazil.ids import SnapshotId
@@ -55,11 +55,11 @@ class SessionState:
         since: Moment,
         default_metadata: dict[str, Any],
         borrowed: Sequence[SnapshotId] = (),
-        watch: Watch | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """branch: where the changes go; None for a read-only session, and for a fork.
 
-        since, borrowed: as in `Committer`. watch: is asked before commits, and told after them.
+        since, borrowed: as in `Committer`. observer: is asked before commits, and told after them.
         """
         self.workspace = workspace
         self.branch = branch
@@ -67,7 +67,7 @@ class SessionState:
         self._catalog = catalog
         self._committer = Committer(workspace, catalog, manifests, since, borrowed)
         self._default_metadata = dict(default_metadata)
-        self._watch = watch
+        self._observer = observer
         self._lapses = workspace.library.lapses
         self.family = ForkFamily()
         self._handed_over: object = None
@@ -260,10 +260,10 @@ class SessionState:
     def _approval(
         self, purpose: Purpose, branch: str, message: str, metadata: dict[str, Any]
     ) -> Approval | None:
-        if self._watch is None:
+        if self._observer is None:
             return None
         return Approval(
-            self._watch,
+            self._observer,
             purpose,
             branch,
             self.workspace,

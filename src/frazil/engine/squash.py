@@ -7,7 +7,7 @@ from typing import Any
 
 from frazil.engine.difference import changes_between
 from frazil.engine.history import commits_between, read_logs
-from frazil.engine.occasions import MERGE, Occasion, Purpose, watched
+from frazil.engine.ref_changes import MERGE, Purpose, RefChange, observed
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind, InvalidInputError, StorageError
 from frazil.format.history import SnapshotRecord
@@ -42,8 +42,8 @@ def squash(
     merged = [str(id_) for record in commits for id_ in merge_parents(record.metadata)]
     if merged:
         metadata = with_own(metadata, **{MERGE_PARENTS: merged})
-    occasion = Occasion(Purpose("commit", "squash"), branch, tip, None, tip, message, metadata)
-    with watched(core.watch, occasion) as know:
+    change = RefChange(Purpose("commit", "squash"), branch, tip, None, tip, message, metadata)
+    with observed(core.observer, change) as know:
         record = _store(core, tip, after, message, metadata)
         core.catalog.amend_commit(branch, tip, record, since=since)
         know(record.id)
@@ -60,8 +60,8 @@ def add_on_top(
     metadata: dict[str, Any],
 ) -> SnapshotId:
     """Merge by a commit that shows what `shown` does; `ConflictError` if the branch moved."""
-    occasion = Occasion(MERGE, branch, tip, None, shown, message, metadata)
-    with watched(core.watch, occasion) as know:
+    change = RefChange(MERGE, branch, tip, None, shown, message, metadata)
+    with observed(core.observer, change) as know:
         record = _store(core, shown, tip, message, metadata)
         core.catalog.add_commit(branch, record, since=since)
         know(record.id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from frazil.display import Displayed, Shown
-from frazil.engine.occasions import EventName, Occasion, Purpose
+from frazil.engine.ref_changes import EventName, Purpose, RefChange
 from frazil.engine.repository_core import RepositoryCore
 from frazil.errors import ErrorKind, InvalidInputError
 from frazil.findings import HookFinding
@@ -153,8 +153,8 @@ class RepositoryHooks(Displayed):
             own = [r for r in self._runner.registered if (r.when, r.event) == ("before", "commit")]
             hooks = [*own, *(h for h in known.values() if h.when == "before" and "commit" in h.on)]
         ref = branch or tag or str(id_)
-        occasion = Occasion(Purpose("commit", "check"), ref, None, id_, id_)
-        return self._runner.findings(hooks, HookEvent(self._core, occasion, "before"))[0]
+        change = RefChange(Purpose("commit", "check"), ref, None, id_, id_)
+        return self._runner.findings(hooks, HookEvent(self._core, change, "before"))[0]
 
     run_async = twin(run)
 

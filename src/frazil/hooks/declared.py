@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from frazil.display import Displayed, Shown, record
-from frazil.engine.occasions import EventName
+from frazil.engine.ref_changes import EventName
 from frazil.errors import ErrorKind, FormatError, InvalidInputError
 from frazil.hooks.event import When
 from frazil.hooks.validators import validator_of

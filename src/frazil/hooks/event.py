@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from frazil.display import Displayed, Shown, record
 from frazil.engine.difference import difference
 from frazil.engine.history import diff_between, status
-from frazil.engine.occasions import EventName, Occasion
+from frazil.engine.ref_changes import EventName, RefChange
 from frazil.engine.repository_core import RepositoryCore
 from frazil.engine.workspace import Workspace
 from frazil.errors import InvalidInputError
@@ -47,17 +47,17 @@ class HookEvent(Displayed):
 
     _public_name = "frazil.hooks.HookEvent"
 
-    def __init__(self, core: RepositoryCore, occasion: Occasion, when: When) -> None:
+    def __init__(self, core: RepositoryCore, change: RefChange, when: When) -> None:
         self._core = core
-        self._occasion = occasion
+        self._change = change
         self.when: When = when
-        self.event: EventName = occasion.purpose.event
-        self.action = occasion.purpose.action
-        self.ref = occasion.ref
-        self.previous_id = None if occasion.previous is None else str(occasion.previous)
-        self.snapshot_id = None if occasion.target is None else str(occasion.target)
-        self.message = occasion.message
-        self.metadata: dict[str, Any] = dict(occasion.metadata)
+        self.event: EventName = change.purpose.event
+        self.action = change.purpose.action
+        self.ref = change.ref
+        self.previous_id = None if change.previous is None else str(change.previous)
+        self.snapshot_id = None if change.target is None else str(change.target)
+        self.message = change.message
+        self.metadata: dict[str, Any] = dict(change.metadata)
 
     @property
     def repository(self) -> str:
@@ -78,11 +78,11 @@ class HookEvent(Displayed):
 
     @property
     def _shown_then(self) -> Workspace | SnapshotId:
-        occasion, catalog = self._occasion, self._core.catalog
-        if occasion.shown is not None:
-            return occasion.shown
-        if occasion.previous is not None:
-            return occasion.previous
+        change, catalog = self._change, self._core.catalog
+        if change.shown is not None:
+            return change.shown
+        if change.previous is not None:
+            return change.previous
         return (catalog.tag if self.event == "tag" else catalog.branch)(self.ref)
 
     @cached_property
@@ -90,20 +90,20 @@ class HookEvent(Displayed):
         """What is different from what the branch showed before; None for tags, new and deleted
         branches, and where a hook runs on request.
         """
-        occasion = self._occasion
-        if occasion.previous is None or occasion.shown is None:
+        change = self._change
+        if change.previous is None or change.shown is None:
             return None
-        if isinstance(occasion.shown, Workspace):
-            return status(occasion.shown)
-        if occasion.shown == occasion.previous:
+        if isinstance(change.shown, Workspace):
+            return status(change.shown)
+        if change.shown == change.previous:
             return Diff()
         core = self._core
         try:
-            return diff_between(core.library, core.catalog, occasion.previous, occasion.shown)
+            return diff_between(core.library, core.catalog, change.previous, change.shown)
         except InvalidInputError:  # one is not after the other
             library = core.library
-            shown = library.snapshot(occasion.shown)
-            return difference(library, library.snapshot(occasion.previous), shown)
+            shown = library.snapshot(change.shown)
+            return difference(library, library.snapshot(change.previous), shown)
 
     def arrays(self) -> Iterator[tuple[str, zarr.Array[Any]]]:
         """The arrays, by path, that the event makes or changes; all if `changes` is None."""
@@ -125,8 +125,8 @@ class HookEvent(Displayed):
 
         Before a commit, the changes are stored for that as a snapshot on no branch.
         """
-        if self._occasion.store is not None:
-            return str(self._occasion.store())
+        if self._change.store is not None:
+            return str(self._change.store())
         return str(self._shown_then)
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from frazil.engine.occasions import EventName, Occasion
+from frazil.engine.ref_changes import EventName, RefChange
 from frazil.errors import HookError, IcechunkError
 
 if TYPE_CHECKING:
@@ -53,31 +53,31 @@ class HookRunner:
         self.registered: list[Registered] = []
         self._parsed: tuple[object, list[Hook]] = (None, [])
 
-    def cares(self, occasion: Occasion) -> bool:
+    def cares(self, change: RefChange) -> bool:
         """Whether anything runs before it."""
-        return bool(self._hooks("before", occasion))
+        return bool(self._hooks("before", change))
 
-    def before(self, occasion: Occasion) -> None:
+    def before(self, change: RefChange) -> None:
         """Run what runs before; `HookError` if any of it refuses."""
         from frazil.hooks.event import HookEvent
 
-        event = HookEvent(self._core, occasion, "before")
-        findings, failure = self.findings(self._hooks("before", occasion), event)
+        event = HookEvent(self._core, change, "before")
+        findings, failure = self.findings(self._hooks("before", change), event)
         if findings:
-            raise HookError(_what(occasion), findings) from failure
+            raise HookError(_what(change), findings) from failure
 
-    def after(self, occasion: Occasion) -> None:
+    def after(self, change: RefChange) -> None:
         """Run what runs after; what fails becomes a warning."""
         try:
-            hooks = self._hooks("after", occasion)
+            hooks = self._hooks("after", change)
         except IcechunkError as error:
-            _warn(occasion, str(error))
+            _warn(change, str(error))
             return
         if hooks:
             from frazil.hooks.event import HookEvent
 
-            for finding in self.findings(hooks, HookEvent(self._core, occasion, "after"))[0]:
-                _warn(occasion, str(finding))
+            for finding in self.findings(hooks, HookEvent(self._core, change, "after"))[0]:
+                _warn(change, str(finding))
 
     def findings(
         self, hooks: Iterable[Hook | Registered], event: HookEvent
@@ -124,11 +124,11 @@ class HookRunner:
             self._parsed = documents, stored_hooks(documents)
         return self._parsed[1]
 
-    def _hooks(self, when: When, occasion: Occasion) -> list[Hook | Registered]:
-        event = occasion.purpose.event
+    def _hooks(self, when: When, change: RefChange) -> list[Hook | Registered]:
+        event = change.purpose.event
         own = [one for one in self.registered if (one.when, one.event) == (when, event)]
         stored = self.stored(self._core.catalog.known_metadata())
-        return [*own, *(hook for hook in stored if hook.runs_on(event, occasion.ref, when))]
+        return [*own, *(hook for hook in stored if hook.runs_on(event, change.ref, when))]
 
 
 def _run(hook: Hook, event: HookEvent) -> Findings:
@@ -162,16 +162,16 @@ def _said(error: Exception) -> str:
     return text if own else f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _what(occasion: Occasion) -> str:
-    event, action = occasion.purpose.event, occasion.purpose.action
+def _what(change: RefChange) -> str:
+    event, action = change.purpose.event, change.purpose.action
     if event == "commit":
-        return f"{action} to branch {occasion.ref!r}"
+        return f"{action} to branch {change.ref!r}"
     if event == "merge":
-        return f"{action} into branch {occasion.ref!r}"
-    return f"to {action} {event} {occasion.ref!r}"
+        return f"{action} into branch {change.ref!r}"
+    return f"to {action} {event} {change.ref!r}"
 
 
-def _warn(occasion: Occasion, text: str) -> None:
-    said = f"{_what(occasion)} is done, but a hook failed after it: {text}"
+def _warn(change: RefChange, text: str) -> None:
+    said = f"{_what(change)} is done, but a hook failed after it: {text}"
     logger.info(said)
     warnings.warn(said, RuntimeWarning, stacklevel=2)

@@ -16,7 +16,7 @@ class RepositoryBase(Displayed):
 
     def _open(self, core: RepositoryCore) -> None:
         self._core = core
-        core.watch = HookRunner(core)
+        core.observer = HookRunner(core)
 
     def _v2(self, what: str) -> CatalogV2:
         catalog = self._core.catalog

@@ -19,5 +19,5 @@ class Hooked(RepositoryBase):
         """What runs before and after commits, merges, and changes of tags and branches."""
         from frazil.hooks.configured import RepositoryHooks
 
-        assert isinstance(self._core.watch, HookRunner)
-        return RepositoryHooks(self._core, self._core.watch)
+        assert isinstance(self._core.observer, HookRunner)
+        return RepositoryHooks(self._core, self._core.observer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from frazil.arguments import instance_of
-from frazil.engine.occasions import EventName, Occasion, Purpose, watched
+from frazil.engine.ref_changes import EventName, Purpose, RefChange, observed
 from frazil.ids import SnapshotId
 from frazil.repository.base import RepositoryBase
 from frazil.twins import twin
@@ -93,5 +93,5 @@ class References(RepositoryBase):
         previous: SnapshotId | None,
         target: SnapshotId | None,
     ) -> AbstractContextManager[object]:
-        occasion = Occasion(Purpose(event, action), ref, previous, target, target)
-        return watched(self._core.watch, occasion)
+        change = RefChange(Purpose(event, action), ref, previous, target, target)
+        return observed(self._core.observer, change)

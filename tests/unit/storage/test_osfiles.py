@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import itertools
 import os
 from collections.abc import Callable
@@ -77,6 +76,7 @@ def test_a_drive_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_where_fsync_leaves_the_bytes_in_a_cache_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unknown: int | None
 ) -> None:
+    fcntl = pytest.importorskip("fcntl")
     done: list[str] = []
 
     def full(fd: int, command: int) -> None:

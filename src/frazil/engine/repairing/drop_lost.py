@@ -105,7 +105,7 @@ def losses(core: RepositoryCore, branch: str, look: Look, spared: Iterable[Manif
                 continue
             if refs is not None:
                 held.append(_Held(node, manifest, refs))
-    gone = _gone(core, held, look)
+    gone = _gone(held, look)
     for one in held:
         rows = rows_of(one.refs, 0, 0, END)
         lost = rows["row"][np.isin(_places(rows), gone)]
@@ -140,7 +140,7 @@ def _cells(node: Node, box: Box) -> Index:
     return np.ascontiguousarray(cells + starts, np.uint32)
 
 
-def _gone(core: RepositoryCore, held: list[_Held], look: Look) -> npt.NDArray[np.bytes_]:
+def _gone(held: list[_Held], look: Look) -> npt.NDArray[np.bytes_]:
     """The places of chunks that cannot be read, or not as they were written."""
     backend = look.end.open()
     rows = distinct(

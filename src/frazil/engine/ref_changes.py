@@ -1,7 +1,7 @@
-"""What happens to branches and tags, for those who watch it: hooks, see `frazil.hooks`.
+"""What happens to branches and tags, for those who observe it: hooks, see `frazil.hooks`.
 
-A watcher is asked before, and may refuse with an error; it is told after. Nobody watches unless
-`RepositoryCore.watch` is set, and then a commit takes as many requests as without.
+An observer is asked before, and may refuse with an error; it is told after. There is none unless
+`RepositoryCore.observer` is set, and then a commit takes as many requests as without.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MERGE = Purpose("merge", "merge")
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class RefChange:
     """A branch or tag is about to change, or has changed.
 
     previous: where it was, None if it is new or that is not known. target: where it goes; None
@@ -50,47 +50,49 @@ class Occasion:
     """Stores what is to be committed as a snapshot on no branch, and returns its id."""
 
 
-class Watch(Protocol):
+class Observer(Protocol):
     """Somebody who is asked and told."""
 
-    def cares(self, occasion: Occasion) -> bool:
+    def cares(self, change: RefChange) -> bool:
         """Whether there is anybody to be asked before it."""
 
-    def before(self, occasion: Occasion) -> None:
+    def before(self, change: RefChange) -> None:
         """Raise an error if it must not happen."""
 
-    def after(self, occasion: Occasion) -> None:
+    def after(self, change: RefChange) -> None:
         """Take notice."""
 
 
 @contextmanager
-def watched(watch: Watch | None, occasion: Occasion) -> Iterator[Callable[[SnapshotId], None]]:
+def observed(
+    observer: Observer | None, change: RefChange
+) -> Iterator[Callable[[SnapshotId], None]]:
     """Ask before the block; tell after it, unless it raises.
 
     Within, the function that is returned is given the target once it is known.
     """
-    found = [occasion]
+    found = [change]
 
     def know(target: SnapshotId) -> None:
-        found[0] = replace(occasion, target=target, shown=target)
+        found[0] = replace(change, target=target, shown=target)
 
-    if watch is not None and watch.cares(occasion):
-        watch.before(occasion)
+    if observer is not None and observer.cares(change):
+        observer.before(change)
     yield know
-    if watch is not None:
-        watch.after(found[0])
+    if observer is not None:
+        observer.after(found[0])
 
 
 class Approval:
-    """What a watcher says to one commit of a session, which may take several tries.
+    """What an observer says to one commit of a session, which may take several tries.
 
-    The watcher is asked without the session's lock, so that it cannot wait for itself when it
+    The observer is asked without the session's lock, so that it cannot wait for itself when it
     uses the session. If the session is another one after that, nothing is committed.
     """
 
     def __init__(
         self,
-        watch: Watch,
+        observer: Observer,
         purpose: Purpose,
         ref: str,
         workspace: Workspace,
@@ -98,21 +100,21 @@ class Approval:
         metadata: Mapping[str, Any],
         store: Callable[[], SnapshotId],
     ) -> None:
-        self._watch = watch
+        self._observer = observer
         self._workspace = workspace
-        self._occasion = Occasion(
+        self._change = RefChange(
             purpose, ref, None, None, workspace, message, metadata, store=store
         )
 
     def ask(self) -> None:
         """Before a try: after a rebase the tree may be another one than before."""
         workspace = self._workspace
-        self._occasion = replace(self._occasion, previous=workspace.snapshot_id)
-        if not self._watch.cares(self._occasion):
+        self._change = replace(self._change, previous=workspace.snapshot_id)
+        if not self._observer.cares(self._change):
             return
         mark = workspace.changes.mark()
         with workspace.lock.released():
-            self._watch.before(self._occasion)
+            self._observer.before(self._change)
         if workspace.read_only or workspace.changes.mark() != mark:
             raise SessionStateError(
                 "the session was changed while hooks looked at it: change it before the commit",
@@ -121,4 +123,4 @@ class Approval:
 
     def tell(self, target: SnapshotId) -> None:
         """After the try that succeeded."""
-        self._watch.after(replace(self._occasion, target=target, shown=target, store=None))
+        self._observer.after(replace(self._change, target=target, shown=target, store=None))

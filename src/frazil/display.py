@@ -186,6 +186,10 @@ _STYLE = """<style>
 .frazil-repr .frazil-key::after { content: ":"; }
 .frazil-repr .frazil-default { opacity: .55; font-style: italic; }
 .frazil-repr summary { cursor: pointer; }
+.frazil-repr table { font-size: inherit; border-spacing: 0; margin: 0; }
+.frazil-repr td { padding: .05em 1em .05em 0; vertical-align: top; }
+.frazil-repr mark { background: none; color: inherit; border: 1px solid; border-radius: 1em;
+  padding: 0 .5em; font-size: .85em; opacity: .75; }
 </style>"""
 
 

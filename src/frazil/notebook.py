@@ -40,8 +40,8 @@ def tree(nodes: Iterable[Node], snapshot_bytes: str) -> str:
                 f"{html.escape(details)}</div>"
             )
     if len(listed) > NODES:
-        rows.append(f"<div>… and {len(listed) - NODES} more</div>")
-    title = f"{arrays} array{'s' * (arrays != 1)}, {readable(total)} uncompressed{snapshot_bytes}"
+        rows.append(f"<div>… and {len(listed) - NODES:,} more</div>")
+    title = f"{arrays:,} array{'s' * (arrays != 1)}, {readable(total)} uncompressed{snapshot_bytes}"
     return _folded(title, "".join(rows), is_open=len(listed) <= 20)
 
 
@@ -54,10 +54,10 @@ def history(
         labels = "".join(f" <mark>{html.escape(name)}</mark>" for name in names.get(id_, []))
         rows.append(
             f"<tr><td><code>{id_[:8]}</code></td><td>{when:%Y-%m-%d %H:%M}</td>"
-            f'<td style="text-align:left">{html.escape(message)}{labels}</td></tr>'
+            f'<td style="text-align:left">{html.escape(_headline(message))}{labels}</td></tr>'
         )
     more = "" if len(commits) <= COMMITS else "<tr><td></td><td></td><td>…</td></tr>"
-    title = f"history of {branch}"
+    title = f"history of {branch}, times in UTC"
     return _folded(title, f"<table>{''.join(rows)}{more}</table>", is_open=len(commits) <= 8)
 
 
@@ -71,6 +71,10 @@ def file_table(files: Iterable[tuple[str, int, str]]) -> str:
     more = "" if len(rows) <= NODES else "<tr><td>…</td><td></td><td></td></tr>"
     title = f"{len(rows)} file{'s' * (len(rows) != 1)}"
     return _folded(title, f"<table>{''.join(rows[:NODES])}{more}</table>", is_open=len(rows) <= 20)
+
+
+def _headline(message: str) -> str:
+    return message.strip().partition("\n")[0]
 
 
 def readable(size: float) -> str:
@@ -94,7 +98,7 @@ def _details(node: Node) -> tuple[str, int]:
     kind, itemsize = _data_type(json.loads(node.user_data).get("data_type"))
     size = prod(lengths) * itemsize
     counts = prod(count for _, count in node.shape)
-    text = f"({', '.join(sizes)}) {kind}, {counts} chunk{'s' * (counts != 1)}"
+    text = f"({', '.join(sizes)}) {kind}, {counts:,} chunk{'s' * (counts != 1)}"
     return (f"{text}, {readable(size)}" if itemsize else text), size
 
 

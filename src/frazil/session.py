@@ -103,7 +103,7 @@ class Session(NodeMapping, Displayed):
 
         manifests = self._workspace.base.manifests
         chunks = sum(manifests.info(row).num_refs for row in range(len(manifests)))
-        stored = f", {chunks} chunks stored"
+        stored = f", {chunks:,} chunks stored"
         return super()._repr_html_() + notebook.tree(self._workspace.nodes_under("/"), stored)
 
     @property

@@ -37,7 +37,7 @@ def shown(value: frazil.Repository | frazil.Session) -> str:
 
 def test_tree_sizes_and_history(repo: frazil.Repository) -> None:
     assert "0 arrays, 0 B uncompressed" in shown(repo)
-    with repo.edit("main", "depths <of> the sea") as tree:
+    with repo.edit("main", "depths <of> the sea\n\nat length") as tree:
         zarr.create_array(
             tree.store,
             name="ocean/depth",
@@ -51,6 +51,7 @@ def test_tree_sizes_and_history(repo: frazil.Repository) -> None:
     repo.create_tag("v1", repo.lookup_branch("main"))
     text = shown(repo)
     assert "depths <of> the sea" in text
+    assert "at length" not in text
     assert "history of main" in text
     assert repo.lookup_branch("main")[:8] in text
     assert "v1" in text

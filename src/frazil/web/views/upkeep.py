@@ -162,7 +162,7 @@ def configuration(request: Request) -> Response:
         "configuration.html",
         settings=list(_flat(repo.config.to_document())),
         metadata={
-            name: json.dumps(value, ensure_ascii=False)
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             for name, value in (repo.get_metadata() if version_2 else {}).items()
             if name != KEY or not hooks
         },

@@ -31,6 +31,10 @@ def _box(extents: Extents) -> str:
     return f"[{', '.join(f'{start}:{stop}' for start, stop in extents)}]"
 
 
+def _chunks(count: int) -> str:
+    return f"{count} chunk" if count == 1 else f"{count} chunks"
+
+
 class FindingKind(StrEnum):
     """What is wrong with an object."""
 
@@ -92,12 +96,18 @@ class Finding:
             return f"{_ADVICE[self.kind]}, or have Repository.repair tell it from the snapshots"
         return _ADVICE[self.kind]
 
+    @property
+    def last_resort(self) -> str:
+        """What to do where a repair can do nothing."""
+        return _ADVICE[self.kind]
+
     def __str__(self) -> str:
         where = ""
         if self.array is not None:
             more = f" and {self.chunks - 1} more" if self.chunks > 1 else ""
             where = f" (chunk {self.chunk} of {self.array}{more})"
-        return f"{self.kind}: {self.object}: {self.message}{where}"
+        message = self.message.removeprefix(f"{self.object}: ")
+        return f"{self.kind}: {self.object}: {message}{where}"
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -280,14 +290,15 @@ class RebuiltLog(Displayed):
         if self.parent is None:
             return "the first commit, which changed nothing"
         counts = {
-            "nodes created": self.created,
+            "created": self.created,
             "deleted": self.deleted,
             "with other metadata": self.updated,
             "moved": self.moved,
-            "chunks changed": self.chunks,
         }
-        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        return f"{told or 'nothing'} since {self.parent}"
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        parts = [f"nodes: {', '.join(told)}"] * bool(told)
+        parts += [f"{_chunks(self.chunks)} changed"] * bool(self.chunks)
+        return f"{'; '.join(parts) or 'nothing'} since {self.parent}"
 
     def _shown(self) -> Iterable[Shown]:
         yield from record(("id", "parent", "created", "deleted", "updated", "moved"), self)
@@ -316,8 +327,8 @@ class LostManifest(Displayed):
         arrays = " and ".join(f"{path} in {_box(extents)}" for path, extents in self.parts)
         if not arrays:
             return "what was in it cannot be known, as the snapshots that need it are lost, too"
-        count = "chunks" if self.chunks is None else f"{self.chunks} chunks"
-        return f"{count} of {arrays}; others tell of {self.known} of them"
+        count = "chunks" if self.chunks is None else _chunks(self.chunks)
+        return f"{count} of {arrays}; other files tell of {self.known} of them"
 
     def _shown(self) -> Iterable[Shown]:
         return record(("id", "chunks", "known", "parts"), self)
@@ -340,9 +351,9 @@ class DroppedChunks(Displayed):
 
     def summary(self) -> str:
         """What was given up, in a line."""
-        count = "all" if self.chunks is None else str(self.chunks)
+        count = "all chunks" if self.chunks is None else _chunks(self.chunks)
         where = "" if self.extents is None else f" in {_box(self.extents)}"
-        return f"{count} chunks of {self.array}{where}: {self.reason}"
+        return f"{count} of {self.array}{where}: {self.reason}"
 
     def _shown(self) -> Iterable[Shown]:
         return record(("array", "chunks", "reason", "extents"), self)
@@ -387,7 +398,7 @@ class RepairReport(Displayed):
         yield from record(("dry_run", "restored", "kept", "lost_snapshots"), self)
         if self.manifests:
             lines = [
-                f"- {one.id}: {one.chunks} chunks of {', '.join(one.arrays)}, by {one.proof}"
+                f"- {one.id}: {_chunks(one.chunks)} of {', '.join(one.arrays)}, by {one.proof}"
                 for one in self.manifests
             ]
             yield Shown(f"manifests ({len(self.manifests)})", "\n".join([*lines, ""]))

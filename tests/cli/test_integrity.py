@@ -60,9 +60,11 @@ def test_what_cannot_be_asked(frazil_cli: Cli) -> None:
 
 def test_a_lost_list_of_commits(frazil_cli: Cli, here: Path) -> None:
     before = frazil_cli("frazil log weather main").out.splitlines()
-    assert frazil_cli("frazil repair weather").out == "nothing to repair\n"
+    assert frazil_cli("frazil repair weather").out.startswith("nothing to repair, as far as")
+    assert frazil_cli("frazil repair weather --level data").out == "nothing to repair\n"
     (here / "weather" / "repo").unlink()
-    assert frazil_cli("frazil log weather").code == Exit.NOT_FOUND
+    lost = frazil_cli("frazil log weather")
+    assert (lost.code, "frazil repair says" in lost.err) == (Exit.NOT_FOUND, True)
     told = frazil_cli("frazil repair weather --dry-run")
     assert (told.code, "repo would be restored from overwritten" in told.out) == (0, True)
     assert not (here / "weather" / "repo").exists()
@@ -95,6 +97,8 @@ def test_lost_chunks(frazil_cli: Cli, here: Path) -> None:
         chunks.unlink()
     told = frazil_cli("frazil repair weather")
     assert told.out.startswith("nothing can be repaired\n  left: missing: chunks/")
+    assert told.out.endswith("given up: frazil repair weather --drop-lost --dry-run\n")
+    assert told.code == Exit.FINDING
     told = frazil_cli("frazil repair weather --drop-lost --dry-run")
     assert "would be given up" in told.out
     done = frazil_cli("frazil repair weather --drop-lost --yes --json").document

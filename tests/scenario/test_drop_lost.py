@@ -151,7 +151,7 @@ def test_inline_chunks_that_are_nowhere_else(backend: MemoryBackend, spec: int) 
     assert plan.lost[0].chunks == 3
     assert plan.lost[0].known == 1  # the one that the commit did not change
     assert plan.lost[0].parts == (("/a", ((1, 4), (4, 7))),)
-    assert "3 chunks of /a in [1:4, 4:7]; others tell of 1 of them" in str(plan)
+    assert "3 chunks of /a in [1:4, 4:7]; other files tell of 1 of them" in str(plan)
     assert not plan.is_needed
     done = Repository.repair(repo.storage, drop_lost=True, dry_run=False)
     assert [(one.array, one.chunks, one.extents) for one in done.dropped] == [

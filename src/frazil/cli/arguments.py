@@ -35,6 +35,18 @@ _DURATION = re.compile(r"^(\d+)\s*([smhdw])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
+def _has_backups(url: str) -> bool:
+    """Whether there is a backup of the list of branches and commits of a repository."""
+    from frazil.errors import IcechunkError
+    from frazil.storage import storage_from_url
+
+    try:
+        found = storage_from_url(url).backend().list("overwritten")
+        return any("/repo." in one.key for one in found)
+    except IcechunkError:
+        return False  # a place that cannot be listed
+
+
 def open_repository(url: str, virtual: list[str] | None = None) -> Repository:
     """The repository at a URL; `virtual` as in the option of this name."""
     import frazil
@@ -47,10 +59,13 @@ def open_repository(url: str, virtual: list[str] | None = None) -> Repository:
     try:
         return frazil.open(url, authorize_virtual_chunk_access=_access(virtual or []))
     except frazil.RepositoryNotFoundError as error:
-        raise frazil.RepositoryNotFoundError(
-            f"there is no repository at {url}: check the place, or make one with frazil init",
-            error.kind,
-        ) from error
+        what = f"there is no repository at {url}: check the place, or make one with frazil init"
+        if _has_backups(url):
+            what = (
+                f"the list of branches and commits at {url}, the file 'repo', is lost, but there "
+                "are backups of it: frazil repair says what the newest one holds, and puts it back"
+            )
+        raise frazil.RepositoryNotFoundError(what, error.kind) from error
     except frazil.ReadOnlyError as error:
         raise frazil.ReadOnlyError(
             f"the repository at {url} is archived; frazil status says why, and with --set online "

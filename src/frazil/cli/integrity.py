@@ -88,7 +88,8 @@ def verify(
             }
         )
         if not found.is_healthy:
-            say(f"to see what can be mended: frazil repair {shlex.quote(url)} --dry-run")
+            look = " --level data" if found.level == "data" else ""
+            say(f"to see what can be mended: frazil repair {shlex.quote(url)}{look} --dry-run")
     if not found.is_healthy:
         raise typer.Exit(Exit.FINDING)
 
@@ -109,7 +110,10 @@ def repair(
         str, typer.Option("--branch", help="The branch on which lost chunks are given up.")
     ] = "main",
     level: Annotated[
-        str, typer.Option("--level", help="How chunks are looked at: objects, or data.")
+        str,
+        typer.Option(
+            "--level", help="As of verify: only with data, damaged bytes of chunks are seen."
+        ),
     ] = "objects",
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -143,15 +147,24 @@ def repair(
         found = mend(dry_run=False)
     if as_json:
         print_json(found.to_dict())
-        return
+    else:
+        _tell(found, url, branch=branch if drop_lost else None, level=level)
+    if found.left:
+        raise typer.Exit(Exit.FINDING)
+
+
+def _tell(found: RepairReport, url: str, *, branch: str | None, level: str) -> None:
+    """Print a report; branch: where lost chunks are given up, if that was asked for."""
+    place = shlex.quote(url)
     if not found.is_needed:
-        say("nothing to repair" if not found.left else "nothing can be repaired")
+        looked = "" if level == "data" else f", as far as --level {level} looks"
+        say("nothing can be repaired" if found.left else f"nothing to repair{looked}")
     for line in _plan(found):
         say(line)
     facts(
         {
             "  damaged file": found.kept,
-            "  not in the history": "\n".join(found.lost_snapshots) or None,
+            "  not in the history": ", ".join(found.lost_snapshots) or None,
             "  commit": found.snapshot,
         }
     )
@@ -160,9 +173,19 @@ def repair(
     for manifest in found.lost:
         say(f"  lost with manifests/{manifest.id}: {manifest.summary()}")
     for one in found.left:
-        say(f"  left: {one}: {one.advice}")
-    if found.left:
-        raise typer.Exit(Exit.FINDING)
+        say(f"  left: {one}: {one.last_resort}")
+    if found.restored is not None and found.dry_run:
+        say("what else is wrong shows when this is done")
+    elif found.restored is not None:
+        say(f"whether all else is whole: frazil verify {place}")
+    elif found.snapshot is not None and found.left:
+        say(f"{branch} is as whole as it can be from this commit on; versions before stay damaged")
+    elif branch is None and (found.lost or any(one.chunks for one in found.left)):
+        option = " --level data" if level == "data" else ""
+        say(
+            "without a copy, lost chunks can be given up: "
+            f"frazil repair {place}{option} --drop-lost --dry-run"
+        )
 
 
 def _plan(found: RepairReport) -> list[str]:
@@ -180,5 +203,5 @@ def _plan(found: RepairReport) -> list[str]:
     for log in found.logs:
         lines.append(f"transaction log {log.id} {will} told from snapshots: {log.summary()}")
     for drop in found.dropped:
-        lines.append(f"{will} given up: {drop.summary()}")
+        lines.append(f"{'would be ' * found.dry_run}given up: {drop.summary()}")
     return lines

@@ -96,5 +96,9 @@ def log_if_any(library: Library, id_: SnapshotId) -> TransactionLog | None:
     except StorageError as error:
         if error.kind != ErrorKind.OBJECT_NOT_FOUND:
             raise
-        logger.warning("the changes of commit %s are not recorded and missing in the diff", id_)
+        logger.warning(
+            "the changes of commit %s are not recorded and missing in the diff; Repository.repair "
+            "tells them from the snapshots",
+            id_,
+        )
         return None

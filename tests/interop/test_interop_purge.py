@@ -65,3 +65,43 @@ def test_purged_history(
     collect(place)
     place.check()
     assert place.open(FRAZIL).verify("data").is_healthy
+
+
+@needs_spec_2
+def test_elements_of_chunks_of_all_kinds(place: Place) -> None:
+    """Inline, in shards, and of text, as the real library wrote them and reads them."""
+    region = slice(13, 57)
+    place.create(REAL, 2)
+    for value in (1, 2):
+        session = place.open(REAL).writable_session("main")
+        root = zarr.open_group(session.store)
+        if value == 1:
+            root.create_array("inline", shape=(100,), chunks=(10,), dtype="i4")
+            root.create_array("shards", shape=(100, 9), chunks=(4, 3), shards=(32, 9), dtype="f8")
+            root.create_array("text", shape=(100,), chunks=(30,), dtype=str)
+        root["inline"][value - 1 :] = np.arange(1, 102 - value)
+        root["shards"][value - 1 :] = np.arange(1.0, 10.0)
+        root["text"][value - 1 :] = np.array([f"name {i}" for i in range(101 - value)], object)
+        session.commit(str(value))
+    expected = versions(place, REAL)
+    for arrays in expected.values():
+        for name, values in arrays.items():
+            report = place.open(FRAZIL).purge(name, region=region, dry_run=False)
+            assert report.is_clean, report
+            values[region] = "" if name == "text" else 0
+    for library in (REAL, FRAZIL):
+        for message, arrays in versions(place, library).items():
+            for name, values in arrays.items():
+                np.testing.assert_array_equal(values, expected[message][name])
+    place.check()
+    assert place.open(FRAZIL).verify("data").is_healthy
+
+
+def versions(place: Place, library: Library) -> dict[str, dict[str, np.ndarray]]:
+    repo, found = place.open(library), {}
+    for commit in list(repo.ancestry(branch="main"))[:2]:
+        root = zarr.open_group(repo.readonly_session(snapshot_id=commit.id).store, mode="r")
+        found[commit.message] = {
+            name: np.asarray(root[name][...]) for name in ("inline", "shards", "text")
+        }
+    return found

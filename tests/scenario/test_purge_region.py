@@ -257,6 +257,15 @@ def test_codecs_that_are_not_at_hand(repo: Repository, backend: MemoryBackend) -
     assert repo.at(snapshot_id=first)["a"][:].tolist() == [0] * 4 + [5, 6, 7, 8]
 
 
+def test_metadata_that_do_not_tell(repo: Repository) -> None:
+    with repo.edit("main", "first") as tree:
+        zarr.create_array(tree.store, name="a", data=np.arange(1, 9), chunks=(4,))
+    in_place(repo, "strange", lambda document: document.pop("codecs"))
+    with pytest.raises(InvalidInputError, match=r"of /a .*do not say how .*whole_chunks"):
+        repo.purge("a", region=slice(2, 3))
+    assert repo.purge("a", region=slice(2, 3), whole_chunks=True, dry_run=False).is_clean
+
+
 def test_codecs_that_lose_precision(repo: Repository, backend: MemoryBackend) -> None:
     """What rounds the same way again may; what would alter other elements may not."""
     with repo.edit("main", "first") as tree:

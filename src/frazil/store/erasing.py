@@ -58,8 +58,8 @@ class _Bench:
 
     def __init__(self, document: bytes) -> None:
         self._files: dict[str, Any] = {"zarr.json": _buffer(document)}
-        self._key = "/".join(["c", *["0" for _ in json.loads(document)["shape"]]])
         try:
+            self._key = "/".join(["c", *["0" for _ in json.loads(document)["shape"]]])
             with _quiet, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of data types: whoever wrote it was told
                 self._array: Any = zarr.open_array(

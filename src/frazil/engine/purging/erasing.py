@@ -308,12 +308,15 @@ def _batches(refs: ChunkRefs) -> Iterator[ChunkRefs]:
 
 
 def _impossible(what: str, form: Form, error: ValueError) -> InvalidInputError:
-    codecs = ", ".join(
+    codecs = [
         str(codec["name"] if isinstance(codec, dict) else codec)
-        for codec in json.loads(form.document)["codecs"]
-    )
+        for codec in json.loads(form.document).get("codecs", ())
+    ]
+    why = f"the codecs of the array are {', '.join(codecs)}; {error}"
+    if not codecs:
+        why = "the metadata of the array do not say how they are encoded"
     return InvalidInputError(
-        f"{what} cannot be taken apart here: the codecs of the array are {codecs}; {error}. "
+        f"{what} cannot be taken apart here: {why}. "
         "Nothing has changed. Whole chunks can be purged, with all that is in them: "
         "whole_chunks=True, --whole-chunks",
         ErrorKind.NOT_ALLOWED,

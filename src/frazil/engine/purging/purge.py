@@ -69,11 +69,11 @@ def purge(
     backend = core.library.aside().backend
     surveyor = Surveyor(backend)
     path = check_path(f"/{path.strip('/')}")
-    target, words = resolve(surveyor, path, region, attribute, whole_chunks=whole_chunks)
     # The newest of two entries must not be in a backup that is about to go.
     catalog.updates_per_file = max(catalog.updates_per_file, 2)
     for _ in range(_TRIES):
         info = catalog.info()
+        target, words = resolve(surveyor, path, region, attribute, whole_chunks=whole_chunks)
         found = surveyor.survey(target)
         if attribute is not None and not found.snapshots:
             raise NodeNotFoundError(f"no snapshot has {words}", ErrorKind.NODE_NOT_FOUND)

@@ -80,7 +80,7 @@ def test_elements_of_chunks_of_all_kinds(place: Place) -> None:
             root.create_array("shards", shape=(100, 9), chunks=(4, 3), shards=(32, 9), dtype="f8")
             root.create_array("text", shape=(100,), chunks=(30,), dtype=str)
         root["inline"][value - 1 :] = np.arange(1, 102 - value)
-        root["shards"][value - 1 :] = np.arange(1.0, 10.0)
+        root["shards"][value - 1 :] = np.arange(1.0, 10.0) + np.zeros((101 - value, 1))
         root["text"][value - 1 :] = np.array([f"name {i}" for i in range(101 - value)], object)
         session.commit(str(value))
     expected = versions(place, REAL)

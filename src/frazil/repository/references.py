@@ -18,7 +18,7 @@ class References(RepositoryBase):
         """Add a branch at a snapshot."""
         instance_of(str, "branch", branch)
         target = SnapshotId.parse(snapshot_id)
-        with self._watched("branch", "create", branch, None, target):
+        with self._observed("branch", "create", branch, None, target):
             self._core.catalog.create_branch(branch, target)
 
     create_branch_async = twin(create_branch)
@@ -45,14 +45,14 @@ class References(RepositoryBase):
         expected = None if from_snapshot_id is None else SnapshotId.parse(from_snapshot_id)
         target = SnapshotId.parse(snapshot_id)
         before = expected or self._core.catalog.known_tip(branch)
-        with self._watched("branch", "reset", branch, before, target):
+        with self._observed("branch", "reset", branch, before, target):
             self._core.catalog.reset_branch(branch, target, expected)
 
     reset_branch_async = twin(reset_branch)
 
     def delete_branch(self, branch: str) -> None:
         """Remove a branch; `main` must stay (`SessionStateError`)."""
-        with self._watched("branch", "delete", branch, self._core.catalog.known_tip(branch), None):
+        with self._observed("branch", "delete", branch, self._core.catalog.known_tip(branch), None):
             self._core.catalog.delete_branch(branch)
 
     delete_branch_async = twin(delete_branch)
@@ -61,7 +61,7 @@ class References(RepositoryBase):
         """Give a snapshot a name for ever."""
         instance_of(str, "tag", tag)
         target = SnapshotId.parse(snapshot_id)
-        with self._watched("tag", "create", tag, None, target):
+        with self._observed("tag", "create", tag, None, target):
             self._core.catalog.create_tag(tag, target)
 
     create_tag_async = twin(create_tag)
@@ -80,12 +80,12 @@ class References(RepositoryBase):
 
     def delete_tag(self, tag: str) -> None:
         """Remove a tag; its name cannot be used again."""
-        with self._watched("tag", "delete", tag, None, None):
+        with self._observed("tag", "delete", tag, None, None):
             self._core.catalog.delete_tag(tag)
 
     delete_tag_async = twin(delete_tag)
 
-    def _watched(
+    def _observed(
         self,
         event: EventName,
         action: str,

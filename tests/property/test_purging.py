@@ -68,7 +68,7 @@ def versions(repo: frazil.Repository) -> dict[str, np.ndarray[Any, Any]]:
     return found
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(histories())
 def test_elements_of_any_history(
     history: tuple[dict[str, Any], list[tuple[str, Any]], tuple[slice, ...]],

@@ -105,3 +105,32 @@ def test_after_the_real_library_has_expired_what_is_old(written: Place) -> None:
     for library in (REAL, FRAZIL):
         check(written, library)
     written.check()
+
+
+@pytest.mark.skipif(2 not in SPECS, reason="the library that is here knows format 1 only")
+def test_a_session_notices_a_collection_by_the_real_library(place: Place) -> None:
+    """Its base refers to other manifests by then, and those that it knows are gone."""
+    place.create(FRAZIL, 2)
+    for i in range(2):
+        session = place.open(FRAZIL).writable_session("main")
+        root: Any = zarr.open_group(session.store)
+        array = root.require_array("a", shape=(8 * SIZE,), chunks=(SIZE,), dtype="i4")
+        array[:] = numbers(i)
+        base = session.commit(f"commit {i}")
+    session = place.open(FRAZIL).writable_session("main")
+    root = zarr.open_group(session.store)
+    assert root["a"][1] == 2
+    root.attrs["edited"] = True
+    other = place.open(FRAZIL).writable_session("main")
+    zarr.open_group(other.store).attrs["meanwhile"] = True
+    other.commit("meanwhile")
+    assert place.open(FRAZIL).repack(history=True, smaller_than=1 << 20).snapshots_rewritten
+    gone = place.open(REAL).garbage_collect(datetime.now(UTC) + timedelta(days=1))
+    assert gone.manifests_deleted
+    place.open(REAL).reset_branch("main", base)
+    session.commit("from before")
+    for library in (FRAZIL, REAL):
+        root = zarr.open_group(place.open(library).readonly_session("main").store, mode="r")
+        assert root.attrs["edited"]
+        np.testing.assert_array_equal(root["a"][:], numbers(1))
+    assert place.open(FRAZIL).verify("data").is_healthy

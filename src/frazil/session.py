@@ -202,7 +202,8 @@ class Session(NodeMapping, Displayed):
 
         metadata: JSON values by name, over the repository's defaults. rebase_with: on losing a
         race, rebase and try again, at most `rebase_tries` times. Raises `ConflictError` if the
-        branch has moved, `RebaseFailedError` for changes that exclude each other, and
+        branch has moved, or (`repo-info-updated`) if a collection of garbage has deleted chunks
+        that the changes refer to, `RebaseFailedError` for changes that exclude each other, and
         `SessionStateError` without changes unless `allow_empty`, and `HookError` if a hook refuses
         it. A commit that fails leaves the session and its changes as they were.
         """

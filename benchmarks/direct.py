@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def _put_history(folder: Path, count: int) -> None:
         info, branches={"main": ids[-1]}, snapshots=SnapshotTable.of([root, *records])
     )
     (folder / "repo").write_bytes(encode_repo_info(info))
+    shutil.rmtree(folder / "overwritten")  # it tells of the history that was there before
 
 
 def _put_snapshot(folder: Path, snapshot: Snapshot, number: int) -> None:

@@ -5,7 +5,8 @@
     tag nightly-*: last 5
 
 A rule for each line or part between semicolons: which branches (or tags), then what is kept of
-them. The first rule that fits a name counts; where none fits, all is kept. In each hour, day, week,
+them. The first rule that fits a name counts, but one for all names, as the first one here, only
+where no other fits, wherever it stands; where none fits, all is kept. In each hour, day, week,
 month or year the newest commit stands for all of it. Times are UTC.
 """
 
@@ -28,6 +29,7 @@ _RULE = re.compile(r"(?:(branch|branches|tag|tags)\s+)?(\S+)\s*:\s*(.*)")
 _PATTERN = re.compile(r"[^\s;#]+")
 _KINDS = ("branch", "branches", "tag", "tags")
 _TERMS = "'all', 'last 10', 'within 30d', 'daily 14d'"
+_ALL = "*"
 _SHOWN, _EOL = 20, "\n"
 
 
@@ -112,9 +114,9 @@ class RetentionPolicy:
     """Which versions of a repository are kept.
 
     branches, tags: rules by patterns such as `dev/*`; of a branch or tag the first that fits
-    counts. Where none fits, everything is kept. The rule for tags goes over all that fit its
-    pattern, as over a branch: tags that are not kept are deleted. The newest commit of each branch,
-    what tags point to, and the first snapshot always stay.
+    counts, that for `*` last. Where none fits, everything is kept. The rule for tags goes over all
+    that fit its pattern, as over a branch: tags that are not kept are deleted. The newest commit of
+    each branch, what tags point to, and the first snapshot always stay.
 
         RetentionPolicy.parse("keep last 10, daily 14d, monthly 2y; tag nightly-*: last 5")
     """
@@ -123,9 +125,17 @@ class RetentionPolicy:
     tags: tuple[tuple[str, RetentionRule], ...] = ()
 
     def __post_init__(self) -> None:
-        for pattern, _ in (*self.branches, *self.tags):
-            if not _PATTERN.fullmatch(pattern):
-                raise _invalid(f"{pattern!r} is no pattern: it has no spaces, ';' or '#'")
+        for kind in ("branches", "tags"):
+            rules = getattr(self, kind)
+            patterns = [pattern for pattern, _ in rules]
+            for pattern in patterns:
+                if not _PATTERN.fullmatch(pattern):
+                    raise _invalid(f"{pattern!r} is no pattern: it has no spaces, ';' or '#'")
+                if patterns.count(pattern) > 1:
+                    raise _invalid(f"of {kind}, {pattern!r} has two rules: make it one")
+            # A rule that fits all would leave nothing to those behind it.
+            last = tuple(sorted(rules, key=lambda rule: rule[0] == _ALL))
+            object.__setattr__(self, kind, last)
 
     def rule_for(self, branch: str) -> RetentionRule | None:
         """The rule for a branch; None where everything is kept."""
@@ -151,11 +161,11 @@ class RetentionPolicy:
             for part in line.partition("#")[0].split(";"):
                 if not part.strip():
                     continue
-                kind, pattern, rest = None, "*", part.strip()
+                kind, pattern, rest = None, _ALL, part.strip()
                 if found := _RULE.fullmatch(rest):
                     kind, pattern, rest = found.groups()
                     if kind is None and pattern in _KINDS:
-                        kind, pattern = pattern, "*"
+                        kind, pattern = pattern, _ALL
                 terms = [term.strip() for term in rest.removeprefix("keep ").split(",")]
                 rule = RetentionRule.parse(", ".join(t for t in terms if t != "tagged"))
                 (tags if (kind or "").startswith("tag") else branches).append((pattern, rule))
@@ -180,12 +190,11 @@ class RetentionPolicy:
         return cls(rules("branches"), rules("tags"))
 
     def to_dict(self) -> dict[str, Any]:
-        """As `from_dict` takes it; of a pattern that is there twice the first counts."""
-        found: dict[str, Any] = {"branches": {}, "tags": {}}
-        for kind, rules in (("branches", self.branches), ("tags", self.tags)):
-            for pattern, rule in rules:
-                found[kind].setdefault(pattern, rule.to_dict())
-        return found
+        """As `from_dict` takes it."""
+        return {
+            "branches": {pattern: rule.to_dict() for pattern, rule in self.branches},
+            "tags": {pattern: rule.to_dict() for pattern, rule in self.tags},
+        }
 
     def __str__(self) -> str:
         texts = [f"{'branch ' * (p in _KINDS)}{p}: {rule}" for p, rule in self.branches]

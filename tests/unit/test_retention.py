@@ -44,6 +44,16 @@ def test_so_does_a_file() -> None:
     assert RetentionPolicy.from_dict(document) == POLICY
 
 
+def test_a_rule_for_all_leaves_the_other_rules_their_names() -> None:
+    policy = RetentionPolicy.parse(
+        "keep last 10\ndev/*: last 3\ntag *: last 2; tag nightly-*: last 5"
+    )
+    assert policy.rule_for("dev/x") == RetentionRule(last=3)
+    assert policy.rule_for("main") == RetentionRule(last=10)
+    assert [names for _, _, names in policy.series(["v1", "nightly-1"])] == [["nightly-1"], ["v1"]]
+    assert str(policy) == "dev/*: last 3; *: last 10; tag nightly-*: last 5; tag *: last 2"
+
+
 @pytest.mark.parametrize(
     ("text", "same"),
     [
@@ -77,6 +87,8 @@ def test_ways_to_say_it(text: str, same: str) -> None:
         ("daily 99999999999y", "too long"),
         ("dayly 14d", "none of"),
         ("last 3, last 4", "there twice"),
+        ("last 3; *: last 4", "two rules"),
+        ("tag a-*: last 3; tag a-*: last 4", "two rules"),
         ("all, last 3", "stands alone"),
     ],
 )

@@ -48,8 +48,9 @@ def retention_set(url: Url, policy: Policy, as_json: Json = False) -> None:
     """Store with a repository which versions are to be kept.
 
     It takes effect with expire. A rule for each part between semicolons: which branches, dev/*, or
-    tags, tag nightly-*; then what is kept of them. The first that fits counts; where none fits,
-    everything is kept. In each hour, day, week, month or year the newest commit stays.
+    tags, tag nightly-*; then what is kept of them. The first that fits counts, that for all
+    names last; where none fits, everything is kept. In each hour, day, week, month or year the
+    newest commit stays.
     """
     given = None if policy == "none" else read_policy(policy)
     open_repository(url).set_retention(given)

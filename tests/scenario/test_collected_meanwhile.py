@@ -112,11 +112,17 @@ def test_a_collection_that_touches_nothing_of_it(ground: Ground) -> None:
     check(ground)
 
 
-def test_what_a_session_stored_is_gone(ground: Ground) -> None:
-    """It was older than the collection was told to spare: a computer that was asleep, say."""
+def edited_long_ago(ground: Ground) -> frazil.Session:
+    """A session whose chunks are stored, and older than any collection spares."""
     session = edited(ground.open())
     session._workspace.writer.flush()  # type: ignore[union-attr]
     ground.backend.grow_old()
+    return session
+
+
+def test_what_a_session_stored_is_gone(ground: Ground) -> None:
+    """It was older than the collection was told to spare: a computer that was asleep, say."""
+    session = edited_long_ago(ground)
     assert ground.collect().chunks_deleted == 1
     for _ in range(2):  # and it stays an error
         with pytest.raises(frazil.ConflictError, match="has deleted 1 of 1 objects") as caught:
@@ -135,9 +141,7 @@ def test_what_a_session_stored_is_gone(ground: Ground) -> None:
 
 def test_what_a_session_stored_is_about_to_go(ground: Ground) -> None:
     """The collection has begun to delete, and not come so far."""
-    session = edited(ground.open())
-    session._workspace.writer.flush()  # type: ignore[union-attr]
-    ground.backend.grow_old()
+    session = edited_long_ago(ground)
     caught: list[frazil.ConflictError] = []
 
     def commit() -> None:

@@ -35,6 +35,17 @@ class Copy:
         np.testing.assert_array_equal(np.asarray(root["u"]), 2)
 
 
+def one_commit_ahead() -> tuple[Ground, Copy]:
+    """A repository, and its copy from before its newest commit."""
+    ground = Ground(2)
+    copy = Copy()
+    ground.open().clone_to(copy.storage)
+    session = ground.open().writable_session("main")
+    zarr.open_group(session.store)["v"][0] = 1  # type: ignore[index]
+    session.commit("more")
+    return ground, copy
+
+
 @pytest.mark.parametrize("moment", ["manifests/", "chunks/", "snapshots/"])
 @pytest.mark.parametrize("collected", [False, True])
 def test_the_history_is_repacked_meanwhile(ground: Ground, moment: str, collected: bool) -> None:
@@ -71,12 +82,7 @@ def test_the_history_expires_meanwhile(moment: str) -> None:
 
 def test_the_copy_is_collected_meanwhile() -> None:
     """What an interrupted copy has left there is young enough for nobody."""
-    ground = Ground(2)
-    copy = Copy()
-    ground.open().clone_to(copy.storage)
-    session = ground.open().writable_session("main")
-    zarr.open_group(session.store)["v"][0] = 1  # type: ignore[index]
-    session.commit("more")
+    ground, copy = one_commit_ahead()
 
     class Died(Exception):
         pass
@@ -100,12 +106,7 @@ def test_the_copy_is_collected_meanwhile() -> None:
 
 
 def test_what_a_collection_of_the_copy_is_about_to_delete() -> None:
-    ground = Ground(2)
-    copy = Copy()
-    ground.open().clone_to(copy.storage)
-    session = ground.open().writable_session("main")
-    zarr.open_group(session.store)["v"][0] = 1  # type: ignore[index]
-    session.commit("more")
+    ground, copy = one_commit_ahead()
     ground.open().sync_to(copy.storage)
     there = Repository.open(copy.storage)
     there.reset_branch("main", list(there.ancestry(branch="main"))[1].id)

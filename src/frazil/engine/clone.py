@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -168,7 +168,8 @@ def _clone_v2(
     portion = replace(chosen, snapshots=cloning.history(chosen, depth))
     portion = _with_joined_logs(source, target, chosen, portion)
     table = portion.snapshots
-    _copy_snapshots(source, target, copier, sort_keys(table.ids), logs_to_keep(table))
+    wanted = _Wanted(sort_keys(table.ids), logs_to_keep(table), spec=2)
+    _copy_snapshots(source, target, copier, wanted)
     created_at = source.snapshot(INITIAL_SNAPSHOT).flushed_at
     newest = int(table.flushed_at.max(initial=created_at))
     template = initial_repo_info(created_at, next_time(target.now(), newest))
@@ -229,7 +230,7 @@ def _sync_v2(
     # What versions there have is safe from collections, other than what a copy that died has left.
     kept = Census(target, _LIMITS)
     kept.read_snapshots(np.intersect1d(_parents(state.snapshots, new), before))
-    _copy_snapshots(source, target, copier, new, logs, kept)
+    _copy_snapshots(source, target, copier, _Wanted(new, logs, spec=2, kept=kept))
     _check_stays(target, copy, copier, kept)
     for edit in edits:
         copy.update(unless_collected(edit, since))
@@ -284,8 +285,7 @@ def _advance_v1(
     census = Census(source, _LIMITS)
     census.follow([INITIAL_SNAPSHOT, *tips.values(), *tagged.values()])
     snapshots = census.snapshots()
-    _copy_files(copier, census, snapshots, snapshots, spec=1)
-    _follow(source, target, copier, census, snapshots, snapshots, spec=1)
+    _copy_all(source, target, copier, census, _Wanted(snapshots, snapshots, spec=1))
     if not exists:
         document = catalog.config_document()
         if document is not None:
@@ -328,56 +328,45 @@ def _is_in_line(catalog: Catalog, id_: SnapshotId, tip: SnapshotId | None) -> bo
     return tip is not None and any(record.id == id_ for record in catalog.ancestry(tip))
 
 
-def _copy_snapshots(
-    source: Library,
-    target: Library,
-    copier: Copier,
-    snapshots: Keys,
-    logs: Keys,
-    kept: Census | None = None,
-) -> None:
-    """Copy snapshots with all that they need; kept: what versions at the target have."""
-    census = Census(source, _LIMITS)
-    census.read_snapshots(snapshots)
-    _copy_files(copier, census, snapshots, logs, kept, spec=2)
-    _follow(source, target, copier, census, snapshots, logs, kept, spec=2)
+class _Wanted(NamedTuple):
+    """What is to be at the target: snapshots with all that they need, and logs.
 
-
-def _follow(
-    source: Library,
-    target: Library,
-    copier: Copier,
-    census: Census,
-    snapshots: Keys,
-    logs: Keys,
-    kept: Census | None = None,
-    *,
-    spec: int,
-) -> None:
-    """Copy what the snapshots that have arrived need, if it is not what those of the census do.
-
-    A repack of the history has replaced them between the look and the copy.
+    kept: what versions at the target have; None if what is there is relied on as it is.
     """
-    if spec == 1:  # those that were there before are what the target needs
+
+    snapshots: Keys
+    logs: Keys
+    spec: int
+    kept: Census | None = None
+
+
+def _copy_snapshots(source: Library, target: Library, copier: Copier, wanted: _Wanted) -> None:
+    census = Census(source, _LIMITS)
+    census.read_snapshots(wanted.snapshots)
+    _copy_all(source, target, copier, census, wanted)
+
+
+def _copy_all(
+    source: Library, target: Library, copier: Copier, census: Census, wanted: _Wanted
+) -> None:
+    """Copy what the snapshots of a census need; and what they do when they arrive, if that differs.
+
+    A repack of the history has replaced them then, between the look and the copy.
+    """
+    _copy_files(copier, census, wanted)
+    snapshots = wanted.snapshots
+    if wanted.spec == 1:  # those that were there before are what the target needs
         snapshots = np.setdiff1d(snapshots, copier.found["snapshots"].keys())
     while True:
         arrived = Census(target, _LIMITS)
         arrived.read_snapshots(snapshots)
         if np.isin(arrived.parts(), census.parts()).all():
             return
-        _copy_files(copier, arrived.in_(source), snapshots, logs, kept, spec=spec)
-        census = arrived
+        census = arrived.in_(source)
+        _copy_files(copier, census, wanted._replace(snapshots=snapshots))
 
 
-def _copy_files(
-    copier: Copier,
-    census: Census,
-    snapshots: Keys,
-    logs: Keys,
-    kept: Census | None = None,
-    *,
-    spec: int,
-) -> None:
+def _copy_files(copier: Copier, census: Census, wanted: _Wanted) -> None:
     """Copy what the snapshots of a census need; nothing before what it refers to."""
     chunks, others = KeySet(), KeySet()
 
@@ -386,12 +375,12 @@ def _copy_files(
         others.add(np.unique(sort_keys(decode_objects(data, where=where))))
 
     manifests, _ = census.manifests()
-    if kept is None:
+    if wanted.kept is None:
         # The chunks of a manifest arrive before it: where it is, they are.
         missing = manifests[copier.missing("manifests", manifests)]
     else:
         # Collections may have deleted some again, unless a version needs it.
-        missing = np.setdiff1d(manifests, kept.manifests()[0])
+        missing = np.setdiff1d(manifests, wanted.kept.manifests()[0])
     parts = census.parts()
     census.read_manifests(parts[np.isin(manifests_of(parts), missing)], mark)
     needed = chunks.keys()
@@ -402,8 +391,8 @@ def _copy_files(
         copier.copy("chunks", left, optional=True)
     copier.copy("manifests", manifests)
     # The first snapshot of spec 1 has no log. An expiration there changes snapshot files.
-    copier.copy("transactions", logs, optional=spec == 1)
-    copier.copy("snapshots", snapshots, final=spec == 2)
+    copier.copy("transactions", wanted.logs, optional=wanted.spec == 1)
+    copier.copy("snapshots", wanted.snapshots, final=wanted.spec == 2)
 
 
 def _summary(copier: Copier, branches: list[str], tags: list[str]) -> CopySummary:

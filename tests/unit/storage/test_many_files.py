@@ -16,7 +16,7 @@ from frazil.storage.many_files import look_at_files
 def from_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the system can look at a file from its folder."""
     if request.param and not many_files._FROM_FOLDER:
-        pytest.skip("it cannot here")
+        pytest.skip("this system cannot look at a file from its folder")
     monkeypatch.setattr(many_files, "_FROM_FOLDER", request.param)
     monkeypatch.setattr(many_files, "_BLOCK", 3)
     return bool(request.param)
